@@ -1,0 +1,294 @@
+//! What a worker says: one JSON object a line in `events.jsonl`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::Cost;
+use crate::number::Num;
+
+/// One line of an attempt's `events.jsonl`.
+///
+/// `(attempt, seq)` is unique within a run and ordered; consumers de-duplicate by it. Within one
+/// curve a later attempt supersedes the points of an earlier one from its first step on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Position within the attempt, from 1.
+    pub seq: u64,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// When it was said, UTC, RFC 3339.
+    pub at: String,
+    /// What was said.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// The kinds of event with their payloads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
+pub enum EventBody {
+    /// The attempt has begun.
+    Started(Started),
+    /// A new part of the run begins.
+    Phase(Phase),
+    /// How far the run is.
+    Progress(Progress),
+    /// Numbers of a step or an epoch.
+    Metrics(Metrics),
+    /// The rows as probabilities.
+    Rows(Rows),
+    /// The architecture that would be derived now.
+    Architecture(ArchitectureNow),
+    /// A checkpoint is on disk.
+    Checkpoint(Checkpoint),
+    /// Something a person should know; the run goes on.
+    Warning(Warning),
+    /// A line for the log.
+    Log(Log),
+    /// The run has succeeded.
+    Finished(Summary),
+    /// The run has failed.
+    Failed(Failure),
+}
+
+impl EventBody {
+    /// The kind as it is written in JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started(_) => "started",
+            Self::Phase(_) => "phase",
+            Self::Progress(_) => "progress",
+            Self::Metrics(_) => "metrics",
+            Self::Rows(_) => "rows",
+            Self::Architecture(_) => "architecture",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Warning(_) => "warning",
+            Self::Log(_) => "log",
+            Self::Finished(_) => "finished",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// The attempt has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// Version of the worker.
+    pub version: String,
+    /// Process id of the worker.
+    pub pid: u32,
+    /// Name of the machine.
+    pub host: String,
+    /// Device that computes, for example `cpu` or `cuda:0`.
+    pub device: String,
+    /// Threads of the CPU.
+    pub threads: usize,
+    /// Search step of the checkpoint that the attempt goes on from, if any.
+    pub resumed_from: Option<u64>,
+    /// Steps of the whole search.
+    pub total_steps: u64,
+}
+
+/// Parts of a run, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseName {
+    /// Rows and weights are trained in turn.
+    Search,
+    /// The derived network is measured with the weights of the supernet.
+    Inherit,
+    /// The derived network is trained from scratch.
+    Fit,
+    /// The result package is written.
+    Package,
+}
+
+impl PhaseName {
+    /// The name as it is written in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Inherit => "inherit",
+            Self::Fit => "fit",
+            Self::Package => "package",
+        }
+    }
+}
+
+/// A new part of the run begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Which part.
+    pub name: PhaseName,
+    /// Steps of the part; 0 if it is not counted.
+    pub total_steps: u64,
+}
+
+/// How far the run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which part.
+    pub phase: PhaseName,
+    /// Steps done in the part.
+    pub step: u64,
+    /// Steps of the part.
+    pub total_steps: u64,
+    /// Epochs done in the part.
+    pub epoch: u64,
+    /// Epochs of the part.
+    pub epochs: u64,
+    /// Share of the whole run that is done, `0..=1`.
+    pub fraction: Num,
+    /// Images per second, of the last few seconds.
+    pub images_per_s: Num,
+    /// Seconds that remain of the whole run, once they can be told.
+    pub remaining_s: Option<Num>,
+}
+
+/// Numbers of a step or an epoch. Losses are in nats, accuracies in `0..=1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Which part; curves of different parts have steps of their own.
+    pub phase: PhaseName,
+    /// The step within the part after which they hold.
+    pub step: u64,
+    /// The epoch within the part, from 0.
+    pub epoch: u64,
+    /// Name to number, for example `weight_loss`.
+    pub values: BTreeMap<String, Num>,
+}
+
+/// The rows as probabilities, in the order of the space's choices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rows {
+    /// The search step after which they hold.
+    pub step: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// One row per choice.
+    pub rows: Vec<Vec<Num>>,
+}
+
+/// The architecture that would be derived now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ArchitectureNow {
+    /// The search step after which it holds.
+    pub step: u64,
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// One option per choice.
+    pub choices: Vec<usize>,
+    /// One-line text form.
+    pub text: String,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+/// A checkpoint is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Steps done in all phases together when it was taken.
+    pub step: u64,
+    /// Folder name below `checkpoints/`.
+    pub folder: String,
+}
+
+/// Something a person should know; the run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Short stable name, for example `checkpoint_damaged`.
+    pub code: String,
+    /// What happened and what it means for the run.
+    pub message: String,
+}
+
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// `info` or `debug`.
+    pub level: String,
+    /// The line.
+    pub message: String,
+}
+
+/// What a run that succeeded found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// One-line text form.
+    pub architecture: String,
+    /// One option per choice.
+    pub choices: Vec<usize>,
+    /// What it costs.
+    pub cost: Cost,
+    /// Accuracies and losses of the derived network, each with the weights it was measured with.
+    pub ladder: Vec<Rung>,
+    /// The rung whose weights are in the package.
+    pub packaged: String,
+    /// Validation accuracy of the packaged network, `0..=1`.
+    pub valid_accuracy: Num,
+    /// Test accuracy of the packaged network, `0..=1`.
+    pub test_accuracy: Num,
+    /// Seconds that all attempts worked.
+    pub duration_s: Num,
+}
+
+/// The derived network, measured with one set of weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// `inherited`, `recalibrated` or `from_scratch`.
+    pub weights: String,
+    /// Loss on the validation (architecture) split, nats.
+    pub valid_loss: Num,
+    /// Accuracy on the validation (architecture) split, `0..=1`.
+    pub valid_accuracy: Num,
+    /// Loss on the test set, nats.
+    pub test_loss: Num,
+    /// Accuracy on the test set, `0..=1`.
+    pub test_accuracy: Num,
+}
+
+/// Who or what a failure is due to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The specification or the data is wrong.
+    User,
+    /// Memory or disk ran out.
+    Resource,
+    /// The machine, a file system, a driver.
+    Infrastructure,
+    /// Skein itself.
+    Bug,
+}
+
+/// The run has failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Who or what it is due to.
+    pub class: FailureClass,
+    /// What happened.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_flat_line_with_kind_and_payload() {
+        let values = [("weight_loss".to_owned(), Num(f64::NAN))].into();
+        let body =
+            EventBody::Metrics(Metrics { phase: PhaseName::Search, step: 3, epoch: 0, values });
+        let event = Event { seq: 7, attempt: 2, at: "2026-01-01T00:00:00Z".to_owned(), body };
+        let text = serde_json::to_string(&event).unwrap();
+        insta::assert_snapshot!(text, @r#"{"seq":7,"attempt":2,"at":"2026-01-01T00:00:00Z","kind":"metrics","payload":{"phase":"search","step":3,"epoch":0,"values":{"weight_loss":"NaN"}}}"#);
+        let back: Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.body.kind(), "metrics");
+        assert_eq!(serde_json::to_string(&back).unwrap(), text);
+    }
+}

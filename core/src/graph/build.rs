@@ -1,0 +1,70 @@
+//! The builder that spaces are written with.
+
+use super::shape::output_shape;
+use super::{Graph, GraphError, Node, NodeId, Op, Shape};
+use crate::choice::{Choice, ChoiceId};
+
+/// Grows a graph node by node and knows every node's shape meanwhile.
+///
+/// The first error is kept and returned by [`Builder::finish`], so that a space reads straight
+/// through.
+#[derive(Debug)]
+pub struct Builder {
+    nodes: Vec<Node>,
+    shapes: Vec<Shape>,
+    choices: Vec<Choice>,
+    error: Option<GraphError>,
+}
+
+impl Builder {
+    /// A graph with its input node; `shape` is `[channels, height, width]`.
+    #[must_use]
+    pub fn new(shape: Shape) -> Self {
+        let input = Node { name: "input".to_owned(), op: Op::Input(shape.clone()), inputs: vec![] };
+        Self { nodes: vec![input], shapes: vec![shape], choices: vec![], error: None }
+    }
+
+    /// The input node.
+    #[must_use]
+    pub fn input(&self) -> NodeId {
+        0
+    }
+
+    /// Opens a decision.
+    pub fn choice(&mut self, choice: Choice) -> ChoiceId {
+        self.choices.push(choice);
+        self.choices.len() - 1
+    }
+
+    /// Adds a node and returns its index.
+    pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
+        let node = Node { name: name.into(), op, inputs: inputs.to_vec() };
+        let read: Vec<&Shape> = inputs.iter().map(|input| &self.shapes[*input]).collect();
+        let shape = output_shape(&node, &read).unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
+            self.shapes[*inputs.first().unwrap_or(&0)].clone()
+        });
+        self.nodes.push(node);
+        self.shapes.push(shape);
+        self.nodes.len() - 1
+    }
+
+    /// Output shape of a node added before.
+    #[must_use]
+    pub fn shape(&self, node: NodeId) -> &Shape {
+        &self.shapes[node]
+    }
+
+    /// The finished, validated graph.
+    ///
+    /// # Errors
+    /// - [`GraphError`] if a node's input did not fit, or the structure is wrong.
+    pub fn finish(self, output: NodeId) -> Result<Graph, GraphError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let graph = Graph { nodes: self.nodes, choices: self.choices, output };
+        graph.validate()?;
+        Ok(graph)
+    }
+}

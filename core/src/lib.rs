@@ -1,0 +1,23 @@
+//! What a Skein run is, in data.
+//!
+//! This crate does no input or output, knows no async and no libtorch. Reading order:
+//!
+//! 1. [`choice`]: a decision, its options, an architecture and its text form;
+//! 2. [`graph`]: the elastic graph, in which a search space is written once, and its walks
+//!    (shapes, cost, specialise, validate);
+//! 3. [`spaces`]: the built-in spaces, each one builder of such a graph;
+//! 4. [`draw`]: pictures of a space, of the rows' state, of an architecture;
+//! 5. [`spec`]: what a user asks for, with every default filled in;
+//! 6. [`event`], [`record`], [`folder`]: what a worker says and where it writes it.
+
+pub mod choice;
+pub mod dataset;
+pub mod draw;
+pub mod event;
+pub mod folder;
+pub mod graph;
+pub mod manifest;
+pub mod number;
+pub mod record;
+pub mod spaces;
+pub mod spec;

@@ -1,0 +1,73 @@
+//! Floating-point numbers that survive JSON.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A number that may be not finite; `NaN` and the infinities travel as the strings `"NaN"`,
+/// `"Infinity"` and `"-Infinity"`, because JSON has no word for them.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Num(pub f64);
+
+impl From<f64> for Num {
+    fn from(value: f64) -> Self {
+        Self(value)
+    }
+}
+
+impl Serialize for Num {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_nan() => serializer.serialize_str("NaN"),
+            f64::INFINITY => serializer.serialize_str("Infinity"),
+            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
+            value => serializer.serialize_f64(value),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Num {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Num;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number, \"NaN\", \"Infinity\" or \"-Infinity\"")
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Num, E> {
+                Ok(Num(value))
+            }
+            #[expect(clippy::cast_precision_loss, reason = "JSON numbers are doubles")]
+            fn visit_i64<E>(self, value: i64) -> Result<Num, E> {
+                Ok(Num(value as f64))
+            }
+            #[expect(clippy::cast_precision_loss, reason = "JSON numbers are doubles")]
+            fn visit_u64<E>(self, value: u64) -> Result<Num, E> {
+                Ok(Num(value as f64))
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Num, E> {
+                match value {
+                    "NaN" => Ok(Num(f64::NAN)),
+                    "Infinity" => Ok(Num(f64::INFINITY)),
+                    "-Infinity" => Ok(Num(f64::NEG_INFINITY)),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn non_finite_numbers_travel_as_strings() {
+        let numbers = [1.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(Num);
+        let text = serde_json::to_string(&numbers).unwrap();
+        assert_eq!(text, r#"[1.5,"Infinity","-Infinity","NaN"]"#);
+        let back: [Num; 4] = serde_json::from_str(&text).unwrap();
+        assert_eq!(back[..3], numbers[..3]);
+        assert!(back[3].0.is_nan());
+        assert!(serde_json::from_str::<Num>("\"nan\"").is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! The built-in search spaces; each file below builds one elastic graph from its options.
+
+pub mod toy_cell;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::DataShape;
+use crate::graph::{CostRange, Graph, GraphError};
+use crate::spec::{Sharing, SpaceSpec};
+
+/// What is the same for every run in a space.
+#[derive(Debug, Clone, Copy)]
+pub struct Preset {
+    /// Id in a run specification.
+    pub preset: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// One sentence on what is searched.
+    pub summary: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// The data of the paper, for counts before a data set is chosen.
+    pub shape: DataShape,
+    /// The options as a run without any gets them.
+    pub defaults: fn() -> SpaceSpec,
+}
+
+/// All presets, in the order in which a page lists them.
+pub const PRESETS: &[Preset] = &[toy_cell::PRESET];
+
+/// What a list of spaces says about one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceInfo {
+    /// Id in a run specification.
+    pub preset: String,
+    /// Name for people.
+    pub title: String,
+    /// One sentence on what is searched.
+    pub summary: String,
+    /// Where it comes from.
+    pub source: String,
+    /// Number of architectures, in decimal.
+    pub architectures: String,
+    /// Number of decisions.
+    pub choices: usize,
+    /// Trained numbers of the smallest architecture.
+    pub min_params: u64,
+    /// Trained numbers of the largest architecture.
+    pub max_params: u64,
+    /// Cost of the smallest and the largest architecture.
+    pub cost: CostRange,
+    /// Numbers that the supernet with entangled weights stores.
+    pub entangled_params: u64,
+    /// Numbers that the supernet with separate weights per candidate stores.
+    pub shared_params: u64,
+}
+
+/// Finds a preset by its id.
+#[must_use]
+pub fn find(preset: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|known| known.preset == preset)
+}
+
+/// Builds the graph of a space for some data.
+///
+/// # Errors
+/// - [`GraphError`] if the options do not fit the data, for example a map too small to pool.
+pub fn build(space: &SpaceSpec, shape: DataShape, sharing: Sharing) -> Result<Graph, GraphError> {
+    match space {
+        SpaceSpec::ToyCell(options) => toy_cell::build(options, shape, sharing),
+    }
+}
+
+/// Describes a space with its options and for the given data.
+///
+/// # Errors
+/// - [`GraphError`] if the options do not fit the data.
+pub fn describe(space: &SpaceSpec, shape: DataShape) -> Result<SpaceInfo, GraphError> {
+    let preset = match space {
+        SpaceSpec::ToyCell(_) => &toy_cell::PRESET,
+    };
+    let graph = build(space, shape, Sharing::Entangled)?;
+    let cost = graph.cost_range()?;
+    Ok(SpaceInfo {
+        preset: preset.preset.to_owned(),
+        title: preset.title.to_owned(),
+        summary: preset.summary.to_owned(),
+        source: preset.source.to_owned(),
+        architectures: graph.count().to_string(),
+        choices: graph.choices.len(),
+        min_params: cost.min.params,
+        max_params: cost.max.params,
+        cost,
+        entangled_params: graph.stored_params(),
+        shared_params: build(space, shape, Sharing::Shared)?.stored_params(),
+    })
+}

@@ -1,0 +1,243 @@
+//! What a user asks for.
+//!
+//! One table ([`fields::FIELDS`]) describes every field of a specification: path, range, default,
+//! words for people. [`RunSpec::parse`] checks a JSON value against it and reports every violation
+//! at once; the form, the JSON Schema and the documentation read the same table.
+
+mod check;
+pub mod fields;
+mod schema;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use check::Violation;
+pub use schema::json_schema;
+
+/// Everything that decides a run, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// Name for people.
+    pub name: String,
+    /// Decides every random draw.
+    pub seed: u64,
+    /// What is learned from.
+    pub dataset: DatasetSpec,
+    /// What is searched.
+    pub space: SpaceSpec,
+    /// How it is searched.
+    pub search: SearchSpec,
+    /// What happens to the network that was found.
+    pub after: AfterSpec,
+    /// Where it runs.
+    pub resources: ResourcesSpec,
+}
+
+/// What is learned from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetSpec {
+    /// Id of a known data set.
+    pub id: String,
+    /// Only the first so many training images; all if absent.
+    pub limit: Option<u64>,
+}
+
+/// What is searched: a preset with its options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "preset")]
+pub enum SpaceSpec {
+    /// See [`crate::spaces::toy_cell`].
+    #[serde(rename = "toy-cell")]
+    ToyCell(ToyCellOptions),
+}
+
+impl SpaceSpec {
+    /// Id of the preset.
+    #[must_use]
+    pub fn preset(&self) -> &'static str {
+        match self {
+            Self::ToyCell(_) => crate::spaces::toy_cell::PRESET.preset,
+        }
+    }
+}
+
+/// Options of the toy cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToyCellOptions {
+    /// Channels of the first two cells; the third has twice as many.
+    pub channels: i64,
+    /// Probability with which an element is zeroed after each cell and in the head.
+    pub dropout: f64,
+}
+
+/// How the space is searched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchSpec {
+    /// How rows are learned.
+    pub optimizer: OptimizerSpec,
+    /// How candidates share weights.
+    pub weights: Sharing,
+    /// Whether the published code's faults are repeated.
+    pub fidelity: Fidelity,
+    /// Passes over the weight split.
+    pub epochs: u64,
+    /// Images per step.
+    pub batch_size: u64,
+    /// Share of the training images that train weights; the rest trains rows.
+    pub train_portion: f64,
+    /// Learning rate of the weights at the start (cosine schedule per epoch).
+    pub weight_lr: f64,
+    /// Learning rate of the weights at the end.
+    pub weight_lr_min: f64,
+    /// Momentum of the weights.
+    pub weight_momentum: f64,
+    /// Whether Nesterov's momentum is used.
+    pub weight_nesterov: bool,
+    /// L2 decay of the weights.
+    pub weight_decay: f64,
+    /// Largest norm of the weights' gradient.
+    pub clip: f64,
+    /// Learning rate of the rows (Adam).
+    pub arch_lr: f64,
+    /// First decay rate of the rows' Adam.
+    pub arch_beta1: f64,
+    /// Second decay rate of the rows' Adam.
+    pub arch_beta2: f64,
+    /// L2 decay of the rows.
+    pub arch_weight_decay: f64,
+    /// Images of the architecture split on which the supernet is validated after each epoch.
+    pub valid_limit: u64,
+}
+
+/// How rows are learned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum OptimizerSpec {
+    /// Dirichlet concentrations, pathwise gradients (DrNAS, arXiv:2006.10355).
+    Drnas,
+    /// A continuous relaxation (DARTS, arXiv:1806.09055).
+    Darts {
+        /// How a row becomes weights.
+        projection: Projection,
+        /// 1, or 2 for the unrolled gradient.
+        order: u64,
+    },
+    /// Straight-through Gumbel-softmax samples (GDAS, arXiv:1910.04465).
+    Gdas {
+        /// Temperature in the first epoch; falls linearly to `tau_end`.
+        tau_start: f64,
+        /// Temperature in the last epoch.
+        tau_end: f64,
+    },
+    /// Uniform single paths; rows are not learned (SPOS, arXiv:1904.00420).
+    Spos,
+}
+
+impl OptimizerSpec {
+    /// The kind as it is written in JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Drnas => "drnas",
+            Self::Darts { .. } => "darts",
+            Self::Gdas { .. } => "gdas",
+            Self::Spos => "spos",
+        }
+    }
+}
+
+/// How DARTS turns a row into weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Projection {
+    /// Exponentials, normalised.
+    Softmax,
+    /// The nearest point of the simplex; what the published code uses on entangled weights.
+    Sparsemax,
+}
+
+/// How candidates share weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// Candidates are slices of one weight, and the weights are mixed: one operation per group.
+    Entangled,
+    /// Candidates are slices of one weight, and their outputs are mixed: one operation each.
+    EntangledOutputs,
+    /// Every candidate has weights of its own, and their outputs are mixed.
+    Shared,
+}
+
+/// Whether the published code's faults are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fidelity {
+    /// The numbers of the published code.
+    Reference,
+    /// A group's weight scales its output instead of vanishing in batch norm.
+    Corrected,
+}
+
+/// What happens to the network that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterSpec {
+    /// Training images over which batch norm's statistics are estimated anew.
+    pub recalibrate_images: u64,
+    /// Epochs of training from scratch; 0 for none.
+    pub fit_epochs: u64,
+    /// Images per step of that training.
+    pub fit_batch_size: u64,
+    /// Its learning rate at the start (cosine schedule per step to 0).
+    pub fit_lr: f64,
+    /// Its L2 decay.
+    pub fit_weight_decay: f64,
+    /// Only the first so many training images; all if absent.
+    pub fit_limit: Option<u64>,
+}
+
+/// Where the run works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourcesSpec {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// Threads on the CPU; 0 for one per core.
+    pub threads: u64,
+    /// Width of the numbers.
+    pub precision: Precision,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+}
+
+/// Width of the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Single precision.
+    Float32,
+    /// Double precision, for checks.
+    Float64,
+}
+
+impl RunSpec {
+    /// Checks a JSON value and fills in every default.
+    ///
+    /// # Errors
+    /// - every [`Violation`] at once: unknown fields, wrong types, values out of range, rules
+    ///   across fields.
+    pub fn parse(value: &Value) -> Result<Self, Vec<Violation>> {
+        let filled = check::check(value)?;
+        serde_json::from_value(filled)
+            .map_err(|error| vec![Violation { field: String::new(), detail: error.to_string() }])
+    }
+
+    /// The specification as JSON, every field written out.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}

@@ -1,0 +1,398 @@
+//! The check of a JSON value against the table of fields.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::fields::{FIELDS, Field, Kind};
+use crate::dataset;
+
+/// One thing that is wrong with a specification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Dotted path of the field; empty if the whole is wrong.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// Fills every default in, or says everything that is wrong.
+pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
+    let mut violations = Violations::default();
+    if !value.is_object() {
+        violations.add("", format!("a JSON object is expected, not {}", describe(value)));
+        return Err(violations.0);
+    }
+    let optimizer = get(value, "search.optimizer.kind").and_then(Value::as_str).unwrap_or("");
+    let mut filled = Map::new();
+    for field in FIELDS.iter().filter(|field| applies(field, value)) {
+        let found = match get(value, field.path) {
+            Some(Value::Null) | None => field.default.value(optimizer),
+            Some(given) => Some(check_kind(field, given, &mut violations)),
+        };
+        match found {
+            Some(found) => set(&mut filled, field.path, found),
+            None => violations.add(field.path, missing(field)),
+        }
+    }
+    unknown("", value, value, &mut violations);
+    let mut filled = Value::Object(filled);
+    name(&mut filled);
+    if violations.0.is_empty() {
+        rules(&filled, &mut violations);
+    }
+    if violations.0.is_empty() { Ok(filled) } else { Err(violations.0) }
+}
+
+#[derive(Default)]
+struct Violations(Vec<Violation>);
+
+impl Violations {
+    fn add(&mut self, field: &str, detail: impl Into<String>) {
+        self.0.push(Violation { field: field.to_owned(), detail: detail.into() });
+    }
+}
+
+fn missing(field: &Field) -> String {
+    match field.kind {
+        Kind::OneOf(values) => format!("is missing; one of {}", list(values)),
+        _ => "is missing".to_owned(),
+    }
+}
+
+fn applies(field: &Field, value: &Value) -> bool {
+    field.when.is_none_or(|(path, values)| {
+        get(value, path).and_then(Value::as_str).is_some_and(|given| values.contains(&given))
+    })
+}
+
+fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(value, |value, part| value.as_object()?.get(part))
+}
+
+fn set(object: &mut Map<String, Value>, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            object.insert(path.to_owned(), value);
+        }
+        Some((first, rest)) => {
+            let inner = object.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn list(values: &[(&str, &str)]) -> String {
+    values.iter().map(|(value, _)| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => format!("\"{}\"", text.chars().take(40).collect::<String>()),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+/// The value in its normal form; a violation is noted if it has none.
+fn check_kind(field: &Field, given: &Value, violations: &mut Violations) -> Value {
+    match kind_fault(field.kind, given) {
+        Ok(value) => value,
+        Err(detail) => {
+            violations.add(field.path, detail);
+            given.clone()
+        }
+    }
+}
+
+fn kind_fault(kind: Kind, given: &Value) -> Result<Value, String> {
+    let got = describe(given);
+    match kind {
+        Kind::Integer { min, max } => match whole(given) {
+            Some(value) if (min..=max).contains(&value) => Ok(value.into()),
+            Some(value) if value < min => Err(format!("must be at least {min}, not {got}")),
+            Some(_) => Err(format!("must be at most {max}, not {got}")),
+            None if given.as_f64().is_some_and(|value| value < 0.0) => {
+                Err(format!("must be at least {min}, not {got}"))
+            }
+            None => Err(format!("a whole number is expected, not {got}")),
+        },
+        Kind::Number { min, max } => match given.as_f64() {
+            Some(value) if (min..=max).contains(&value) => Ok(value.into()),
+            Some(value) if value < min => Err(format!("must be at least {min}, not {got}")),
+            Some(_) => Err(format!("must be at most {max}, not {got}")),
+            None => Err(format!("a number is expected, not {got}")),
+        },
+        Kind::Text { max_chars } => match given.as_str() {
+            Some(text) if text.chars().count() > max_chars => {
+                Err(format!("must have at most {max_chars} characters"))
+            }
+            Some(text) if text.chars().any(char::is_control) => {
+                Err("must not contain control characters".to_owned())
+            }
+            Some(text) => Ok(text.trim().into()),
+            None => Err(format!("text is expected, not {got}")),
+        },
+        Kind::OneOf(values) => match given.as_str() {
+            Some(text) if values.iter().any(|(value, _)| *value == text) => Ok(text.into()),
+            _ => Err(format!("must be one of {}, not {got}", list(values))),
+        },
+        Kind::Device => match given.as_str() {
+            Some(text) if is_device(text) => Ok(text.into()),
+            _ => Err(format!("must be `auto`, `cpu`, `cuda` or `cuda:N`, not {got}")),
+        },
+        Kind::Flag => match given.as_bool() {
+            Some(flag) => Ok(flag.into()),
+            None => Err(format!("true or false is expected, not {got}")),
+        },
+    }
+}
+
+fn is_device(text: &str) -> bool {
+    let number = text.strip_prefix("cuda:");
+    matches!(text, "auto" | "cpu" | "cuda")
+        || number.is_some_and(|n| n.len() <= 3 && n.parse::<u8>().is_ok())
+}
+
+/// A whole number, also if it is written as `64.0`.
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number = value.as_f64()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+        (number.fract() == 0.0 && (0.0..9.0e15).contains(&number)).then_some(number as u64)
+    })
+}
+
+/// Notes every field of `value` that the table does not know or that does not apply.
+fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violations) {
+    let Some(object) = value.as_object() else { return };
+    for (key, inner) in object {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        if let Some(field) = super::fields::find(&path) {
+            if let Some((when, values)) = field.when.filter(|_| !applies(field, root)) {
+                // A discriminator that is itself wrong is reported on its own.
+                let known = get(root, when).is_some_and(|given| {
+                    super::fields::find(when).is_some_and(|at| kind_fault(at.kind, given).is_ok())
+                });
+                if known {
+                    let detail = format!("applies only if `{when}` is {}", values.join(" or "));
+                    violations.add(&path, detail);
+                }
+            }
+            continue;
+        }
+        let within = format!("{path}.");
+        if FIELDS.iter().any(|field| field.path.starts_with(&within)) {
+            if inner.is_object() {
+                unknown(&path, inner, root, violations);
+            } else if !inner.is_null() {
+                violations.add(&path, format!("an object is expected, not {}", describe(inner)));
+            }
+        } else {
+            violations.add(&path, unknown_detail(&path));
+        }
+    }
+}
+
+fn unknown_detail(path: &str) -> String {
+    let known = FIELDS.iter().map(|field| field.path);
+    let nearest = known.map(|known| (distance(path, known), known)).min();
+    match nearest {
+        Some((distance, known)) if distance <= 3 => {
+            format!("is not a known field; did you mean `{known}`?")
+        }
+        _ => "is not a known field".to_owned(),
+    }
+}
+
+/// Edit distance between two short texts.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// A run without a name is called after what it does.
+fn name(filled: &mut Value) {
+    let given = filled["name"].as_str().unwrap_or("").to_owned();
+    if given.is_empty() {
+        let part = |path| get(filled, path).and_then(Value::as_str).unwrap_or("?").to_owned();
+        let (space, kind) = (part("space.preset"), part("search.optimizer.kind"));
+        filled["name"] = format!("{space} {kind} {}", part("dataset.id")).into();
+    }
+}
+
+/// Rules across fields; every field is valid by itself here.
+fn rules(filled: &Value, violations: &mut Violations) {
+    let number = |path: &str| get(filled, path).and_then(Value::as_f64);
+    let zero = |path: &str| number(path) == Some(0.0);
+    if number("search.weight_lr_min") > number("search.weight_lr") {
+        violations.add("search.weight_lr_min", "must not be above `search.weight_lr`");
+    }
+    if get(filled, "search.weight_nesterov") == Some(&Value::Bool(true))
+        && zero("search.weight_momentum")
+    {
+        violations.add("search.weight_nesterov", "needs a `search.weight_momentum` above 0");
+    }
+    if number("search.optimizer.tau_end") > number("search.optimizer.tau_start") {
+        violations
+            .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
+    }
+    let id = get(filled, "dataset.id").and_then(Value::as_str).unwrap_or("");
+    let Some(known) = dataset::find(id) else { return };
+    #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
+    let images = number("dataset.limit").unwrap_or(known.train_images as f64);
+    let (portion, batch) = (number("search.train_portion"), number("search.batch_size"));
+    if let (Some(portion), Some(batch)) = (portion, batch) {
+        let smaller = (images * portion).floor().min(images - (images * portion).floor());
+        if smaller < batch {
+            let detail = format!(
+                "is larger than a split: {images} images at `search.train_portion` {portion} leave {smaller}"
+            );
+            violations.add("search.batch_size", detail);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RunSpec;
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn minimal() -> Value {
+        json!({
+            "dataset": {"id": "fashion-mnist"},
+            "space": {"preset": "toy-cell"},
+            "search": {"optimizer": {"kind": "drnas"}}
+        })
+    }
+
+    fn merge(target: &mut Value, patch: &Value) {
+        match (target, patch) {
+            (Value::Object(target), Value::Object(patch)) => {
+                for (key, value) in patch {
+                    merge(target.entry(key).or_insert(Value::Null), value);
+                }
+            }
+            (target, patch) => *target = patch.clone(),
+        }
+    }
+
+    fn refused(patch: &Value) -> Vec<String> {
+        let mut value = minimal();
+        merge(&mut value, patch);
+        let violations = RunSpec::parse(&value).unwrap_err();
+        violations.iter().map(|v| format!("{} {}", v.field, v.detail)).collect()
+    }
+
+    #[test]
+    fn every_default_is_filled_in() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        insta::assert_json_snapshot!(spec.to_value(), @r#"
+        {
+          "after": {
+            "fit_batch_size": 96,
+            "fit_epochs": 0,
+            "fit_limit": null,
+            "fit_lr": 0.05,
+            "fit_weight_decay": 0.0005,
+            "recalibrate_images": 2048
+          },
+          "dataset": {
+            "id": "fashion-mnist",
+            "limit": null
+          },
+          "name": "toy-cell drnas fashion-mnist",
+          "resources": {
+            "checkpoint_every": 100,
+            "device": "auto",
+            "precision": "float32",
+            "threads": 0
+          },
+          "search": {
+            "arch_beta1": 0.5,
+            "arch_beta2": 0.999,
+            "arch_lr": 0.0003,
+            "arch_weight_decay": 0.001,
+            "batch_size": 64,
+            "clip": 5.0,
+            "epochs": 100,
+            "fidelity": "corrected",
+            "optimizer": {
+              "kind": "drnas"
+            },
+            "train_portion": 0.5,
+            "valid_limit": 2048,
+            "weight_decay": 0.0005,
+            "weight_lr": 0.025,
+            "weight_lr_min": 0.001,
+            "weight_momentum": 0.9,
+            "weight_nesterov": true,
+            "weights": "entangled"
+          },
+          "seed": 9001,
+          "space": {
+            "channels": 32,
+            "dropout": 0.2,
+            "preset": "toy-cell"
+          }
+        }
+        "#);
+        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec, "a filled spec is its own");
+    }
+
+    #[rstest]
+    #[case::typo(json!({"search": {"epoch": 5}}), "search.epoch is not a known field; did you mean `search.epochs`?")]
+    #[case::foreign(json!({"zebra": 5}), "zebra is not a known field")]
+    #[case::zero_epochs(json!({"search": {"epochs": 0}}), "search.epochs must be at least 1, not 0")]
+    #[case::negative(json!({"search": {"epochs": -3}}), "search.epochs must be at least 1, not -3")]
+    #[case::fraction(json!({"search": {"epochs": 1.5}}), "search.epochs a whole number is expected, not 1.5")]
+    #[case::text_for_number(json!({"seed": "x"}), "seed a whole number is expected, not \"x\"")]
+    #[case::list_for_object(json!({"after": []}), "after an object is expected, not a list")]
+    #[case::other_kind(json!({"search": {"optimizer": {"tau_end": 1}}}), "search.optimizer.tau_end applies only if `search.optimizer.kind` is gdas")]
+    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `darts`, `gdas`, `spos`, not \"adam\"")]
+    #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
+    #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
+    #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
+    #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
+    fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
+        assert_eq!(refused(&patch), [message]);
+    }
+
+    #[test]
+    fn all_violations_come_at_once() {
+        let violations = RunSpec::parse(&json!({"seed": -1, "x": 1, "search": {"epochs": "2"}}));
+        let fields: Vec<String> = violations.unwrap_err().into_iter().map(|v| v.field).collect();
+        assert_eq!(
+            fields,
+            ["seed", "dataset.id", "space.preset", "search.optimizer.kind", "search.epochs", "x"]
+        );
+    }
+
+    #[test]
+    fn optimizers_fill_in_their_own_defaults() {
+        let mut value = minimal();
+        merge(&mut value, &json!({"search": {"optimizer": {"kind": "gdas"}}}));
+        let spec = RunSpec::parse(&value).unwrap().to_value();
+        assert_eq!(
+            spec["search"]["optimizer"],
+            json!({"kind": "gdas", "tau_start": 10.0, "tau_end": 0.1})
+        );
+        assert_eq!(spec["search"]["epochs"], 250);
+    }
+}

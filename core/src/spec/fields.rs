@@ -1,0 +1,201 @@
+//! The table of all fields of a run specification.
+
+use serde_json::{Value, json};
+
+/// One field.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Dotted path, for example `search.optimizer.kind`.
+    pub path: &'static str,
+    /// Short name for people.
+    pub label: &'static str,
+    /// One sentence on what it does.
+    pub help: &'static str,
+    /// Unit, or empty.
+    pub unit: &'static str,
+    /// Type and range.
+    pub kind: Kind,
+    /// What it is if left out.
+    pub default: Default,
+    /// The field exists only if the field at this path has one of these values.
+    pub when: Option<(&'static str, &'static [&'static str])>,
+    /// Whether a form hides it behind "More".
+    pub advanced: bool,
+}
+
+/// Type and range of a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A whole number.
+    Integer {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A number.
+    Number {
+        /// Smallest value.
+        min: f64,
+        /// Largest value.
+        max: f64,
+    },
+    /// Text of at most so many characters.
+    Text {
+        /// Most characters.
+        max_chars: usize,
+    },
+    /// One of these values, each with its name for people.
+    OneOf(&'static [(&'static str, &'static str)]),
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    Device,
+    /// True or false.
+    Flag,
+}
+
+/// What a field is if left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Default {
+    /// It must be given.
+    Required,
+    /// It may be left out, and is then absent (`null`).
+    Absent,
+    /// A whole number.
+    Integer(u64),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(&'static str),
+    /// True or false.
+    Flag(bool),
+    /// A whole number that depends on `search.optimizer.kind`.
+    ByOptimizer(&'static [(&'static str, u64)]),
+}
+
+impl Default {
+    /// The value, given the optimizer's kind; `None` if the field must be given.
+    #[must_use]
+    pub fn value(self, optimizer: &str) -> Option<Value> {
+        match self {
+            Self::Required => None,
+            Self::Absent => Some(Value::Null),
+            Self::Integer(value) => Some(json!(value)),
+            Self::Number(value) => Some(json!(value)),
+            Self::Text(value) => Some(json!(value)),
+            Self::Flag(value) => Some(json!(value)),
+            Self::ByOptimizer(values) => {
+                let found = values.iter().find(|(kind, _)| *kind == optimizer);
+                Some(found.or(values.first()).map_or(Value::Null, |(_, value)| json!(value)))
+            }
+        }
+    }
+}
+
+const OPTIMIZER: &str = "search.optimizer.kind";
+const PRESET: &str = "space.preset";
+const DEPTH: u64 = 1_000_000;
+
+const fn field(
+    path: &'static str,
+    label: &'static str,
+    help: &'static str,
+    kind: Kind,
+    default: Default,
+) -> Field {
+    Field { path, label, help, unit: "", kind, default, when: None, advanced: true }
+}
+
+impl Field {
+    const fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    const fn plain(mut self) -> Self {
+        self.advanced = false;
+        self
+    }
+
+    const fn only(mut self, path: &'static str, values: &'static [&'static str]) -> Self {
+        self.when = Some((path, values));
+        self
+    }
+
+    /// First part of the path: the section of a form; empty for the run itself.
+    #[must_use]
+    pub fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+}
+
+const fn integer(min: u64, max: u64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+const fn number(min: f64, max: f64) -> Kind {
+    Kind::Number { min, max }
+}
+
+const OPTIMIZERS: &[(&str, &str)] = &[
+    ("drnas", "DrNAS"),
+    ("darts", "DARTS"),
+    ("gdas", "GDAS"),
+    ("spos", "SPOS (uniform sampling)"),
+];
+const SHARINGS: &[(&str, &str)] = &[
+    ("entangled", "Entangled, weights mixed"),
+    ("entangled_outputs", "Entangled, outputs mixed"),
+    ("shared", "Separate weights per candidate"),
+];
+const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", "Reference")];
+const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
+const PRECISIONS: &[(&str, &str)] =
+    &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
+
+/// Every field, in the order of a form.
+pub const FIELDS: &[Field] = &[
+    field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
+    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Integer(9001)).plain(),
+    field("dataset.id", "Data set", "What the network learns to classify.", Kind::OneOf(&[("fashion-mnist", "FashionMNIST")]), Default::Required).plain(),
+    field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
+    field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(&[("toy-cell", "Toy cell")]), Default::Required).plain(),
+    field("space.channels", "Channels", "Channels of the first two cells; the third has twice as many.", integer(1, 512), Default::Integer(32)).only(PRESET, &["toy-cell"]),
+    field("space.dropout", "Dropout", "Probability with which an element is zeroed after each cell and in the head.", number(0.0, 0.9), Default::Number(0.2)).only(PRESET, &["toy-cell"]),
+    field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
+    field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Text("softmax")).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights, at about two and a half times the cost.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),
+    field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Number(0.1)).only(OPTIMIZER, &["gdas"]),
+    field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Text("entangled")).plain(),
+    field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Text("corrected")).plain(),
+    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::ByOptimizer(&[("drnas", 100), ("darts", 50), ("gdas", 250), ("spos", 250)])).plain(),
+    field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Integer(64)).unit("images").plain(),
+    field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Number(0.5)),
+    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::Number(0.025)),
+    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::Number(0.001)),
+    field("search.weight_momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Number(0.9)),
+    field("search.weight_nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Flag(true)),
+    field("search.weight_decay", "Weight decay", "L2 decay of the weights.", number(0.0, 1.0), Default::Number(5e-4)),
+    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Number(5.0)),
+    field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Number(3e-4)),
+    field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Number(0.5)),
+    field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Number(0.999)),
+    field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Number(1e-3)),
+    field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Integer(2048)).unit("images"),
+    field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Integer(2048)).unit("images"),
+    field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Integer(0)).plain(),
+    field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Integer(96)).unit("images"),
+    field("after.fit_lr", "Learning rate from scratch", "At the start; a cosine schedule falls to 0.", number(0.0, 10.0), Default::Number(0.05)),
+    field("after.fit_weight_decay", "Weight decay from scratch", "L2 decay of that training.", number(0.0, 1.0), Default::Number(5e-4)),
+    field("after.fit_limit", "Training images from scratch", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Text("auto")).plain(),
+    field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Integer(0)),
+    field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Text("float32")),
+    field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Integer(100)).unit("steps"),
+];
+
+/// Finds a field by its path.
+#[must_use]
+pub fn find(path: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.path == path)
+}

@@ -1,0 +1,87 @@
+//! The table of fields as a JSON Schema.
+
+use serde_json::{Map, Value, json};
+
+use super::fields::{Default, FIELDS, Field, Kind};
+
+/// JSON Schema (2020-12) of a run specification.
+#[must_use]
+pub fn json_schema() -> Value {
+    let mut root = object();
+    for field in FIELDS {
+        insert(&mut root, field.path, field);
+    }
+    root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    root["title"] = "Skein run specification".into();
+    root
+}
+
+fn object() -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": {}, "required": []})
+}
+
+fn insert(schema: &mut Value, path: &str, field: &Field) {
+    let required = matches!(field.default, Default::Required);
+    let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
+    if required && let Some(list) = schema["required"].as_array_mut() {
+        if !list.iter().any(|known| known == key) {
+            list.push(key.into());
+        }
+    }
+    let Some(properties) = schema["properties"].as_object_mut() else { return };
+    match rest {
+        None => {
+            properties.insert(key.to_owned(), leaf(field));
+        }
+        Some(rest) => insert(properties.entry(key).or_insert_with(object), rest, field),
+    }
+}
+
+fn leaf(field: &Field) -> Value {
+    let mut schema = match field.kind {
+        Kind::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Kind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        Kind::Text { max_chars } => json!({"type": "string", "maxLength": max_chars}),
+        Kind::OneOf(values) => {
+            let values: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
+            json!({"type": "string", "enum": values})
+        }
+        Kind::Device => json!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]{1,3})?)$"}),
+        Kind::Flag => json!({"type": "boolean"}),
+    };
+    if field.default == Default::Absent {
+        schema["type"] = json!([schema["type"], "null"]);
+    }
+    let mut notes = Map::new();
+    notes.insert("title".to_owned(), field.label.into());
+    notes.insert("description".to_owned(), field.help.into());
+    if let Some(default) = field.default.value("drnas").filter(|value| !value.is_null()) {
+        notes.insert("default".to_owned(), default);
+    }
+    if let Some(object) = schema.as_object_mut() {
+        object.extend(notes);
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_holds_every_field() {
+        let schema = json_schema();
+        for field in FIELDS {
+            let pointer = field
+                .path
+                .split('.')
+                .fold(String::new(), |at, key| format!("{at}/properties/{key}"));
+            assert!(
+                schema.pointer(&pointer).is_some_and(|leaf| leaf["description"] == field.help),
+                "{}",
+                field.path
+            );
+        }
+        assert_eq!(schema["required"], json!(["dataset", "space", "search"]));
+    }
+}

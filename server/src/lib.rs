@@ -1,0 +1,3 @@
+//! Skein web server.
+
+pub mod views;
