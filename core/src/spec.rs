@@ -132,8 +132,12 @@ pub enum OptimizerSpec {
         /// Temperature in the last epoch.
         tau_end: f64,
     },
-    /// Uniform single paths; rows are not learned (SPOS, arXiv:1904.00420).
-    Spos,
+    /// Uniform single paths; rows are not learned, the architecture comes from a random search on
+    /// the trained supernet (SPOS, arXiv:1904.00420).
+    Spos {
+        /// Architectures that the search compares at the end.
+        candidates: u64,
+    },
 }
 
 impl OptimizerSpec {
@@ -144,7 +148,7 @@ impl OptimizerSpec {
             Self::Drnas => "drnas",
             Self::Darts { .. } => "darts",
             Self::Gdas { .. } => "gdas",
-            Self::Spos => "spos",
+            Self::Spos { .. } => "spos",
         }
     }
 }

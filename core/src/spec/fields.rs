@@ -166,6 +166,14 @@ pub const FIELDS: &[Field] = &[
     field("search.optimizer.order", "Order", "2 differentiates through one step of the weights, at about two and a half times the cost.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),
     field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Number(0.1)).only(OPTIMIZER, &["gdas"]),
+    field(
+        "search.optimizer.candidates",
+        "Candidates",
+        "Random architectures that are compared on the trained supernet at the end.",
+        integer(1, 1_000_000),
+        Default::Integer(64),
+    )
+    .only(OPTIMIZER, &["spos"]),
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Text("entangled")).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Text("corrected")).plain(),
     field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::ByOptimizer(&[("drnas", 100), ("darts", 50), ("gdas", 250), ("spos", 250)])).plain(),

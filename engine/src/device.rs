@@ -1,0 +1,185 @@
+//! Devices: which there are, and which one a run gets.
+
+use serde::Serialize;
+use skein_core::spec::Precision;
+use tch::{Cuda, Device, Kind};
+
+use crate::EngineError;
+
+/// A device as `skein-worker devices` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// `cpu` or `cuda:N`.
+    pub id: String,
+    /// Words for people.
+    pub title: String,
+    /// Main memory of the machine, or 0 where libtorch does not tell.
+    pub memory_bytes: u64,
+}
+
+/// Where and how wide a run computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compute {
+    /// The device.
+    pub device: Device,
+    /// Width of weights and images.
+    pub kind: Kind,
+}
+
+impl Compute {
+    /// The CPU in double precision, for checks.
+    #[must_use]
+    pub fn exact() -> Self {
+        Self { device: Device::Cpu, kind: Kind::Double }
+    }
+
+    /// Device and width that a specification asks for.
+    ///
+    /// # Errors
+    /// - [`EngineError::Device`] if there is no such GPU.
+    pub fn choose(device: &str, precision: Precision) -> Result<Self, EngineError> {
+        let kind = match precision {
+            Precision::Float32 => Kind::Float,
+            Precision::Float64 => Kind::Double,
+        };
+        Ok(Self { device: choose(device)?, kind })
+    }
+}
+
+/// Name of a device as specifications write it.
+#[must_use]
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+fn choose(text: &str) -> Result<Device, EngineError> {
+    if text == "cpu" {
+        return Ok(Device::Cpu);
+    }
+    let loaded = gpu::load();
+    let count = if loaded.is_ok() { Cuda::device_count() } else { 0 };
+    let refuse = |reason: String| Err(EngineError::Device { device: text.to_owned(), reason });
+    let index = match text {
+        "auto" if count == 0 => return Ok(Device::Cpu),
+        "auto" | "cuda" => 0,
+        other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
+            Some(index) => index,
+            None => return refuse("is not a device".to_owned()),
+        },
+    };
+    if let Err(reason) = loaded {
+        return refuse(format!("there is no usable GPU: {reason}"));
+    }
+    if count == 0 {
+        return refuse("there is no GPU".to_owned());
+    }
+    if i64::try_from(index).is_ok_and(|index| index < count) {
+        return Ok(Device::Cuda(index));
+    }
+    refuse(format!("there are {count} GPUs, counted from 0"))
+}
+
+/// All devices of this machine.
+#[must_use]
+pub fn list() -> Vec<DeviceInfo> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu = DeviceInfo {
+        id: "cpu".to_owned(),
+        title: format!("CPU, {threads} threads"),
+        memory_bytes: memory_kib("/proc/meminfo", "MemTotal:") * 1024,
+    };
+    let count = if gpu::load().is_ok() { Cuda::device_count() } else { 0 };
+    let gpus = (0..count).map(|index| DeviceInfo {
+        id: format!("cuda:{index}"),
+        title: format!("GPU {index}"),
+        memory_bytes: 0,
+    });
+    std::iter::once(cpu).chain(gpus).collect()
+}
+
+/// Sets the number of CPU threads; 0 takes one per core. Returns the number.
+pub fn set_threads(threads: u64) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = usize::try_from(threads).ok().filter(|threads| *threads > 0).unwrap_or(all);
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+    threads
+}
+
+/// Peak resident memory of this process, in bytes.
+#[must_use]
+pub fn peak_memory_bytes() -> u64 {
+    memory_kib("/proc/self/status", "VmHWM:") * 1024
+}
+
+fn memory_kib(file: &str, key: &str) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Loading of libtorch's GPU half, which the binary does not link.
+mod gpu {
+    use std::sync::OnceLock;
+
+    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
+
+    /// Loads `libtorch_cuda` if a driver is there; once per process.
+    pub(super) fn load() -> Result<(), String> {
+        LOADED.get_or_init(try_load).clone()
+    }
+
+    fn try_load() -> Result<(), String> {
+        if tch::Cuda::is_available() {
+            return Ok(());
+        }
+        if !std::path::Path::new("/proc/driver/nvidia/version").exists() {
+            return Err("no NVIDIA driver is loaded".to_owned());
+        }
+        let home = std::env::var("LIBTORCH").ok();
+        let home = home.or(option_env!("SKEIN_LIBTORCH").map(str::to_owned));
+        let mut names = vec!["libtorch_cuda.so".to_owned()];
+        if let Some(home) = home {
+            names.insert(0, format!("{home}/cuda/libtorch_cuda.so"));
+            names.insert(1, format!("{home}/lib/libtorch_cuda.so"));
+        }
+        let mut reason = String::new();
+        for name in names {
+            #[expect(
+                unsafe_code,
+                reason = "loading a library runs its initialisers; this is libtorch's own"
+            )]
+            // SAFETY: the library is the other half of the libtorch that is linked; its
+            // initialisers only register kernels. It is never unloaded.
+            match unsafe { libloading::Library::new(&name) } {
+                Ok(library) => {
+                    std::mem::forget(library);
+                    return Ok(());
+                }
+                Err(error) => reason = error.to_string(),
+            }
+        }
+        Err(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there() {
+        assert_eq!(choose("cpu").unwrap(), Device::Cpu);
+        assert_eq!(list()[0].id, "cpu");
+        assert!(peak_memory_bytes() > 1 << 20);
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_refused_with_the_reason() {
+        let error = choose("cuda:97").unwrap_err().to_string();
+        assert!(error.starts_with("device cuda:97: there "), "{error}");
+        assert!(choose("gpu").unwrap_err().to_string().contains("is not a device"));
+    }
+}

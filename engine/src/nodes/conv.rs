@@ -1,0 +1,105 @@
+//! Convolution; dilated depth-wise convolutions are turned into undilated ones.
+//!
+//! libtorch's dilated depth-wise convolution leaves the fast path in its backward pass. At
+//! dilation 2 it need not be dilated: with stride 2 it reads only the even pixels, so it is an
+//! undilated convolution of the sub-sampled map; with stride 1 the four 2×2 phases of the map are
+//! convolved each by itself, moved into the batch and back.
+
+use skein_core::graph::Conv2d;
+use tch::Tensor;
+
+/// Convolves.
+///
+/// # Shapes
+/// - `x`: `[batch, in, height, width]`; `weight`: `[out, in or 1, k, k]`; `bias`: `[out]`.
+#[must_use]
+pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let kernel = weight.size()[2];
+    let padding = conv.padding(kernel);
+    if conv.dilation == 2 && padding % 2 == 0 && conv.depthwise {
+        match conv.stride {
+            1 => return by_phases(conv, x, weight, bias, padding / 2),
+            2 => return plain(conv, &even(x), weight, bias, (1, padding / 2, 1)),
+            _ => {}
+        }
+    }
+    plain(conv, x, weight, bias, (conv.stride, padding, conv.dilation))
+}
+
+fn plain(
+    conv: &Conv2d,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    (stride, padding, dilation): (i64, i64, i64),
+) -> Tensor {
+    x.conv2d(weight, bias, stride, padding, dilation, conv.groups())
+}
+
+/// Every second row and column, from the first.
+fn even(x: &Tensor) -> Tensor {
+    let part = x.slice(2, None, None, 2).slice(3, None, None, 2);
+    // A dense copy in channels-last order.
+    part.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+/// Space to batch, convolution, batch to space.
+fn by_phases(
+    conv: &Conv2d,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    padding: i64,
+) -> Tensor {
+    let size = x.size();
+    let (batch, height, width) = (size[0], size[2], size[3]);
+    let (odd_rows, odd_columns) = (height % 2, width % 2);
+    let padded = if odd_rows + odd_columns > 0 {
+        x.constant_pad_nd([0, odd_columns, 0, odd_rows])
+    } else {
+        x.shallow_clone()
+    };
+    let (rows, columns) = ((height + odd_rows) / 2, (width + odd_columns) / 2);
+    let phases = padded.permute([0, 2, 3, 1]).reshape([batch, rows, 2, columns, 2, -1]);
+    let phases = phases.permute([2, 4, 0, 1, 3, 5]).reshape([4 * batch, rows, columns, -1]);
+    let out = plain(conv, &phases.permute([0, 3, 1, 2]), weight, bias, (1, padding, 1));
+    let out = out.permute([0, 2, 3, 1]).reshape([2, 2, batch, rows, columns, -1]);
+    let out = out.permute([2, 3, 0, 4, 1, 5]).reshape([batch, 2 * rows, 2 * columns, -1]);
+    let out = out.permute([0, 3, 1, 2]);
+    if odd_rows + odd_columns > 0 {
+        return out.narrow(2, 0, height).narrow(3, 0, width);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use skein_core::graph::Size;
+    use tch::{Device, Kind};
+
+    #[rstest]
+    fn an_undilated_convolution_equals_the_dilated_one(
+        #[values(1, 2)] stride: i64,
+        #[values(3, 5)] kernel: i64,
+        #[values(6, 7)] side: i64,
+    ) {
+        tch::manual_seed(5);
+        let options = (Kind::Double, Device::Cpu);
+        let x = Tensor::randn([2, 3, side, side + 1], options).set_requires_grad(true);
+        let weight = Tensor::randn([3, 1, kernel, kernel], options).set_requires_grad(true);
+        let conv = Conv2d::depthwise(3, Size::Fixed(kernel), stride, 2);
+        let fast = forward(&conv, &x, &weight, None);
+        let slow = plain(&conv, &x, &weight, None, (stride, conv.padding(kernel), 2));
+        let gradients = |out: &Tensor| {
+            Tensor::run_backward(&[out.square().sum(Kind::Double)], &[&x, &weight], false, false)
+        };
+        for (a, b) in
+            gradients(&fast).iter().zip(gradients(&slow)).chain([(&fast, slow.shallow_clone())])
+        {
+            assert_eq!(a.size(), b.size());
+            assert!((a - b).abs().max().double_value(&[]) < 1e-12);
+        }
+    }
+}

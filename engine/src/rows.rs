@@ -1,0 +1,145 @@
+//! From architecture parameters to the weights of the candidates.
+//!
+//! Rows are kept and drawn in double precision, whatever the weights are kept in: they are a few
+//! dozen numbers.
+
+pub mod darts;
+pub mod drnas;
+pub mod gdas;
+pub mod uniform;
+
+use skein_core::choice::{Architecture, Choice};
+use tch::{Device, Kind, Tensor};
+
+use crate::EngineError;
+use crate::state::seed::{Stream, seed_libtorch};
+
+/// How far from zero the parameters start (standard deviation).
+const START: f64 = 1e-3;
+
+/// The architecture parameters: one tensor per kind of choice, one row per choice.
+#[derive(Debug)]
+pub struct Alphas {
+    buffer: Tensor,
+    tensors: Vec<(String, Tensor)>,
+    /// For every choice its tensor and row.
+    rows: Vec<(usize, i64)>,
+}
+
+/// The rows of one pass.
+#[derive(Debug)]
+pub struct Draw {
+    /// One tensor `[options]` per choice, in the kind of the weights.
+    pub rows: Vec<Tensor>,
+    /// The selected options, where a draw selects.
+    pub path: Option<Architecture>,
+}
+
+impl Alphas {
+    /// Zeroed parameters for some choices.
+    #[must_use]
+    pub fn zeroed(choices: &[Choice], device: Device) -> Self {
+        let mut shapes: Vec<(String, i64, i64)> = Vec::new();
+        let mut rows = Vec::with_capacity(choices.len());
+        for choice in choices {
+            let options = i64::try_from(choice.options.len()).unwrap_or(0);
+            let at =
+                shapes.iter().position(|(name, ..)| *name == choice.tensor).unwrap_or_else(|| {
+                    shapes.push((choice.tensor.clone(), 0, options));
+                    shapes.len() - 1
+                });
+            rows.push((at, shapes[at].1));
+            shapes[at].1 += 1;
+        }
+        let total: i64 = shapes.iter().map(|(_, rows, options)| rows * options).sum();
+        let buffer = Tensor::zeros([total], (Kind::Double, device));
+        let mut offset = 0;
+        let tensors = shapes.into_iter().map(|(name, rows, options)| {
+            let view = buffer.narrow(0, offset, rows * options).view([rows, options]);
+            offset += rows * options;
+            (name, view.detach().set_requires_grad(true))
+        });
+        let tensors = tensors.collect();
+        Self { buffer, tensors, rows }
+    }
+
+    /// Parameters as a search starts with them: `1e-3 · N(0, 1)`.
+    #[must_use]
+    pub fn initialised(choices: &[Choice], device: Device, seed: u64) -> Self {
+        let mut alphas = Self::zeroed(choices, device);
+        seed_libtorch(seed, Stream::Rows, 0, Device::Cpu);
+        let start = Tensor::randn(alphas.buffer.size(), (Kind::Double, Device::Cpu)) * START;
+        tch::no_grad(|| alphas.buffer.copy_(&start));
+        alphas
+    }
+
+    /// All parameters in one flat tensor; changing it changes every row.
+    #[must_use]
+    pub fn buffer(&self) -> &Tensor {
+        &self.buffer
+    }
+
+    /// Replaces all parameters.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the length differs.
+    pub fn load(&mut self, content: &Tensor) -> Result<(), EngineError> {
+        if content.size() != self.buffer.size() {
+            let (got, expected) = (content.size(), self.buffer.size());
+            return Err(EngineError::Shape { name: "alpha".to_owned(), got, expected });
+        }
+        tch::no_grad(|| self.buffer.f_copy_(content))?;
+        Ok(())
+    }
+
+    /// The tensors by name, each `[rows, options]`.
+    #[must_use]
+    pub fn tensors(&self) -> &[(String, Tensor)] {
+        &self.tensors
+    }
+
+    /// Gradients of a loss for all parameters, as one flat tensor.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the loss does not depend on them.
+    pub fn gradient(&self, loss: &Tensor) -> Result<Tensor, EngineError> {
+        let leaves: Vec<&Tensor> = self.tensors.iter().map(|(_, tensor)| tensor).collect();
+        let gradients = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
+        let flat = gradients.iter().zip(&leaves).map(|(gradient, leaf)| {
+            if gradient.defined() {
+                gradient.reshape([-1])
+            } else {
+                leaf.zeros_like().reshape([-1])
+            }
+        });
+        Ok(Tensor::cat(&flat.collect::<Vec<_>>(), 0))
+    }
+
+    /// One tensor per choice out of one per parameter tensor, in another kind.
+    #[must_use]
+    pub fn split(&self, tensors: &[Tensor], kind: Kind) -> Vec<Tensor> {
+        let converted: Vec<Tensor> = tensors.iter().map(|tensor| tensor.to_kind(kind)).collect();
+        self.rows.iter().map(|(at, row)| converted[*at].get(*row)).collect()
+    }
+
+    /// Applies a function to every parameter tensor.
+    #[must_use]
+    pub fn map(&self, function: impl Fn(&Tensor) -> Tensor) -> Vec<Tensor> {
+        self.tensors.iter().map(|(_, tensor)| function(tensor)).collect()
+    }
+
+    /// Numbers on the host, one vector per choice; `tensors` as for [`Alphas::split`].
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the copy fails.
+    pub fn to_host(&self, tensors: &[Tensor]) -> Result<Vec<Vec<f64>>, EngineError> {
+        let mut host = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            host.push(Vec::<Vec<f64>>::try_from(
+                &tensor.detach().to_device(Device::Cpu).to_kind(Kind::Double),
+            )?);
+        }
+        let row = |row: i64| usize::try_from(row).unwrap_or(0);
+        Ok(self.rows.iter().map(|(at, index)| host[*at][row(*index)].clone()).collect())
+    }
+}

@@ -1,0 +1,177 @@
+//! One search iteration: a step of the rows on one batch, a step of the weights on another.
+
+use skein_core::spec::{OptimizerSpec, SearchSpec};
+use tch::{Kind, Reduction, Tensor};
+
+use crate::EngineError;
+use crate::exec::Pass;
+use crate::optim::{Adam, Sgd, clip};
+use crate::rows::Draw;
+use crate::search::supernet::Supernet;
+
+/// Images `[batch, channels, height, width]` with their labels `[batch]`.
+#[derive(Debug)]
+pub struct Batch {
+    /// Images.
+    pub x: Tensor,
+    /// Labels.
+    pub y: Tensor,
+}
+
+/// Loss and accuracy of one step, on the device.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Mean cross-entropy in nats.
+    pub loss: Tensor,
+    /// Share of right answers, `0..=1`.
+    pub accuracy: Tensor,
+}
+
+/// The optimizers of both levels.
+#[derive(Debug)]
+pub struct Bilevel {
+    /// Of the weights.
+    pub weight: Sgd,
+    /// Of the rows.
+    pub arch: Adam,
+    /// Largest norm of the weights' gradient.
+    pub clip: f64,
+}
+
+impl Bilevel {
+    /// Optimizers as a search starts with them.
+    #[must_use]
+    pub fn new(search: &SearchSpec) -> Self {
+        Self {
+            weight: Sgd {
+                momentum: search.weight_momentum,
+                nesterov: search.weight_nesterov,
+                weight_decay: search.weight_decay,
+                velocity: None,
+            },
+            arch: Adam {
+                lr: search.arch_lr,
+                betas: (search.arch_beta1, search.arch_beta2),
+                weight_decay: search.arch_weight_decay,
+                steps: 0,
+                means: None,
+            },
+            clip: search.clip,
+        }
+    }
+
+    /// A step of the rows; only their gradient is computed.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn arch_step(
+        &mut self,
+        net: &Supernet,
+        batch: &Batch,
+        draw: &Draw,
+        pass: Pass,
+    ) -> Result<Outcome, EngineError> {
+        let (loss, outcome) = forward(net, batch, draw, pass)?;
+        let gradient = net.alphas.gradient(&loss)?;
+        self.arch.step(net.alphas.buffer(), &gradient);
+        Ok(outcome)
+    }
+
+    /// A step of the weights; `draw` should hold the rows.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn weight_step(
+        &mut self,
+        net: &Supernet,
+        batch: &Batch,
+        draw: &Draw,
+        pass: Pass,
+        lr: f64,
+    ) -> Result<(Outcome, Tensor), EngineError> {
+        let (loss, outcome) = forward(net, batch, draw, pass)?;
+        let mut gradient = net.store.weights.gradient(&loss)?;
+        let norm = clip(&mut gradient, self.clip);
+        self.weight.step(net.store.weights.buffer(), gradient, lr);
+        Ok((outcome, norm))
+    }
+
+    /// A step of the rows through one virtual step of the weights (second-order DARTS,
+    /// arXiv:1806.09055, equations 6 to 8): the mixed derivative is a finite difference. Each of
+    /// the four passes calls `draw`.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn unrolled_step(
+        &mut self,
+        net: &mut Supernet,
+        (train, valid): (&Batch, &Batch),
+        draw: impl Fn(&Supernet) -> Result<Draw, EngineError>,
+        pass: Pass,
+        lr: f64,
+    ) -> Result<Outcome, EngineError> {
+        let start = net.store.weights.buffer().copy();
+        let (loss, _) = forward(net, train, &draw(net)?, pass)?;
+        let mut direction =
+            net.store.weights.gradient(&loss)?.flat + &start * self.weight.weight_decay;
+        if let Some(velocity) = &self.weight.velocity {
+            direction += velocity * self.weight.momentum;
+        }
+        // The virtual network keeps running statistics of its own.
+        let statistics = net.store.stats.buffer().copy();
+        net.store.weights.load(&(&start - direction * lr))?;
+        let (loss, outcome) = forward(net, valid, &draw(net)?, pass)?;
+        let mut leaves: Vec<&Tensor> =
+            net.alphas.tensors().iter().map(|(_, tensor)| tensor).collect();
+        let rows = leaves.len();
+        leaves.extend(net.store.weights.views());
+        let gradients = Tensor::f_run_backward(&[&loss], &leaves, false, false)?;
+        let direct =
+            Tensor::cat(&gradients[..rows].iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0);
+        let toward = net.store.weights.flatten(&gradients[rows..]);
+        net.store.stats.load(&statistics)?;
+        let step = 0.01 / toward.norm();
+        let mut side = |sign: f64| {
+            net.store.weights.load(&(&start + &toward * (&step * sign)))?;
+            let (loss, _) = forward(net, train, &draw(net)?, pass)?;
+            net.alphas.gradient(&loss)
+        };
+        let mixed = (side(1.0)? - side(-1.0)?) / (&step * 2.0);
+        net.store.weights.load(&start)?;
+        self.arch.step(net.alphas.buffer(), &(direct - mixed * lr));
+        Ok(outcome)
+    }
+}
+
+/// Whether a specification asks for the unrolled step.
+#[must_use]
+pub fn is_unrolled(optimizer: &OptimizerSpec) -> bool {
+    matches!(optimizer, OptimizerSpec::Darts { order: 2, .. })
+}
+
+fn forward(
+    net: &Supernet,
+    batch: &Batch,
+    draw: &Draw,
+    pass: Pass,
+) -> Result<(Tensor, Outcome), EngineError> {
+    let logits = net.exec.forward(&net.store, &batch.x, draw.plan(), pass)?;
+    let loss = cross_entropy(&logits, &batch.y);
+    let outcome = outcome(&logits, &loss, &batch.y);
+    Ok((loss, outcome))
+}
+
+/// Mean cross-entropy in nats, in the kind of the logits.
+#[must_use]
+pub fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
+    logits.cross_entropy_loss::<Tensor>(y, None, Reduction::Mean, -100, 0.0)
+}
+
+/// Loss and accuracy without their graphs.
+#[must_use]
+pub fn outcome(logits: &Tensor, loss: &Tensor, y: &Tensor) -> Outcome {
+    let right = tch::no_grad(|| {
+        logits.argmax(-1, false).eq_tensor(y).to_kind(Kind::Double).mean(Kind::Double)
+    });
+    Outcome { loss: loss.detach().to_kind(Kind::Double), accuracy: right }
+}

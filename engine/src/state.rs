@@ -1,0 +1,5 @@
+//! Randomness that can be counted, checkpoints, and the wish to stop.
+
+pub mod checkpoint;
+pub mod seed;
+pub mod stop;

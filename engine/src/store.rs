@@ -1,0 +1,229 @@
+//! Weights and running statistics, each in one flat buffer.
+//!
+//! Every tensor of a network is a view of a buffer, so that clipping, momentum and decay are a
+//! handful of kernels, and a checkpoint is one tensor.
+
+use std::collections::HashMap;
+
+use skein_core::graph::{FixedNetwork, Graph, Param, Role};
+use tch::{Kind, Tensor};
+
+use crate::EngineError;
+use crate::device::Compute;
+use crate::state::seed::{Stream, seed_libtorch};
+
+/// The stored tensors of one network.
+#[derive(Debug)]
+pub struct Store {
+    /// Trained tensors; their leaves require gradients.
+    pub weights: Flat,
+    /// Running statistics.
+    pub stats: Flat,
+}
+
+/// The gradient for a flat buffer.
+#[derive(Debug)]
+pub struct Gradient {
+    /// One entry per number of the buffer; zero where it was not used.
+    pub flat: Tensor,
+    /// Which numbers were used, unless all were. As in PyTorch, an optimizer leaves the others be.
+    pub used: Option<Tensor>,
+}
+
+/// Named views of one flat buffer.
+#[derive(Debug)]
+pub struct Flat {
+    buffer: Tensor,
+    params: Vec<Param>,
+    views: Vec<Tensor>,
+    index: HashMap<String, usize>,
+}
+
+impl Flat {
+    fn new(params: Vec<Param>, compute: Compute, trained: bool) -> Self {
+        let total: i64 = params.iter().map(|param| param.shape.iter().product::<i64>()).sum();
+        let buffer = Tensor::zeros([total], (compute.kind, compute.device));
+        let mut offset = 0;
+        let mut views = Vec::with_capacity(params.len());
+        for param in &params {
+            let length = param.shape.iter().product::<i64>();
+            let part = buffer.narrow(0, offset, length);
+            // Kernels lie as output, height, width, input: libtorch's channels-last order.
+            let view = match param.shape[..] {
+                [out, inner, height, width] => {
+                    part.view([out, height, width, inner]).permute([0, 3, 1, 2])
+                }
+                _ => part.view(param.shape.as_slice()),
+            };
+            views.push(view.detach().set_requires_grad(trained));
+            offset += length;
+        }
+        let index = params.iter().enumerate().map(|(at, param)| (param.name.clone(), at)).collect();
+        Self { buffer, params, views, index }
+    }
+
+    /// The buffer; changing it changes every view.
+    #[must_use]
+    pub fn buffer(&self) -> &Tensor {
+        &self.buffer
+    }
+
+    /// All views, in the order of the buffer.
+    #[must_use]
+    pub fn views(&self) -> &[Tensor] {
+        &self.views
+    }
+
+    /// The tensors that are stored, in the order of the buffer.
+    #[must_use]
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+
+    /// A tensor by its name.
+    ///
+    /// # Errors
+    /// - [`EngineError::Missing`].
+    pub fn get(&self, name: &str) -> Result<&Tensor, EngineError> {
+        let at = self.index.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))?;
+        Ok(&self.views[*at])
+    }
+
+    /// Copies a value into a tensor.
+    ///
+    /// # Errors
+    /// - [`EngineError::Missing`] or [`EngineError::Shape`].
+    pub fn set(&self, name: &str, value: &Tensor) -> Result<(), EngineError> {
+        let view = self.get(name)?;
+        if view.size() != value.size() {
+            let (got, expected) = (value.size(), view.size());
+            return Err(EngineError::Shape { name: name.to_owned(), got, expected });
+        }
+        let mut plain = view.detach();
+        tch::no_grad(|| plain.f_copy_(value))?;
+        Ok(())
+    }
+
+    /// Replaces the whole buffer's content.
+    ///
+    /// # Errors
+    /// - [`EngineError::Shape`] if the length differs.
+    pub fn load(&mut self, content: &Tensor) -> Result<(), EngineError> {
+        if content.size() != self.buffer.size() {
+            let (got, expected) = (content.size(), self.buffer.size());
+            return Err(EngineError::Shape { name: "flat buffer".to_owned(), got, expected });
+        }
+        tch::no_grad(|| self.buffer.f_copy_(content))?;
+        Ok(())
+    }
+
+    /// Gradients of a loss for all views.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the loss does not depend on the views' graph.
+    pub fn gradient(&self, loss: &Tensor) -> Result<Gradient, EngineError> {
+        let parts = Tensor::f_run_backward(&[loss], &self.views, false, false)?;
+        let used = (!parts.iter().all(Tensor::defined)).then(|| {
+            let marks = parts.iter().zip(&self.views).map(|(part, view)| {
+                Tensor::full_like(&view.reshape([-1]), f64::from(u8::from(part.defined())))
+                    .to_kind(Kind::Bool)
+            });
+            tch::no_grad(|| Tensor::cat(&marks.collect::<Vec<_>>(), 0))
+        });
+        Ok(Gradient { flat: self.flatten(&parts), used })
+    }
+
+    /// One flat tensor out of one gradient per view, zero where it is not defined, in the buffer's order.
+    #[must_use]
+    pub fn flatten(&self, parts: &[Tensor]) -> Tensor {
+        let parts = parts.iter().zip(&self.views).map(|(part, view)| {
+            if !part.defined() {
+                return Tensor::zeros(
+                    [i64::try_from(view.numel()).unwrap_or(0)],
+                    (view.kind(), view.device()),
+                );
+            }
+            match part.dim() {
+                4 => part.permute([0, 2, 3, 1]).reshape([-1]),
+                _ => part.reshape([-1]),
+            }
+        });
+        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+    }
+}
+
+impl Store {
+    /// Zeroed tensors for a graph.
+    #[must_use]
+    pub fn zeroed(graph: &Graph, compute: Compute) -> Self {
+        let (weights, stats) =
+            graph.params().into_iter().partition(|param| param.role.is_trained());
+        Self { weights: Flat::new(weights, compute, true), stats: Flat::new(stats, compute, false) }
+    }
+
+    /// Start values drawn for a run: PyTorch's defaults (uniform in `±1/√fan_in`).
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn initialised(
+        graph: &Graph,
+        compute: Compute,
+        seed: u64,
+        stream: Stream,
+    ) -> Result<Self, EngineError> {
+        let store = Self::zeroed(graph, compute);
+        for (at, param) in graph.params().iter().enumerate() {
+            let fill = match param.role {
+                Role::Weight { fan_in } | Role::Bias { fan_in } => {
+                    // On the CPU, so that a GPU starts from the same weights.
+                    seed_libtorch(seed, stream, at as u64, tch::Device::Cpu);
+                    #[expect(clippy::cast_precision_loss, reason = "fans are small")]
+                    let bound = 1.0 / (fan_in as f64).sqrt();
+                    let unit =
+                        Tensor::rand(param.shape.as_slice(), (Kind::Double, tch::Device::Cpu));
+                    (unit * 2.0 - 1.0) * bound
+                }
+                Role::Scale | Role::RunningVar => {
+                    Tensor::ones(param.shape.as_slice(), tch::kind::DOUBLE_CPU)
+                }
+                Role::Shift | Role::RunningMean => {
+                    Tensor::zeros(param.shape.as_slice(), tch::kind::DOUBLE_CPU)
+                }
+            };
+            store.set(&param.name, &fill)?;
+        }
+        Ok(store)
+    }
+
+    /// The weights that a fixed network inherits from this supernet.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the network does not stem from this supernet's graph.
+    pub fn inherit(&self, network: &FixedNetwork, compute: Compute) -> Result<Self, EngineError> {
+        let store = Self::zeroed(&network.graph, compute);
+        for inherited in &network.inherited {
+            let mut part = self.get(&inherited.name)?.shallow_clone();
+            for (dim, (first, length)) in inherited.slices.iter().enumerate() {
+                part = part.f_narrow(i64::try_from(dim).unwrap_or(0), *first, *length)?;
+            }
+            store.set(&inherited.name, &part)?;
+        }
+        Ok(store)
+    }
+
+    /// A tensor by its name, trained or not.
+    ///
+    /// # Errors
+    /// - [`EngineError::Missing`].
+    pub fn get(&self, name: &str) -> Result<&Tensor, EngineError> {
+        self.weights.get(name).or_else(|_| self.stats.get(name))
+    }
+
+    /// Copies a value into a tensor, trained or not.
+    ///
+    /// # Errors
+    /// - [`EngineError::Missing`] or [`EngineError::Shape`].
+    pub fn set(&self, name: &str, value: &Tensor) -> Result<(), EngineError> {
+        self.weights.set(name, value).or_else(|_| self.stats.set(name, value))
+    }
+}
