@@ -85,7 +85,7 @@ pub struct Started {
     pub device: String,
     /// Threads of the CPU.
     pub threads: usize,
-    /// Search step of the checkpoint that the attempt goes on from, if any.
+    /// Step (all phases together) of the checkpoint that the attempt goes on from, if any.
     pub resumed_from: Option<u64>,
     /// Steps of the whole search.
     pub total_steps: u64,

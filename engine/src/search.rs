@@ -1,5 +1,7 @@
 //! The search: supernet, two-level steps, schedules, derivation.
 
 pub mod bilevel;
+pub mod pending;
+pub mod run;
 pub mod sampler;
 pub mod supernet;

@@ -1,1 +1,5 @@
-//! todo
+//! What happens to a network once it is chosen: recalibrated, trained, measured.
+
+pub mod evaluate;
+pub mod fit;
+pub mod network;

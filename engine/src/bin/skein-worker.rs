@@ -1,2 +1,230 @@
-//! x
-fn main() {}
+//! The worker: one run folder in, events out.
+
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
+use skein_core::event::{EventBody, Failure};
+use skein_core::record::Outcome;
+use skein_core::spec::{RunSpec, Violation};
+use skein_engine::error::message_failure;
+use skein_engine::state::stop::Stop;
+use skein_engine::worker::attempt::Attempt;
+use skein_engine::worker::events::Events;
+use skein_engine::worker::record;
+use skein_engine::worker::session::{Ended, Session, run};
+use skein_engine::{EngineError, bench, device};
+
+/// The run failed; its final record says why.
+const FAILED: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
+/// Somebody else works on the attempt.
+const CLAIMED: u8 = 3;
+
+#[derive(Parser)]
+#[command(version, about = "Works on one run of Skein, or measures this machine.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Works on a run until it ends or SIGTERM asks for a checkpoint.
+    Run(RunArgs),
+    /// Lists the devices of this machine.
+    Devices {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures search iterations on random images.
+    Bench(BenchArgs),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The run's folder, which holds `spec.json`.
+    #[arg(long)]
+    run: PathBuf,
+    /// Number of the attempt, from 1; its folder must not exist.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: u32,
+    /// Folder of the data sets.
+    #[arg(long)]
+    datasets: PathBuf,
+    /// Device instead of the specification's.
+    #[arg(long)]
+    device: Option<String>,
+}
+
+#[derive(Args)]
+struct BenchArgs {
+    /// Preset of the space.
+    #[arg(long)]
+    space: String,
+    /// Kind of the optimizer.
+    #[arg(long)]
+    optimizer: String,
+    /// Images per step.
+    #[arg(long, default_value_t = 64)]
+    batch_size: u64,
+    /// Iterations to measure.
+    #[arg(long, default_value_t = 10)]
+    steps: u64,
+    /// How candidates share weights.
+    #[arg(long, default_value = "entangled")]
+    weights: String,
+    /// `corrected` or `reference`.
+    #[arg(long, default_value = "corrected")]
+    fidelity: String,
+    /// The device.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Threads on the CPU; 0 for one per core.
+    #[arg(long, default_value_t = 0)]
+    threads: u64,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => work(&args),
+        Command::Devices { json } => devices(json),
+        Command::Bench(args) => measure(&args),
+    }
+}
+
+fn complain(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "skein-worker: {text}");
+}
+
+fn print(text: impl std::fmt::Display) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn work(args: &RunArgs) -> ExitCode {
+    let attempt = match Attempt::claim(&args.run, args.attempt) {
+        Ok(Some(attempt)) => attempt,
+        Ok(None) => {
+            complain(format_args!("attempt {} is already claimed", args.attempt));
+            return ExitCode::from(CLAIMED);
+        }
+        Err(error) => {
+            complain(error);
+            return ExitCode::from(FAILED);
+        }
+    };
+    let prepared =
+        attempt.redirect_stderr().and_then(|()| Events::create(&attempt.folder, attempt.number));
+    let mut events = match prepared {
+        Ok(events) => events,
+        Err(error) => {
+            complain(&error);
+            return end(
+                &attempt,
+                Outcome::Failed { failure: error.failure() },
+                ExitCode::from(FAILED),
+            );
+        }
+    };
+    match guarded(args, &attempt, &mut events) {
+        Ok(Ended::Finished(summary)) => {
+            end(&attempt, Outcome::Succeeded { summary: *summary }, ExitCode::SUCCESS)
+        }
+        Ok(Ended::Stopped) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(format_args!("{} ({})", failure.message, failure.hint));
+            // The disk may be what failed; the final record still tries.
+            let _ = events.say(EventBody::Failed(failure.clone()));
+            end(&attempt, Outcome::Failed { failure }, ExitCode::from(FAILED))
+        }
+    }
+}
+
+/// Runs the session; a panic of libtorch becomes a failure like any other.
+fn guarded(args: &RunArgs, attempt: &Attempt, events: &mut Events) -> Result<Ended, Failure> {
+    let stop = Stop::on_signals().map_err(|error| message_failure(&error.to_string()))?;
+    let session =
+        Session { attempt, datasets: &args.datasets, device: args.device.as_deref(), stop: &stop };
+    match catch_unwind(AssertUnwindSafe(|| run(&session, events))) {
+        Ok(result) => result.map_err(|error: EngineError| error.failure()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied());
+            Err(message_failure(text.unwrap_or("the worker panicked")))
+        }
+    }
+}
+
+fn end(attempt: &Attempt, outcome: Outcome, code: ExitCode) -> ExitCode {
+    match record::create(attempt, outcome) {
+        Ok(_) => code,
+        Err(error) => {
+            complain(format_args!("the final record could not be written: {error}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn devices(json: bool) -> ExitCode {
+    let list = device::list();
+    if json {
+        return print(json!(list));
+    }
+    let lines: Vec<String> =
+        list.iter().map(|device| format!("{}\t{}", device.id, device.title)).collect();
+    print(lines.join("\n"))
+}
+
+fn measure(args: &BenchArgs) -> ExitCode {
+    let spec = match bench_spec(args) {
+        Ok(spec) => spec,
+        Err(violations) => {
+            for violation in violations {
+                complain(format_args!("{} {}", violation.field, violation.detail));
+            }
+            return ExitCode::from(USAGE);
+        }
+    };
+    match bench::run(&spec, args.steps.max(1)) {
+        Ok(report) if args.json => print(json!(report)),
+        Ok(report) => print(table(&json!(report))),
+        Err(error) => {
+            complain(error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
+    RunSpec::parse(&json!({
+        "dataset": {"id": "fashion-mnist"},
+        "space": {"preset": args.space},
+        "search": {
+            "optimizer": {"kind": args.optimizer},
+            "batch_size": args.batch_size,
+            "weights": args.weights,
+            "fidelity": args.fidelity,
+        },
+        "resources": {"device": args.device, "threads": args.threads},
+    }))
+}
+
+fn table(report: &Value) -> String {
+    let rows = report.as_object().into_iter().flatten();
+    let lines = rows.map(|(name, value)| match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) => format!("{name:<24} {number:.1}"),
+        None => format!("{name:<24} {}", value.as_str().map_or(value.to_string(), str::to_owned)),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,80 @@
+//! Which images a step takes: counted, so that any step can be asked for.
+
+use crate::state::seed::{Stream, permutation};
+
+/// Some images of a data set, shuffled anew for each pass over them.
+#[derive(Debug)]
+pub struct Order {
+    images: Vec<i64>,
+    batch: usize,
+    seed: u64,
+    stream: Stream,
+    /// The pass whose order is at hand.
+    pass: Option<(u64, Vec<i64>)>,
+}
+
+impl Order {
+    /// The images at these positions, in batches of at most `batch`.
+    #[must_use]
+    pub fn new(images: Vec<i64>, batch: u64, seed: u64, stream: Stream) -> Self {
+        let batch = usize::try_from(batch).unwrap_or(usize::MAX).clamp(1, images.len().max(1));
+        Self { images, batch, seed, stream, pass: None }
+    }
+
+    /// Batches of one pass; the last may be smaller.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.images.len().div_ceil(self.batch) as u64
+    }
+
+    /// Positions of the images of a step, counted over all passes.
+    pub fn positions(&mut self, step: u64) -> Vec<i64> {
+        let (pass, within) = (step / self.steps(), step % self.steps());
+        let order = match self.pass.take() {
+            Some((known, order)) if known == pass => order,
+            _ => permutation(self.images.len(), self.seed, self.stream, pass),
+        };
+        let start = usize::try_from(within).unwrap_or(0) * self.batch;
+        let end = (start + self.batch).min(self.images.len());
+        let positions = order[start..end]
+            .iter()
+            .map(|at| self.images[usize::try_from(*at).unwrap_or(0)])
+            .collect();
+        self.pass = Some((pass, order));
+        positions
+    }
+}
+
+/// The first `portion` of `count` images trains weights, the rest rows; returns the first's size.
+#[must_use]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are small"
+)]
+pub fn split(count: usize, portion: f64) -> usize {
+    (count as f64 * portion).floor() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_takes_every_image_once_and_any_step_can_be_asked_for() {
+        let order = || Order::new((100..110).collect(), 4, 3, Stream::WeightOrder);
+        let (mut forwards, mut backwards) = (order(), order());
+        assert_eq!(forwards.steps(), 3);
+        let steps: Vec<Vec<i64>> = (0..6).map(|step| forwards.positions(step)).collect();
+        for step in (0..6).rev() {
+            assert_eq!(backwards.positions(step), steps[usize::try_from(step).unwrap()]);
+        }
+        for pass in [&steps[..3], &steps[3..]] {
+            let mut all = pass.concat();
+            all.sort_unstable();
+            assert_eq!(all, (100..110).collect::<Vec<i64>>());
+        }
+        assert_ne!(steps[..3], steps[3..]);
+    }
+}

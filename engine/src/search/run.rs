@@ -1,0 +1,248 @@
+//! A whole search, one iteration at a time.
+
+use skein_core::choice::Architecture;
+use skein_core::dataset::DataShape;
+use skein_core::spec::{Fidelity, RunSpec};
+
+use super::bilevel::{Bilevel, is_unrolled};
+use super::pending::Pending;
+use super::sampler::{At, Sampler};
+use super::supernet::Supernet;
+use crate::EngineError;
+use crate::data::order::{Order, split};
+use crate::data::{Data, Images};
+use crate::device::Compute;
+use crate::exec::{Pass, Plan};
+use crate::optim::cosine;
+use crate::rows::uniform;
+use crate::state::seed::{Stream, derive, generator};
+use crate::train::evaluate::{Score, evaluate};
+
+/// Candidates of a random search after each epoch but the last.
+const GLANCE: u64 = 4;
+/// Images per batch of an evaluation.
+pub const EVALUATION_BATCH: usize = 256;
+
+/// A search under way.
+#[derive(Debug)]
+pub struct Search {
+    spec: RunSpec,
+    /// Weights and rows.
+    pub net: Supernet,
+    /// Their optimizers.
+    pub bilevel: Bilevel,
+    /// Numbers since the last report.
+    pub pending: Pending,
+    /// Steps done.
+    pub step: u64,
+    weight_order: Order,
+    arch_order: Order,
+    valid: Vec<i64>,
+}
+
+impl Search {
+    /// A search at its beginning.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the space does not fit the data, or the data the batch size.
+    pub fn new(
+        spec: &RunSpec,
+        shape: DataShape,
+        images: usize,
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        let search = &spec.search;
+        let first = split(images, search.train_portion);
+        let second = images - first;
+        if first == 0 || second == 0 {
+            let reason = format!("{images} images cannot be split at {}", search.train_portion);
+            let hint = "take more images".to_owned();
+            return Err(EngineError::Data { dataset: spec.dataset.id.clone(), reason, hint });
+        }
+        let limit = usize::try_from(search.valid_limit).unwrap_or(usize::MAX).min(second);
+        let at = |position: usize| i64::try_from(position).unwrap_or(0);
+        Ok(Self {
+            net: Supernet::initialised(spec, shape, compute)?,
+            bilevel: Bilevel::new(search),
+            pending: Pending::new(&[
+                "arch_loss",
+                "arch_accuracy",
+                "weight_loss",
+                "weight_accuracy",
+                "gradient_norm",
+            ]),
+            step: 0,
+            weight_order: Order::new(
+                (0..at(first)).collect(),
+                search.batch_size,
+                spec.seed,
+                Stream::WeightOrder,
+            ),
+            arch_order: Order::new(
+                (at(first)..at(images)).collect(),
+                search.batch_size,
+                spec.seed,
+                Stream::ArchOrder,
+            ),
+            valid: (at(first)..at(first + limit)).collect(),
+            spec: spec.clone(),
+        })
+    }
+
+    /// Iterations of an epoch.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.weight_order.steps()
+    }
+
+    /// Iterations of the whole search.
+    #[must_use]
+    pub fn total_steps(&self) -> u64 {
+        self.spec.search.epochs * self.steps_per_epoch()
+    }
+
+    /// The epoch that the next step belongs to, from 0.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.step / self.steps_per_epoch()
+    }
+
+    /// Learning rate of the weights in an epoch.
+    #[must_use]
+    pub fn weight_lr(&self, epoch: u64) -> f64 {
+        let search = &self.spec.search;
+        cosine(search.weight_lr, search.weight_lr_min, epoch, search.epochs)
+    }
+
+    /// The sampler of an epoch.
+    #[must_use]
+    pub fn sampler(&self, epoch: u64) -> Sampler {
+        Sampler::of(&self.spec.search.optimizer, epoch, self.spec.search.epochs)
+    }
+
+    /// One iteration: rows on a batch of their split, then weights on a batch of theirs.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
+        let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
+        let (sampler, lr) = (self.sampler(epoch), self.weight_lr(epoch));
+        let train = images.batch(&self.weight_order.positions(step))?;
+        let at = |stream| At { seed, stream, step };
+        let pass = |stream| Pass::train(derive(seed, stream, step));
+        let arch = if sampler == Sampler::Uniform {
+            None
+        } else {
+            let batch = images.batch(&self.arch_order.positions(step))?;
+            let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
+            let pass = pass(Stream::ArchDropout);
+            Some(if is_unrolled(&self.spec.search.optimizer) {
+                self.bilevel.unrolled_step(&mut self.net, (&train, &batch), draw, pass, lr)?
+            } else {
+                self.bilevel.arch_step(&self.net, &batch, &draw(&self.net)?, pass)?
+            })
+        };
+        let draw = sampler.draw(&self.net, at(Stream::WeightDraw), true)?;
+        let (weight, norm) =
+            self.bilevel.weight_step(&self.net, &train, &draw, pass(Stream::WeightDropout), lr)?;
+        let arch = arch
+            .as_ref()
+            .map_or((&weight.loss, &weight.accuracy), |arch| (&arch.loss, &arch.accuracy));
+        self.pending.push(&[arch.0, arch.1, &weight.loss, &weight.accuracy, &norm]);
+        self.step += 1;
+        Ok(())
+    }
+
+    /// The supernet on (part of) the architecture split.
+    ///
+    /// Fidelity `reference` draws rows for each batch and uses running statistics, which belong
+    /// to no single mixture; `corrected` takes expected rows and the batch's own statistics.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn validate(&self, data: &Data, epoch: u64) -> Result<Score, EngineError> {
+        let (sampler, seed) = (self.sampler(epoch), self.spec.seed);
+        let corrected = self.spec.search.fidelity == Fidelity::Corrected;
+        let pass = if corrected { Pass::BATCH } else { Pass::EVALUATE };
+        let expected =
+            self.net.alphas.split(&sampler.probabilities(&self.net.alphas), self.net.compute.kind);
+        let path = self.most_likely(epoch)?;
+        evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, index| {
+            let step = epoch << 32 | index;
+            let draw =
+                sampler.draw(&self.net, At { seed, stream: Stream::ValidDraw, step }, true)?;
+            let plan = match sampler {
+                Sampler::Drnas if corrected => Plan::Superposed(&expected),
+                Sampler::Gdas { .. } if corrected => Plan::Path(&path, None),
+                _ => draw.plan(),
+            };
+            self.net.exec.forward(&self.net.store, &batch.x, plan, pass)
+        })
+    }
+
+    /// The architecture that would be derived now.
+    ///
+    /// Gradient-based optimizers take the largest entry of each row. Uniform sampling learns no
+    /// rows: there, random candidates are compared on the supernet with the batches' own
+    /// statistics, a few after each epoch and all that were asked for after the last.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
+        let skein_core::spec::OptimizerSpec::Spos { candidates } = self.spec.search.optimizer
+        else {
+            return self.most_likely(epoch);
+        };
+        let count =
+            if epoch + 1 == self.spec.search.epochs { candidates } else { GLANCE.min(candidates) };
+        let mut best: Option<(f64, Architecture)> = None;
+        for candidate in 0..count {
+            let mut generator =
+                generator(self.spec.seed, Stream::Candidates, epoch << 32 | candidate);
+            let architecture = uniform::draw(&self.net.graph().choices, &mut generator);
+            let plan = Plan::Path(&architecture, None);
+            let score = evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, _| {
+                self.net.exec.forward(&self.net.store, &batch.x, plan, Pass::BATCH)
+            })?;
+            if best.as_ref().is_none_or(|(accuracy, _)| score.accuracy > *accuracy) {
+                best = Some((score.accuracy, architecture));
+            }
+        }
+        best.map(|(_, architecture)| architecture)
+            .ok_or_else(|| EngineError::Bug("no candidate was drawn".to_owned()))
+    }
+
+    fn most_likely(&self, epoch: u64) -> Result<Architecture, EngineError> {
+        Ok(Architecture::argmax(&self.probabilities(epoch)?))
+    }
+
+    /// The rows as probabilities, one vector per choice.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the copy to the host fails.
+    pub fn probabilities(&self, epoch: u64) -> Result<Vec<Vec<f64>>, EngineError> {
+        self.net.alphas.to_host(&self.sampler(epoch).probabilities(&self.net.alphas))
+    }
+
+    /// Positions of at most `limit` images of the weight split, from its beginning.
+    #[must_use]
+    pub fn weight_positions(&self, limit: u64) -> Vec<i64> {
+        let end = i64::try_from(limit).unwrap_or(i64::MAX);
+        let first = self.valid.first().copied().unwrap_or(0);
+        (0..first.min(end)).collect()
+    }
+
+    /// Positions of the images on which the derived network is validated.
+    #[must_use]
+    pub fn valid_positions(&self) -> &[i64] {
+        &self.valid
+    }
+}
+
+/// Mean entropy of some rows, in nats.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "rows are few")]
+pub fn entropy(rows: &[Vec<f64>]) -> f64 {
+    let of = |row: &Vec<f64>| row.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum::<f64>();
+    rows.iter().map(of).sum::<f64>() / rows.len().max(1) as f64
+}

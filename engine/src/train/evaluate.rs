@@ -1,0 +1,44 @@
+//! Loss and accuracy over many images.
+
+use tch::{Kind, Tensor};
+
+use crate::EngineError;
+use crate::data::Images;
+use crate::search::bilevel::{Batch, cross_entropy};
+
+/// What a network scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// Mean cross-entropy in nats.
+    pub loss: f64,
+    /// Share of right answers, `0..=1`.
+    pub accuracy: f64,
+}
+
+/// Scores `forward` on the images at `positions`, in batches of `size`.
+///
+/// `forward` gets each batch and its index and returns the logits `[batch, classes]`.
+///
+/// # Errors
+/// - whatever `forward` returns.
+pub fn evaluate(
+    images: &Images,
+    positions: &[i64],
+    size: usize,
+    mut forward: impl FnMut(&Batch, u64) -> Result<Tensor, EngineError>,
+) -> Result<Score, EngineError> {
+    let _guard = tch::no_grad_guard();
+    let mut total = Tensor::zeros([2], (Kind::Double, images.device()));
+    for (positions, index) in positions.chunks(size).zip(0..) {
+        let batch = images.batch(positions)?;
+        let logits = forward(&batch, index)?;
+        let count = f64::from(u32::try_from(positions.len()).unwrap_or(u32::MAX));
+        let loss = cross_entropy(&logits, &batch.y).to_kind(Kind::Double) * count;
+        let right =
+            logits.argmax(-1, false).eq_tensor(&batch.y).to_kind(Kind::Double).sum(Kind::Double);
+        total += Tensor::stack(&[loss, right], 0);
+    }
+    let total = Vec::<f64>::try_from(&total.to_device(tch::Device::Cpu))?;
+    let count = f64::from(u32::try_from(positions.len().max(1)).unwrap_or(u32::MAX));
+    Ok(Score { loss: total[0] / count, accuracy: total[1] / count })
+}

@@ -1,0 +1,98 @@
+//! A fixed network with its weights.
+
+use skein_core::choice::Architecture;
+use skein_core::graph::{FixedNetwork, Graph};
+use tch::Tensor;
+
+use crate::EngineError;
+use crate::data::Images;
+use crate::device::Compute;
+use crate::exec::{Executor, Pass, Plan};
+use crate::nodes::norm::Statistics;
+use crate::state::seed::Stream;
+use crate::store::Store;
+use crate::train::evaluate::{Score, evaluate};
+
+/// A network without choices.
+#[derive(Debug)]
+pub struct Network {
+    exec: Executor,
+    /// Its weights and statistics.
+    pub store: Store,
+    nothing: Architecture,
+}
+
+impl Network {
+    /// A network with the weights that it inherits from a supernet.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if it does not stem from that supernet.
+    pub fn inherited(
+        fixed: FixedNetwork,
+        supernet: &Store,
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        let store = supernet.inherit(&fixed, compute)?;
+        Ok(Self::with(fixed.graph, store, compute))
+    }
+
+    /// A network with fresh weights.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn fresh(graph: Graph, compute: Compute, seed: u64) -> Result<Self, EngineError> {
+        let store = Store::initialised(&graph, compute, seed, Stream::FitWeights)?;
+        Ok(Self::with(graph, store, compute))
+    }
+
+    /// A network with given weights.
+    #[must_use]
+    pub fn with(graph: Graph, store: Store, compute: Compute) -> Self {
+        Self { exec: Executor::fixed(graph, compute), store, nothing: Architecture(vec![]) }
+    }
+
+    /// The graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        self.exec.graph()
+    }
+
+    /// Class scores `[batch, classes]` of images `[batch, channels, height, width]`.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the store lacks a tensor.
+    pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor, EngineError> {
+        self.exec.forward(&self.store, x, Plan::Path(&self.nothing, None), pass)
+    }
+
+    /// Loss and accuracy with running statistics.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn score(
+        &self,
+        images: &Images,
+        positions: &[i64],
+        batch: usize,
+    ) -> Result<Score, EngineError> {
+        evaluate(images, positions, batch, |batch, _| self.forward(&batch.x, Pass::EVALUATE))
+    }
+
+    /// Estimates batch norm's statistics anew, as the mean over batches of these images.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn recalibrate(
+        &mut self,
+        images: &Images,
+        positions: &[i64],
+        batch: usize,
+    ) -> Result<(), EngineError> {
+        let _guard = tch::no_grad_guard();
+        for (positions, index) in positions.chunks(batch).zip(1..) {
+            let pass = Pass { statistics: Statistics::Estimate(index), dropout: None };
+            let _ = self.forward(&images.batch(positions)?.x, pass)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! An attempt from beginning to end: search, measure, train, pack.
+
+mod after;
+mod searching;
+mod snapshot;
+
+use std::fs;
+use std::path::Path;
+
+use skein_core::event::{EventBody, Phase, PhaseName, Started, Summary};
+use skein_core::spec::RunSpec;
+use skein_core::{dataset, folder};
+
+use super::attempt::Attempt;
+use super::events::Events;
+use super::meter::{Meter, Plan};
+use crate::EngineError;
+use crate::data::Data;
+use crate::device::{self, Compute};
+use crate::error::IoContext;
+use crate::search::run::Search;
+use crate::state::checkpoint::{Snapshot, newest};
+use crate::state::stop::Stop;
+use snapshot::{Derived, State};
+
+/// What an attempt is given.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// The claim.
+    pub attempt: &'a Attempt,
+    /// Folder of the data sets.
+    pub datasets: &'a Path,
+    /// Device instead of the specification's.
+    pub device: Option<&'a str>,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+}
+
+/// How an attempt ended without an error.
+#[derive(Debug)]
+pub enum Ended {
+    /// The run is complete.
+    Finished(Box<Summary>),
+    /// It was asked to stop and left a checkpoint.
+    Stopped,
+}
+
+/// What all phases use.
+struct Context<'a> {
+    session: &'a Session<'a>,
+    spec: RunSpec,
+    compute: Compute,
+    data: Data,
+    events: &'a mut Events,
+    meter: Meter,
+}
+
+/// Works on a run until it is complete or a stop is asked for.
+///
+/// # Errors
+/// - [`EngineError`]; its [`EngineError::failure`] belongs into the final record.
+pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineError> {
+    let spec = read_spec(&session.attempt.run)?;
+    let resources = &spec.resources;
+    let compute =
+        Compute::choose(session.device.unwrap_or(&resources.device), resources.precision)?;
+    let threads = device::set_threads(resources.threads);
+    let id = &spec.dataset.id;
+    let dataset =
+        dataset::find(id).ok_or_else(|| EngineError::Missing(format!("data set {id}")))?;
+    let data = Data::read(&session.datasets.join(id), dataset, compute)?;
+    let limit =
+        spec.dataset.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let images = data.train.count().min(limit);
+    let mut search = Search::new(&spec, dataset.shape, images, compute)?;
+    let (found, damaged) = newest(&session.attempt.run, session.attempt.number, compute.device)?;
+    events.say(EventBody::Started(Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        device: device::name(compute.device),
+        threads,
+        resumed_from: found.as_ref().map(|snapshot| snapshot.step),
+        total_steps: search.total_steps(),
+    }))?;
+    for bad in damaged {
+        let text = format!(
+            "{} cannot be used: {}; going on from the one before it",
+            bad.path.display(),
+            bad.reason
+        );
+        events.warn("checkpoint_damaged", text)?;
+    }
+    let state = found.as_ref().map(State::of).transpose()?;
+    let meter =
+        Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));
+    let mut context = Context { session, spec, compute, data, events, meter };
+    let derived = match (found, state) {
+        (Some(snapshot), Some(state)) => context.restore(&mut search, &snapshot, state)?,
+        _ => None,
+    };
+    context.finish(search, derived)
+}
+
+impl Context<'_> {
+    /// Brings a search back to a checkpoint; gives what was derived, if that was done before it.
+    fn restore(
+        &mut self,
+        search: &mut Search,
+        snapshot: &Snapshot,
+        state: State,
+    ) -> Result<Option<Resumed>, EngineError> {
+        let text = format!("going on from the checkpoint at step {}", snapshot.step);
+        self.events.log(text)?;
+        snapshot::load_search(search, snapshot, &state)?;
+        Ok(state.derived.map(|derived| Resumed {
+            derived,
+            fit_step: state.fit_step,
+            tensors: (snapshot::fit_weights(snapshot), snapshot::fit_optimizer(snapshot)),
+        }))
+    }
+
+    fn finish(
+        mut self,
+        mut search: Search,
+        resumed: Option<Resumed>,
+    ) -> Result<Ended, EngineError> {
+        if resumed.is_none() && !self.search(&mut search)? {
+            return Ok(Ended::Stopped);
+        }
+        self.after(&search, resumed)
+    }
+
+    fn phase(&mut self, name: PhaseName, total_steps: u64) -> Result<(), EngineError> {
+        self.events.say(EventBody::Phase(Phase { name, total_steps }))
+    }
+}
+
+/// A run whose search was already done at its last checkpoint.
+struct Resumed {
+    derived: Derived,
+    fit_step: u64,
+    /// Weights and optimizer of the training from scratch.
+    tensors: (snapshot::Tensors, snapshot::Tensors),
+}
+
+fn read_spec(run: &Path) -> Result<RunSpec, EngineError> {
+    let path = run.join(folder::SPEC);
+    let text = fs::read_to_string(&path).at(&path)?;
+    let value = serde_json::from_str(&text)
+        .map_err(|error| EngineError::Content { path: path.clone(), reason: error.to_string() })?;
+    RunSpec::parse(&value).map_err(EngineError::Spec)
+}
+
+fn plan(spec: &RunSpec, search: &Search, data: &Data) -> Plan {
+    let images = data.train.count() as u64;
+    let images = spec.after.fit_limit.map_or(images, |limit| images.min(limit));
+    Plan {
+        search: search.total_steps(),
+        search_batch: spec.search.batch_size,
+        fit: spec.after.fit_epochs * images.div_ceil(spec.after.fit_batch_size),
+        fit_batch: spec.after.fit_batch_size,
+    }
+}
