@@ -117,7 +117,10 @@ pub struct SearchSpec {
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OptimizerSpec {
     /// Dirichlet concentrations, pathwise gradients (DrNAS, arXiv:2006.10355).
-    Drnas,
+    Drnas {
+        /// Weight of the distance to the uniform distribution; above 0 it replaces the L2 decay.
+        kl_scale: f64,
+    },
     /// A continuous relaxation (DARTS, arXiv:1806.09055).
     Darts {
         /// How a row becomes weights.
@@ -145,7 +148,7 @@ impl OptimizerSpec {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Drnas => "drnas",
+            Self::Drnas { .. } => "drnas",
             Self::Darts { .. } => "darts",
             Self::Gdas { .. } => "gdas",
             Self::Spos { .. } => "spos",

@@ -74,7 +74,6 @@ impl Alphas {
     }
 
     /// All parameters in one flat tensor; changing it changes every row.
-    #[must_use]
     pub fn buffer(&self) -> &Tensor {
         &self.buffer
     }
@@ -93,7 +92,6 @@ impl Alphas {
     }
 
     /// The tensors by name, each `[rows, options]`.
-    #[must_use]
     pub fn tensors(&self) -> &[(String, Tensor)] {
         &self.tensors
     }

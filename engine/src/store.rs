@@ -63,13 +63,11 @@ impl Flat {
     }
 
     /// The buffer; changing it changes every view.
-    #[must_use]
     pub fn buffer(&self) -> &Tensor {
         &self.buffer
     }
 
     /// All views, in the order of the buffer.
-    #[must_use]
     pub fn views(&self) -> &[Tensor] {
         &self.views
     }
@@ -134,7 +132,6 @@ impl Flat {
     }
 
     /// One flat tensor out of one gradient per view, zero where it is not defined, in the buffer's order.
-    #[must_use]
     pub fn flatten(&self, parts: &[Tensor]) -> Tensor {
         let parts = parts.iter().zip(&self.views).map(|(part, view)| {
             if !part.defined() {

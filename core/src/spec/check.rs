@@ -334,7 +334,8 @@ mod tests {
             "epochs": 100,
             "fidelity": "corrected",
             "optimizer": {
-              "kind": "drnas"
+              "kind": "drnas",
+              "kl_scale": 0.0
             },
             "train_portion": 0.5,
             "valid_limit": 2048,

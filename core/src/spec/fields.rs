@@ -162,6 +162,14 @@ pub const FIELDS: &[Field] = &[
     field("space.channels", "Channels", "Channels of the first two cells; the third has twice as many.", integer(1, 512), Default::Integer(32)).only(PRESET, &["toy-cell"]),
     field("space.dropout", "Dropout", "Probability with which an element is zeroed after each cell and in the head.", number(0.0, 0.9), Default::Number(0.2)).only(PRESET, &["toy-cell"]),
     field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
+    field(
+        "search.optimizer.kl_scale",
+        "KL weight",
+        "Weight of the rows' distance to the uniform distribution; above 0 it replaces the rows' L2 decay.",
+        number(0.0, 100.0),
+        Default::Number(0.0),
+    )
+    .only(OPTIMIZER, &["drnas"]),
     field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Text("softmax")).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.order", "Order", "2 differentiates through one step of the weights, at about two and a half times the cost.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),

@@ -23,10 +23,11 @@ fn object() -> Value {
 fn insert(schema: &mut Value, path: &str, field: &Field) {
     let required = matches!(field.default, Default::Required);
     let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
-    if required && let Some(list) = schema["required"].as_array_mut() {
-        if !list.iter().any(|known| known == key) {
-            list.push(key.into());
-        }
+    if required
+        && let Some(list) = schema["required"].as_array_mut()
+        && !list.iter().any(|known| known == key)
+    {
+        list.push(key.into());
     }
     let Some(properties) = schema["properties"].as_object_mut() else { return };
     match rest {

@@ -7,7 +7,6 @@ use skein_core::graph::Elastic;
 use tch::{Kind, Tensor};
 
 /// For each size a square of ones, centred in zeros: `[sizes, largest, largest]`.
-#[must_use]
 pub fn masks(elastic: &Elastic, options: (Kind, tch::Device)) -> Tensor {
     let largest = elastic.sizes.iter().map(|(_, size)| *size).max().unwrap_or(1);
     let squares = elastic.sizes.iter().map(|(_, size)| {
@@ -21,14 +20,12 @@ pub fn masks(elastic: &Elastic, options: (Kind, tch::Device)) -> Tensor {
 ///
 /// # Shapes
 /// - `masks`: `[sizes, k, k]`; `weights`: `[sizes]`; returned: `[1, 1, k, k]`.
-#[must_use]
 pub fn mixture(masks: &Tensor, weights: &Tensor) -> Tensor {
     let size = masks.size();
     weights.unsqueeze(0).matmul(&masks.view([size[0], -1])).view([1, 1, size[1], size[2]])
 }
 
 /// The centred crop of side `size`.
-#[must_use]
 pub fn crop(weight: &Tensor, size: i64) -> Tensor {
     let largest = weight.size()[2];
     if size == largest {

@@ -12,7 +12,6 @@ use tch::Tensor;
 ///
 /// # Shapes
 /// - `x`: `[batch, in, height, width]`; `weight`: `[out, in or 1, k, k]`; `bias`: `[out]`.
-#[must_use]
 pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let kernel = weight.size()[2];
     let padding = conv.padding(kernel);

@@ -8,7 +8,6 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use tch::{Kind, Tensor};
 
 /// Zeroes each element with probability `p` and scales the rest by `1/(1−p)`.
-#[must_use]
 pub fn forward(x: &Tensor, p: f64, seed: u64) -> Tensor {
     if p <= 0.0 {
         return x.shallow_clone();

@@ -21,7 +21,6 @@ pub enum Statistics {
 ///
 /// # Shapes
 /// - `x`: `[batch, channels, height, width]`; everything else `[channels]`.
-#[must_use]
 pub fn forward(
     x: &Tensor,
     scale: Option<&Tensor>,

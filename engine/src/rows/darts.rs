@@ -7,7 +7,6 @@ use tch::{Kind, Tensor};
 ///
 /// # Shapes
 /// - `alpha` and returned: `[…, options]`; returned rows sum to 1.
-#[must_use]
 pub fn weights(alpha: &Tensor, projection: Projection) -> Tensor {
     match projection {
         Projection::Softmax => alpha.softmax(-1, alpha.kind()),

@@ -13,7 +13,6 @@ pub fn temperature(start: f64, end: f64, epoch: u64, epochs: u64) -> f64 {
 ///
 /// # Shapes
 /// - `alpha` and returned: `[…, options]`; one-hot in value, with the softmax's gradient.
-#[must_use]
 pub fn draw(alpha: &Tensor, tau: f64) -> Tensor {
     loop {
         let noise = alpha.detach().empty_like().exponential(1.0);
@@ -26,7 +25,6 @@ pub fn draw(alpha: &Tensor, tau: f64) -> Tensor {
 }
 
 /// The sample that this exponential noise gives.
-#[must_use]
 pub fn straight_through(alpha: &Tensor, noise: &Tensor, tau: f64) -> Tensor {
     let gumbel: Tensor = -noise.log();
     let soft = ((alpha.log_softmax(-1, alpha.kind()) + gumbel) / tau).softmax(-1, alpha.kind());

@@ -6,7 +6,7 @@ use tch::{Kind, Reduction, Tensor};
 use crate::EngineError;
 use crate::exec::Pass;
 use crate::optim::{Adam, Sgd, clip};
-use crate::rows::Draw;
+use crate::rows::{Draw, drnas};
 use crate::search::supernet::Supernet;
 
 /// Images `[batch, channels, height, width]` with their labels `[batch]`.
@@ -36,12 +36,18 @@ pub struct Bilevel {
     pub arch: Adam,
     /// Largest norm of the weights' gradient.
     pub clip: f64,
+    /// Weight of the rows' distance to the uniform distribution in their loss (DrNAS).
+    pub kl_scale: f64,
 }
 
 impl Bilevel {
     /// Optimizers as a search starts with them.
     #[must_use]
     pub fn new(search: &SearchSpec) -> Self {
+        let kl_scale = match search.optimizer {
+            OptimizerSpec::Drnas { kl_scale } => kl_scale,
+            _ => 0.0,
+        };
         Self {
             weight: Sgd {
                 momentum: search.weight_momentum,
@@ -52,11 +58,12 @@ impl Bilevel {
             arch: Adam {
                 lr: search.arch_lr,
                 betas: (search.arch_beta1, search.arch_beta2),
-                weight_decay: search.arch_weight_decay,
+                weight_decay: if kl_scale > 0.0 { 0.0 } else { search.arch_weight_decay },
                 steps: 0,
                 means: None,
             },
             clip: search.clip,
+            kl_scale,
         }
     }
 
@@ -72,6 +79,12 @@ impl Bilevel {
         pass: Pass,
     ) -> Result<Outcome, EngineError> {
         let (loss, outcome) = forward(net, batch, draw, pass)?;
+        let loss = if self.kl_scale > 0.0 {
+            let distance: Tensor = net.alphas.map(drnas::divergence).into_iter().sum();
+            loss + distance * self.kl_scale
+        } else {
+            loss
+        };
         let gradient = net.alphas.gradient(&loss)?;
         self.arch.step(net.alphas.buffer(), &gradient);
         Ok(outcome)
@@ -162,7 +175,6 @@ fn forward(
 }
 
 /// Mean cross-entropy in nats, in the kind of the logits.
-#[must_use]
 pub fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
     logits.cross_entropy_loss::<Tensor>(y, None, Reduction::Mean, -100, 0.0)
 }

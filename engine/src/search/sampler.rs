@@ -43,7 +43,7 @@ impl Sampler {
     pub fn of(optimizer: &OptimizerSpec, epoch: u64, epochs: u64) -> Self {
         match optimizer {
             OptimizerSpec::Darts { projection, .. } => Self::Darts(*projection),
-            OptimizerSpec::Drnas => Self::Drnas,
+            OptimizerSpec::Drnas { .. } => Self::Drnas,
             OptimizerSpec::Gdas { tau_start, tau_end } => {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }

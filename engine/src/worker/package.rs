@@ -183,7 +183,10 @@ fn zip_up(folder: &Path, names: &[&str], manifest: &Manifest) -> Result<(), Engi
 /// All metrics of a run as one table; points that a later attempt superseded are left out.
 fn metrics_csv(run: &Path, last: u32) -> Result<String, EngineError> {
     use std::fmt::Write as _;
-    let mut points: BTreeMap<(String, String), Vec<(u64, u64, String)>> = BTreeMap::new();
+
+    // Phase and name of a curve; step, epoch and the rest of each of its lines.
+    type Curve = Vec<(u64, u64, String)>;
+    let mut points: BTreeMap<(String, String), Curve> = BTreeMap::new();
     for attempt in 1..=last {
         let path = folder::attempt(run, attempt).join(folder::EVENTS);
         let Ok(text) = fs::read_to_string(&path) else { continue };

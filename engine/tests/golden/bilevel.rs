@@ -46,6 +46,7 @@ fn set_up(v: &Vectors, channels: i64, mode: &str) -> (Supernet, Bilevel) {
             means: None,
         },
         clip: weight[4],
+        kl_scale: 0.0,
     };
     (Supernet { exec, store, alphas, compute }, bilevel)
 }

@@ -80,11 +80,14 @@ fn operation(kind: &str, side: i64, stride: i64) -> Graph {
     b.finish(out).unwrap()
 }
 
+/// Kind, prefix of its names, `(option, kernel size)`.
+type Group = (&'static str, &'static str, &'static [(usize, i64)]);
+
 /// All four operations of a toy-cell edge.
 fn toy_edge(sharing: Sharing, side: i64, stride: i64) -> Graph {
     let mut b = Builder::new(vec![CHANNELS, side, side]);
     b.choice(choice(&["sep3", "sep5", "dil3", "dil5"]));
-    let groups: &[(&str, &str, &[(usize, i64)])] = match sharing {
+    let groups: &[Group] = match sharing {
         Sharing::Shared => &[
             ("sep", "sep3.", &[(0, 3)]),
             ("sep", "sep5.", &[(1, 5)]),

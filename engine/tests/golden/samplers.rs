@@ -65,3 +65,16 @@ fn darts_projections_and_gradients(
     v.check("a", &row);
     v.check("grad_alpha", &gradient(&row, &v.get("upstream"), &alpha));
 }
+
+#[test]
+fn the_distance_to_uniform_rows() {
+    let v = Vectors::read("samplers").under("kl.");
+    let alpha = v.get("alpha").set_requires_grad(true);
+    let loss = drnas::divergence(&alpha) * v.number("scale");
+    // The published code takes lnΓ(5) = ln 24 of each of the six rows in single precision.
+    let exact = 24.0_f64.ln();
+    #[expect(clippy::cast_possible_truncation, reason = "that is the point")]
+    let rounded = f64::from(exact as f32);
+    v.check("value", &(&loss - (rounded - exact) * 6.0 * v.number("scale")));
+    v.check("grad_alpha", &Tensor::run_backward(&[loss], &[&alpha], false, false).remove(0));
+}

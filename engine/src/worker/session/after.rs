@@ -96,8 +96,8 @@ impl Context<'_> {
         while fit.step < total {
             let epoch = fit.step / per_epoch;
             fit.iterate(&self.data.train)?;
-            let ends = fit.step % per_epoch == 0;
-            if ends || fit.step % REPORT_EVERY == 0 {
+            let ends = fit.step.is_multiple_of(per_epoch);
+            if ends || fit.step.is_multiple_of(REPORT_EVERY) {
                 let mut values = fit.pending.take()?;
                 values.insert("lr".to_owned(), Num(fit.lr(fit.step - 1)));
                 self.metrics(PhaseName::Fit, fit.step, epoch, values)?;
@@ -113,7 +113,10 @@ impl Context<'_> {
                 self.metrics(PhaseName::Fit, fit.step, epoch, values)?;
             }
             let stop = self.session.stop.asked();
-            if stop || fit.step == total || fit.step % self.spec.resources.checkpoint_every == 0 {
+            if stop
+                || fit.step == total
+                || fit.step.is_multiple_of(self.spec.resources.checkpoint_every)
+            {
                 let snapshot =
                     snapshot::take(search, Some(derived), Some(fit), self.meter.worked_s())?;
                 self.checkpoint(&snapshot)?;

@@ -29,14 +29,14 @@ impl Context<'_> {
         while search.step < total {
             let epoch = search.epoch();
             search.iterate(&self.data.train)?;
-            let ends = search.step % per_epoch == 0;
-            if ends || search.step % REPORT_EVERY == 0 {
+            let ends = search.step.is_multiple_of(per_epoch);
+            if ends || search.step.is_multiple_of(REPORT_EVERY) {
                 let values = search.pending.take()?;
                 self.metrics(PhaseName::Search, search.step, epoch, values)?;
             }
             if ends {
                 self.end_epoch(search, epoch)?;
-            } else if search.step % per_epoch.div_ceil(ROWS_PER_EPOCH) == 0 {
+            } else if search.step.is_multiple_of(per_epoch.div_ceil(ROWS_PER_EPOCH)) {
                 self.say_rows(search, epoch)?;
                 if search.sampler(epoch) != Sampler::Uniform {
                     let architecture = search.derive(&self.data, epoch)?;
@@ -44,7 +44,7 @@ impl Context<'_> {
                 }
             }
             let stop = self.session.stop.asked() && search.step < total;
-            if stop || search.step == total || search.step % every == 0 {
+            if stop || search.step == total || search.step.is_multiple_of(every) {
                 let snapshot = snapshot::take(search, None, None, self.meter.worked_s())?;
                 self.checkpoint(&snapshot)?;
             }

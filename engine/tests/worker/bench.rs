@@ -1,0 +1,53 @@
+//! `skein-worker bench` and `devices`.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+fn worker(arguments: &[&str]) -> (Option<i32>, Value, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_skein-worker")).args(arguments).output().unwrap();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code(), json, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_bench_prints_what_scripts_rely_on() {
+    let fixed = [
+        "bench",
+        "--space",
+        "toy-cell",
+        "--optimizer",
+        "drnas",
+        "--batch-size",
+        "8",
+        "--steps",
+        "2",
+        "--json",
+    ];
+    let (code, report, _) = worker(&fixed);
+    assert_eq!(code, Some(0));
+    for name in
+        ["iteration_ms", "arch_step_ms", "weight_step_ms", "largest_network_step_ms", "peak_rss_mb"]
+    {
+        assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    assert!(report["threads"].as_u64().unwrap() > 0);
+    assert_eq!((&report["batch_size"], &report["steps"]), (&Value::from(8), &Value::from(2)));
+    assert!(report["iteration_ms"].as_f64() >= report["weight_step_ms"].as_f64());
+}
+
+#[test]
+fn a_bench_of_something_unknown_is_refused_by_name() {
+    let (code, _, error) = worker(&["bench", "--space", "toy", "--optimizer", "adam"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("space.preset must be one of `toy-cell`, not \"toy\""), "{error}");
+    assert!(error.contains("search.optimizer.kind must be one of"), "{error}");
+}
+
+#[test]
+fn devices_are_listed_for_the_server() {
+    let (code, list, _) = worker(&["devices", "--json"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(list[0]["id"], "cpu");
+    assert!(list[0]["memory_bytes"].as_u64().unwrap() > 1 << 28);
+}

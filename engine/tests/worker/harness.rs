@@ -1,0 +1,174 @@
+//! A run folder, a small data set and a worker process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use skein_core::event::{Event, EventBody};
+use skein_core::folder;
+use tempfile::TempDir;
+
+/// How long a worker may take for anything here.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A run in a folder of its own.
+pub(crate) struct Run {
+    home: TempDir,
+}
+
+/// Merges `patch` into `target`.
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(target.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (target, patch) => *target = patch.clone(),
+    }
+}
+
+/// A specification that takes a second or two.
+pub(crate) fn small(patch: &Value) -> Value {
+    let mut spec = json!({
+        "seed": 5,
+        "dataset": {"id": "fashion-mnist", "limit": 192},
+        "space": {"preset": "toy-cell", "channels": 2},
+        "search": {"optimizer": {"kind": "drnas"}, "epochs": 2, "batch_size": 16, "valid_limit": 64},
+        "after": {"fit_epochs": 1, "fit_limit": 96, "fit_batch_size": 16, "recalibrate_images": 64},
+        "resources": {"device": "cpu", "threads": 1, "checkpoint_every": 2}
+    });
+    merge(&mut spec, patch);
+    spec
+}
+
+/// Images whose class is the place of a bright stripe, as the four idx files of FashionMNIST.
+pub(crate) fn write_dataset(datasets: &Path, train: u32, test: u32) {
+    let folder = datasets.join("fashion-mnist");
+    fs::create_dir_all(&folder).unwrap();
+    for (prefix, count) in [("train", train), ("t10k", test)] {
+        let mut images: Vec<u8> =
+            [0x0803, count, 28, 28].iter().flat_map(|n: &u32| n.to_be_bytes()).collect();
+        let mut labels: Vec<u8> =
+            [0x0801, count].iter().flat_map(|n: &u32| n.to_be_bytes()).collect();
+        for index in 0..count {
+            let class = index * 7 % 10;
+            labels.push(u8::try_from(class).unwrap());
+            for pixel in 0..784_u32 {
+                let stripe = pixel / 28 / 3 == class || pixel % 28 / 3 == class;
+                let noise =
+                    index.wrapping_mul(2_654_435_761).wrapping_add(pixel * 40_503) >> 13 & 63;
+                images.push(u8::try_from(if stripe { 160 + noise } else { noise }).unwrap());
+            }
+        }
+        fs::write(folder.join(format!("{prefix}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.join(format!("{prefix}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
+impl Run {
+    pub(crate) fn new(patch: &Value) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        write_dataset(&home.path().join("datasets"), 200, 100);
+        fs::create_dir(home.path().join("run")).unwrap();
+        let run = Self { home };
+        fs::write(run.folder().join(folder::SPEC), small(patch).to_string()).unwrap();
+        run
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.home.path().join("run")
+    }
+
+    pub(crate) fn datasets(&self) -> PathBuf {
+        self.home.path().join("datasets")
+    }
+
+    pub(crate) fn attempt(&self, attempt: u32) -> PathBuf {
+        folder::attempt(&self.folder(), attempt)
+    }
+
+    pub(crate) fn start(&self, attempt: u32) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skein-worker"));
+        command
+            .arg("run")
+            .arg("--run")
+            .arg(self.folder())
+            .args(["--attempt", &attempt.to_string()]);
+        command.arg("--datasets").arg(self.datasets()).stdin(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// Runs an attempt to its end.
+    pub(crate) fn finish(&self, attempt: u32) -> ExitStatus {
+        wait(&mut self.start(attempt))
+    }
+
+    pub(crate) fn events(&self, attempt: u32) -> Vec<Event> {
+        let text =
+            fs::read_to_string(self.attempt(attempt).join(folder::EVENTS)).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The final record, if there is one.
+    pub(crate) fn record(&self) -> Option<Value> {
+        let text = fs::read_to_string(self.folder().join(folder::FINAL)).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    pub(crate) fn artifact(&self, attempt: u32, name: &str) -> Vec<u8> {
+        fs::read(self.attempt(attempt).join(folder::ARTIFACTS).join(name)).unwrap()
+    }
+
+    /// The newest checkpoint of an attempt.
+    pub(crate) fn checkpoint(&self, attempt: u32) -> PathBuf {
+        let all = fs::read_dir(self.attempt(attempt).join(folder::CHECKPOINTS)).unwrap();
+        let mut steps: Vec<(u64, PathBuf)> = all
+            .flatten()
+            .filter_map(|entry| {
+                Some((folder::checkpoint_step(entry.file_name().to_str()?)?, entry.path()))
+            })
+            .collect();
+        steps.sort();
+        steps.pop().unwrap().1
+    }
+
+    /// Waits until the attempt has said so many events of a kind, or has ended.
+    pub(crate) fn wait_for(&self, attempt: u32, kind: &str, count: usize, child: &mut Child) {
+        let begun = Instant::now();
+        while self.events(attempt).iter().filter(|event| event.body.kind() == kind).count() < count
+        {
+            assert!(begun.elapsed() < PATIENCE, "no {count} events of kind {kind}");
+            if child.try_wait().unwrap().is_some() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+/// Waits for a worker's end.
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("the worker did not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Codes of the warnings among some events.
+pub(crate) fn warnings(events: &[Event]) -> Vec<String> {
+    let codes = events.iter().filter_map(|event| match &event.body {
+        EventBody::Warning(warning) => Some(warning.code.clone()),
+        _ => None,
+    });
+    codes.collect()
+}

@@ -1,0 +1,167 @@
+//! A run that was interrupted equals one that was not, bit for bit.
+
+use std::fs;
+
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use skein_core::event::EventBody;
+
+use crate::harness::{Run, wait, warnings};
+
+/// Everything that must not depend on interruptions.
+#[derive(PartialEq)]
+struct Trace {
+    weights: Vec<u8>,
+    optimizer: Vec<u8>,
+    model: Vec<u8>,
+    architecture: Vec<u8>,
+    /// The metrics, without the column that names the attempt.
+    metrics: Vec<String>,
+}
+
+impl Trace {
+    fn of(run: &Run, attempt: u32) -> Self {
+        let checkpoint = run.checkpoint(attempt);
+        let metrics = String::from_utf8(run.artifact(attempt, "metrics.csv")).unwrap();
+        Self {
+            weights: fs::read(checkpoint.join("weights.safetensors")).unwrap(),
+            optimizer: fs::read(checkpoint.join("optimizer.safetensors")).unwrap(),
+            model: run.artifact(attempt, "model.safetensors"),
+            architecture: run.artifact(attempt, "architecture.json"),
+            metrics: metrics
+                .lines()
+                .map(|line| line.rsplit_once(',').unwrap().0.to_owned())
+                .collect(),
+        }
+    }
+
+    #[track_caller]
+    fn assert_equals(&self, other: &Self) {
+        assert!(self.metrics.len() > 20, "only {} numbers", self.metrics.len());
+        for (a, b) in self.metrics.iter().zip(&other.metrics) {
+            assert_eq!(a, b);
+        }
+        assert_eq!(self.metrics.len(), other.metrics.len());
+        assert_eq!(
+            String::from_utf8_lossy(&self.architecture),
+            String::from_utf8_lossy(&other.architecture)
+        );
+        assert!(self.weights == other.weights, "weights differ");
+        assert!(self.optimizer == other.optimizer, "states of the optimizers differ");
+        assert!(self.model == other.model, "models differ");
+    }
+}
+
+/// Kills each attempt once it has said so many metrics, then lets one finish.
+fn killed_at(run: &Run, deaths: &[usize]) -> u32 {
+    let mut attempt = 0;
+    for count in deaths {
+        attempt += 1;
+        let mut child = run.start(attempt);
+        run.wait_for(attempt, "metrics", *count, &mut child);
+        let _ = child.kill();
+        wait(&mut child);
+        if run.record().is_some() {
+            return attempt;
+        }
+    }
+    attempt += 1;
+    assert!(run.finish(attempt).success());
+    attempt
+}
+
+#[rstest]
+#[case::drnas(json!({"kind": "drnas"}), "corrected")]
+#[case::drnas_reference(json!({"kind": "drnas"}), "reference")]
+#[case::darts(json!({"kind": "darts"}), "corrected")]
+#[case::darts_second_order(json!({"kind": "darts", "order": 2}), "corrected")]
+#[case::gdas(json!({"kind": "gdas"}), "corrected")]
+#[case::spos(json!({"kind": "spos", "candidates": 6}), "corrected")]
+fn a_killed_run_goes_on_as_if_nothing_had_happened(
+    #[case] optimizer: Value,
+    #[case] fidelity: &str,
+) {
+    let spec = json!({"search": {"optimizer": optimizer, "fidelity": fidelity}});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let expected = Trace::of(&whole, 1);
+    let run = Run::new(&spec);
+    // Soon, in the middle, in the training from scratch: three crashes in a row.
+    let last = killed_at(&run, &[1, 1, 2]);
+    assert!(last > 1, "the run was killed");
+    Trace::of(&run, last).assert_equals(&expected);
+}
+
+/// Dies at a point that no one chose.
+#[test]
+fn a_run_killed_at_any_moment_goes_on() {
+    let spec = json!({"resources": {"checkpoint_every": 3}});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let expected = Trace::of(&whole, 1);
+    let run = Run::new(&spec);
+    let mut attempt = 1;
+    while attempt < 12 {
+        let mut child = run.start(attempt);
+        run.wait_for(attempt, "phase", 1, &mut child);
+        let nanos = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .subsec_nanos();
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(nanos % 700_000)));
+        let _ = child.kill();
+        wait(&mut child);
+        if run.record().is_some() {
+            break;
+        }
+        attempt += 1;
+    }
+    if run.record().is_none() {
+        assert!(run.finish(attempt).success());
+    }
+    Trace::of(&run, attempt).assert_equals(&expected);
+}
+
+#[test]
+fn a_torn_checkpoint_is_passed_over_and_told() {
+    let spec = json!({});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let mut child = run.start(1);
+    run.wait_for(1, "checkpoint", 3, &mut child);
+    child.kill().unwrap();
+    wait(&mut child);
+    let torn = run.checkpoint(1);
+    let file = torn.join("weights.safetensors");
+    let length = fs::metadata(&file).unwrap().len();
+    fs::File::options().write(true).open(&file).unwrap().set_len(length / 2).unwrap();
+    assert!(run.finish(2).success());
+    let events = run.events(2);
+    assert_eq!(warnings(&events), ["checkpoint_damaged"]);
+    let EventBody::Started(started) = &events[0].body else { panic!("{:?}", events[0]) };
+    let torn_step =
+        torn.file_name().unwrap().to_str().and_then(skein_core::folder::checkpoint_step);
+    assert_eq!(started.resumed_from, torn_step.map(|step| step - 2));
+    Trace::of(&run, 2).assert_equals(&Trace::of(&whole, 1));
+}
+
+#[test]
+fn asked_to_stop_a_worker_leaves_a_checkpoint_and_no_verdict() {
+    let spec = json!({"resources": {"checkpoint_every": 1000}});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let mut child = run.start(1);
+    run.wait_for(1, "rows", 3, &mut child);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(wait(&mut child).success());
+    assert!(run.record().is_none());
+    assert!(run.checkpoint(1).join("state.json").exists());
+    assert!(run.finish(2).success());
+    let EventBody::Started(started) = &run.events(2)[0].body.clone() else { panic!("not started") };
+    assert!(started.resumed_from.is_some_and(|step| step > 0));
+    Trace::of(&run, 2).assert_equals(&Trace::of(&whole, 1));
+}

@@ -1,0 +1,10 @@
+//! The worker as a process: results, interruptions, bad input; and the search as a whole.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bench;
+mod harness;
+mod input;
+mod interruption;
+mod learning;
+mod result;

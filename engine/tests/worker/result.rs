@@ -1,0 +1,131 @@
+//! What a run leaves behind.
+
+use std::collections::BTreeSet;
+use std::io::{Cursor, Read};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use skein_core::event::EventBody;
+use skein_core::manifest::Manifest;
+use tch::Tensor;
+
+use crate::harness::Run;
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_run_ends_with_a_package_whose_digests_hold() {
+    let run = Run::new(&json!({"search": {"epochs": 1}}));
+    assert!(run.finish(1).success());
+    let folder: Manifest = serde_json::from_slice(&run.artifact(1, "manifest.json")).unwrap();
+    for file in &folder.files {
+        let content = run.artifact(1, &file.name);
+        assert_eq!(
+            (file.bytes, &file.sha256),
+            (content.len() as u64, &hex(&content)),
+            "{}",
+            file.name
+        );
+    }
+    let mut archive = zip::ZipArchive::new(Cursor::new(run.artifact(1, "result.zip"))).unwrap();
+    let mut read = |name: &str| {
+        let mut content = Vec::new();
+        archive.by_name(name).unwrap().read_to_end(&mut content).unwrap();
+        content
+    };
+    let inner: Manifest = serde_json::from_slice(&read("manifest.json")).unwrap();
+    let names: BTreeSet<&str> = inner.files.iter().map(|file| file.name.as_str()).collect();
+    let expected =
+        ["architecture.json", "architecture.svg", "metrics.csv", "model.safetensors", "spec.json"];
+    assert_eq!(names, expected.into());
+    for file in &inner.files {
+        let content = read(&file.name);
+        assert_eq!(
+            (file.bytes, &file.sha256),
+            (content.len() as u64, &hex(&content)),
+            "{}",
+            file.name
+        );
+    }
+}
+
+#[test]
+fn the_model_holds_as_many_numbers_as_the_summary_says() {
+    let run = Run::new(&json!({"search": {"epochs": 1}, "after": {"fit_epochs": 0}}));
+    assert!(run.finish(1).success());
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    let path = run.attempt(1).join("artifacts/model.safetensors");
+    let tensors = Tensor::read_safetensors(path).unwrap();
+    let statistics = ["running_mean", "running_var", "num_batches_tracked"];
+    let trained =
+        tensors.iter().filter(|(name, _)| !statistics.iter().any(|end| name.ends_with(end)));
+    let numbers: usize = trained.map(|(_, tensor)| tensor.numel()).sum();
+    assert_eq!(json!(numbers), summary["cost"]["params"]);
+    let architecture: Value =
+        serde_json::from_slice(&run.artifact(1, "architecture.json")).unwrap();
+    assert_eq!(architecture["text"], summary["architecture"]);
+    assert_eq!(architecture["choices"].as_array().unwrap().len(), 6);
+    let weights: Vec<&str> = summary["ladder"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|rung| rung["weights"].as_str())
+        .collect();
+    assert_eq!(weights, ["inherited", "recalibrated"]);
+    assert_eq!(summary["packaged"], "recalibrated");
+}
+
+#[test]
+fn events_are_counted_and_tell_the_whole_story() {
+    let run = Run::new(&json!({}));
+    assert!(run.finish(1).success());
+    let events = run.events(1);
+    assert!(events.iter().zip(1..).all(|(event, seq)| event.seq == seq && event.attempt == 1));
+    let kinds: BTreeSet<&str> = events.iter().map(|event| event.body.kind()).collect();
+    let expected = [
+        "architecture",
+        "checkpoint",
+        "finished",
+        "metrics",
+        "phase",
+        "progress",
+        "rows",
+        "started",
+    ];
+    assert_eq!(kinds, expected.into());
+    for event in &events {
+        match &event.body {
+            EventBody::Rows(rows) => {
+                assert_eq!(rows.rows.len(), 6);
+                let sums = rows.rows.iter().map(|row| row.iter().map(|p| p.0).sum::<f64>());
+                assert!(sums.into_iter().all(|sum| (sum - 1.0).abs() < 1e-9));
+            }
+            EventBody::Progress(progress) => assert!((0.0..=1.0).contains(&progress.fraction.0)),
+            _ => {}
+        }
+    }
+    let EventBody::Progress(last) =
+        &events.iter().rev().find(|e| e.body.kind() == "progress").unwrap().body
+    else {
+        panic!("no progress");
+    };
+    assert_eq!((last.step, last.fraction.0), (last.total_steps, 1.0));
+}
+
+#[test]
+fn double_precision_runs_too() {
+    let run = Run::new(
+        &json!({"resources": {"precision": "float64"}, "search": {"epochs": 1}, "after": {"fit_epochs": 0}}),
+    );
+    assert!(run.finish(1).success());
+    let tensors =
+        Tensor::read_safetensors(run.attempt(1).join("artifacts/model.safetensors")).unwrap();
+    assert!(
+        tensors
+            .iter()
+            .filter(|(name, _)| name.ends_with("weight"))
+            .all(|(_, t)| t.kind() == tch::Kind::Double)
+    );
+}
