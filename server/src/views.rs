@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skein_core::event::{ArchitectureNow, Failure, Progress, Summary, Warning};
 use skein_core::number::Num;
+use skein_core::spaces::SpaceInfo;
+use utoipa::ToSchema;
 
 /// A run as the API and the pages show it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunView {
     /// `UUIDv7`.
     pub id: String,
@@ -39,23 +41,30 @@ pub struct RunView {
     /// The newest attempt; 0 before the first.
     pub attempt: u32,
     /// How far it is.
+    #[schema(value_type = Option<Object>)]
     pub progress: Option<Progress>,
     /// The newest value of every metric, by `phase.name`, for example `search.valid_accuracy`.
+    #[schema(value_type = Object)]
     pub latest: BTreeMap<String, Num>,
     /// Validation accuracy per epoch, for a sparkline.
+    #[schema(value_type = Vec<Object>)]
     pub sparkline: Vec<Num>,
     /// The architecture that would be derived now.
+    #[schema(value_type = Option<Object>)]
     pub architecture: Option<ArchitectureNow>,
     /// What the worker warned of, newest last.
+    #[schema(value_type = Vec<Object>)]
     pub warnings: Vec<Warning>,
     /// What it found, if it succeeded.
+    #[schema(value_type = Option<Object>)]
     pub summary: Option<Summary>,
     /// Why it failed, if it did.
+    #[schema(value_type = Option<Object>)]
     pub failure: Option<Failure>,
 }
 
 /// A page of runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunList {
     /// The runs.
     pub runs: Vec<RunView>,
@@ -64,10 +73,119 @@ pub struct RunList {
 }
 
 /// A run with its specification.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunDetail {
     /// The run.
     pub run: RunView,
     /// The specification, every default filled in.
+    #[schema(value_type = Object)]
     pub spec: Value,
+}
+
+/// What a specification would mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Preflight {
+    /// The specification, every default filled in.
+    #[schema(value_type = Object)]
+    pub spec: Value,
+    /// The space with these options, for this data.
+    #[schema(value_type = Object)]
+    pub space: SpaceInfo,
+    /// Steps of the search.
+    pub steps: u64,
+    /// The specification as TOML.
+    pub toml: String,
+}
+
+/// One point of a curve: step, value, attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point(pub u64, pub Num, pub u32);
+
+/// One metric over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Series {
+    /// Part of the run; curves of different parts have steps of their own.
+    pub phase: String,
+    /// Name of the metric.
+    pub name: String,
+    /// The curve.
+    #[schema(value_type = Vec<Object>)]
+    pub points: Vec<Point>,
+    /// Points of earlier attempts that a later one repeated.
+    #[schema(value_type = Vec<Object>)]
+    pub superseded: Vec<Point>,
+}
+
+/// All metrics of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricsView {
+    /// One curve a metric.
+    pub series: Vec<Series>,
+}
+
+/// One decision of a space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChoiceView {
+    /// Name of the parameter tensor that holds its row.
+    pub tensor: String,
+    /// What is decided.
+    pub label: String,
+    /// Names of the options.
+    pub options: Vec<String>,
+}
+
+/// The rows of a run over time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RowsView {
+    /// The decisions, in the order of the rows.
+    pub choices: Vec<ChoiceView>,
+    /// Search steps.
+    pub steps: Vec<u64>,
+    /// Epoch of each step.
+    pub epochs: Vec<u64>,
+    /// For each step and each choice the options' probabilities.
+    #[schema(value_type = Vec<Vec<Vec<f64>>>)]
+    pub rows: Vec<Vec<Vec<Num>>>,
+}
+
+/// The architectures that would have been derived.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ArchitectureView {
+    /// That of the step asked for, or the newest.
+    #[schema(value_type = Option<Object>)]
+    pub current: Option<ArchitectureNow>,
+    /// All, in the order of steps.
+    #[schema(value_type = Vec<Object>)]
+    pub history: Vec<ArchitectureNow>,
+}
+
+/// The log of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogView {
+    /// Attempts that have a log.
+    pub attempts: Vec<u32>,
+    /// The attempt shown; 0 if there is none yet.
+    pub attempt: u32,
+    /// Its last lines.
+    pub lines: Vec<String>,
+}
+
+/// A file of a result package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileView {
+    /// Name.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+    /// Where it is downloaded from, relative to the server.
+    pub url: String,
+}
+
+/// The files of a result package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileList {
+    /// The files; none before the package is written.
+    pub files: Vec<FileView>,
 }

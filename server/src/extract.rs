@@ -1,0 +1,91 @@
+//! Extractors whose refusals are problems.
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use crate::app::BODY_LIMIT;
+use crate::domain::ids::RunId;
+use crate::problem::ApiError;
+use crate::service::ServiceError;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct ApiJson<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("").to_ascii_lowercase();
+        let essence = kind.split(';').next().unwrap_or("").trim();
+        if essence != "application/json" && !essence.ends_with("+json") {
+            return Err(ApiError::MediaType);
+        }
+        let bytes = axum::body::Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(fault)
+                if fault.status() == StatusCode::PAYLOAD_TOO_LARGE =>
+            {
+                ApiError::TooLarge { limit_kib: BODY_LIMIT / 1024 }
+            }
+            _ => ApiError::BadRequest("the body could not be read".to_owned()),
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            ApiError::BadRequest(format!("the body is not the JSON that is expected: {error}"))
+        })
+    }
+}
+
+/// Query parameters; unknown ones are refused if `T` does so.
+#[derive(Debug)]
+pub struct ApiQuery<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await;
+        let query = query.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
+        Ok(Self(query.0))
+    }
+}
+
+/// The id of a run, the only parameter of the path.
+#[derive(Debug)]
+pub struct ApiRun(pub RunId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ApiRun {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(text) = ApiPath::<String>::from_request_parts(parts, state).await?.0;
+        run_id(&text).map(Self)
+    }
+}
+
+/// Parameters of the path.
+#[derive(Debug)]
+pub struct ApiPath<T>(pub Path<T>);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(Self).map_err(|rejection| ApiError::BadRequest(rejection.body_text()))
+    }
+}
+
+/// Reads the id of a run in a path; what is no id names no run.
+///
+/// # Errors
+/// - [`ServiceError::NotFound`].
+pub fn run_id(text: &str) -> Result<RunId, ApiError> {
+    let short: String = text.chars().take(60).collect();
+    let what = format!("run `{short}`");
+    RunId::parse(text).ok_or(ApiError::Service(ServiceError::NotFound { what }))
+}

@@ -1,0 +1,215 @@
+//! Who may ask: `Host` and `Origin`, the token, the size of headers.
+//!
+//! On a loopback address nobody logs in, so a page of another site must be kept from talking to us
+//! through the browser: the `Host` must be ours (DNS rebinding), and so must an `Origin` (forgery).
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::app::AppState;
+use crate::frame::wants_page;
+use crate::problem::ApiError;
+use crate::service::create::hex;
+
+/// Name of the cookie that stands for the token.
+pub const COOKIE: &str = "skein_session";
+/// Most bytes of all headers of a request.
+const HEADER_LIMIT: usize = 16 * 1024;
+
+/// The token and the cookie that stands for it.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    token: Option<String>,
+    session: String,
+}
+
+impl Auth {
+    /// Asks for `token`, if there is one; `secret` keeps cookies of other data folders out.
+    #[must_use]
+    pub fn new(token: Option<String>, secret: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(b"skein session");
+        hasher.update(secret);
+        hasher.update(token.as_deref().unwrap_or_default());
+        Self { token, session: hex(&hasher.finalize()) }
+    }
+
+    /// Whether a token is asked for.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The `Set-Cookie` value for who knows the token; `None` for everyone else.
+    #[must_use]
+    pub fn log_in(&self, token: &str, prefix: &str) -> Option<String> {
+        let right = self.token.as_deref().is_some_and(|known| same(known, token.trim()));
+        let path = if prefix.is_empty() { "/" } else { prefix };
+        right.then(|| {
+            let session = &self.session;
+            format!("{COOKIE}={session}; Path={path}; HttpOnly; SameSite=Strict; Max-Age=2592000")
+        })
+    }
+
+    /// Whether a request may pass.
+    #[must_use]
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let bearer = text(header::AUTHORIZATION).and_then(|value| {
+            let (scheme, given) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(given.trim())
+        });
+        if bearer.is_some_and(|given| same(token, given)) {
+            return true;
+        }
+        let cookies =
+            headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == COOKIE).then_some(value)
+        });
+        pairs.any(|value| same(&self.session, value))
+    }
+}
+
+/// Compares in a time that does not depend on where the texts differ.
+fn same(a: &str, b: &str) -> bool {
+    let digest = |text: &str| Sha256::digest(text.as_bytes());
+    digest(a).ct_eq(&digest(b)).into()
+}
+
+/// Refuses requests that do not come from where they should.
+pub async fn origin(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    match check_origin(&app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+fn check_origin(app: &AppState, request: &Request) -> Result<(), ApiError> {
+    let headers = request.headers();
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > HEADER_LIMIT {
+        return Err(ApiError::HeadersTooLarge { limit_kib: HEADER_LIMIT / 1024 });
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(|host| host.as_str()));
+    let Some(host) = host else {
+        return Err(ApiError::BadRequest("the request has no Host header".to_owned()));
+    };
+    let is_ours =
+        |name: &str| is_loopback(name) || app.settings.allow_host.iter().any(|ours| ours == name);
+    if app.settings.checks_host && !is_ours(host_name(host)) {
+        let detail = format!(
+            "the host `{}` is not this server's; start it with `--allow-host {0}` if it should be",
+            host_name(host)
+        );
+        return Err(ApiError::Forbidden(detail));
+    }
+    let foreign = || Err(ApiError::Forbidden("requests of other sites are refused".to_owned()));
+    match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
+        Some(Ok(origin)) => {
+            let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+            let ours = authority.eq_ignore_ascii_case(host)
+                || app.settings.allow_host.iter().any(|ours| ours == host_name(authority));
+            if !ours { foreign() } else { Ok(()) }
+        }
+        Some(Err(_)) => foreign(),
+        None => {
+            let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+            let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+            if !reads && matches!(site, Some(b"cross-site" | b"same-site")) {
+                return foreign();
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The name without the port.
+fn host_name(host: &str) -> &str {
+    if let Some(end) = host.strip_prefix('[').and_then(|rest| rest.find(']')) {
+        return &host[..end + 2];
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost")
+        || name == "[::1]"
+        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Asks for the token, if the server has one.
+pub async fn token(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let open = matches!(path, "/livez" | "/readyz" | "/login") || path.starts_with("/static/");
+    if open || app.auth.admits(request.headers()) {
+        return next.run(request).await;
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if reads && wants_page(&request) && !path.starts_with("/api/") {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let to = format!("{}/login?next={}", app.settings.prefix, encode(target));
+        if let Ok(to) = HeaderValue::from_str(&to) {
+            return (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response();
+        }
+    }
+    ApiError::Unauthorized.into_response()
+}
+
+/// Percent-encodes everything but what is harmless in a query.
+pub(crate) fn encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("localhost:7878", "localhost", true)]
+    #[case("127.0.0.1", "127.0.0.1", true)]
+    #[case("127.0.0.2:1", "127.0.0.2", true)]
+    #[case("[::1]:7878", "[::1]", true)]
+    #[case("evil.example:7878", "evil.example", false)]
+    #[case("127.0.0.1.evil.example", "127.0.0.1.evil.example", false)]
+    #[case("localhost.evil.example:80", "localhost.evil.example", false)]
+    fn hosts(#[case] host: &str, #[case] name: &str, #[case] loopback: bool) {
+        assert_eq!(host_name(host), name);
+        assert_eq!(is_loopback(name), loopback);
+    }
+
+    #[test]
+    fn only_the_token_or_its_cookie_pass() {
+        let auth = Auth::new(Some("s3cret".to_owned()), b"folder");
+        let with = |name: header::HeaderName, value: &str| {
+            HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+        };
+        assert!(!auth.admits(&HeaderMap::new()));
+        assert!(auth.admits(&with(header::AUTHORIZATION, "Bearer s3cret")));
+        assert!(!auth.admits(&with(header::AUTHORIZATION, "Bearer s3cre")));
+        assert!(!auth.admits(&with(header::AUTHORIZATION, "Basic s3cret")));
+        assert_eq!(auth.log_in("wrong", ""), None);
+        let cookie = auth.log_in("s3cret", "/nas").unwrap();
+        assert!(cookie.contains("Path=/nas; HttpOnly; SameSite=Strict"), "{cookie}");
+        let pair = cookie.split(';').next().unwrap();
+        assert!(auth.admits(&with(header::COOKIE, &format!("a=b; {pair}"))));
+        let other = Auth::new(Some("s3cret".to_owned()), b"another");
+        assert!(!other.admits(&with(header::COOKIE, pair)));
+        assert!(Auth::new(None, b"x").admits(&HeaderMap::new()));
+    }
+}

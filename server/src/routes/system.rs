@@ -1,0 +1,173 @@
+//! What this server offers: spaces, optimizers, data sets, devices; and its queue.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use skein_core::draw::{Scene, svg};
+use skein_core::spaces::{self, Preset};
+use skein_core::spec::fields::{FIELDS, Field, Kind};
+use skein_core::spec::{Sharing, json_schema};
+use skein_core::{dataset, spec};
+
+use crate::app::AppState;
+use crate::extract::ApiPath;
+use crate::problem::{ApiError, Problem};
+use crate::service::queue::Waiting;
+use crate::service::series::choice_view;
+use crate::service::{ServiceError, blocking, datasets as files};
+
+const OPTIMIZER: &str = "search.optimizer.kind";
+const PRESET: &str = "space.preset";
+
+/// The built-in spaces with their sizes.
+#[utoipa::path(get, path = "/api/v1/spaces", responses((status = 200, body = Vec<Object>)))]
+pub(super) async fn spaces() -> Result<Json<Vec<Value>>, ApiError> {
+    spaces::PRESETS.iter().map(info).collect::<Result<_, _>>().map(Json)
+}
+
+fn info(preset: &Preset) -> Result<Value, ApiError> {
+    let info = spaces::describe(&(preset.defaults)(), preset.shape).map_err(broken)?;
+    Ok(json!(info))
+}
+
+/// A built-in space must build; that it does not is our fault.
+fn broken(error: skein_core::graph::GraphError) -> ApiError {
+    ApiError::Internal(error.to_string())
+}
+
+fn find(path: ApiPath<String>) -> Result<&'static Preset, ApiError> {
+    let name = path.0.0;
+    let what = format!("space `{}`", name.chars().take(60).collect::<String>());
+    spaces::find(&name).ok_or(ApiError::Service(ServiceError::NotFound { what }))
+}
+
+/// One space: sizes, decisions, options as JSON Schema.
+#[utoipa::path(get, path = "/api/v1/spaces/{preset}", params(("preset" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(super) async fn space(preset: ApiPath<String>) -> Result<Json<Value>, ApiError> {
+    let preset = find(preset)?;
+    let graph = spaces::build(&(preset.defaults)(), preset.shape, Sharing::Entangled);
+    let choices: Vec<_> = graph.map_err(broken)?.choices.iter().map(choice_view).collect();
+    let mut schema = json_schema()["properties"]["space"].take();
+    keep_options_of(preset.preset, &mut schema);
+    Ok(Json(json!({ "space": info(preset)?, "choices": choices, "schema": schema })))
+}
+
+/// The schema of all spaces holds the options of each; those of others are dropped.
+fn keep_options_of(preset: &str, schema: &mut Value) {
+    let Some(properties) = schema["properties"].as_object_mut() else { return };
+    properties.retain(|key, _| {
+        let field = spec::fields::find(&format!("space.{key}"));
+        let when = field.and_then(|field| field.when);
+        when.is_none_or(|(path, values)| path != PRESET || values.contains(&preset))
+    });
+    if let Some(name) = properties.get_mut("preset") {
+        name["const"] = preset.into();
+    }
+}
+
+/// A drawing of the space with every decision open.
+#[utoipa::path(get, path = "/api/v1/spaces/{preset}/drawing.svg",
+    params(("preset" = String, Path)),
+    responses((status = 200, content_type = "image/svg+xml", body = String)))]
+pub(super) async fn space_drawing(preset: ApiPath<String>) -> Result<Response, ApiError> {
+    let preset = find(preset)?;
+    let graph = spaces::build(&(preset.defaults)(), preset.shape, Sharing::Entangled);
+    let graph = graph.map_err(broken)?;
+    let drawing = svg(&Scene { graph: &graph, architecture: None, rows: None });
+    Ok(([(header::CONTENT_TYPE, "image/svg+xml")], drawing).into_response())
+}
+
+/// The optimizers with their own fields.
+#[utoipa::path(get, path = "/api/v1/optimizers", responses((status = 200, body = Vec<Object>)))]
+pub(super) async fn optimizers() -> Json<Vec<Value>> {
+    let Some(Kind::OneOf(kinds)) = spec::fields::find(OPTIMIZER).map(|field| field.kind) else {
+        return Json(Vec::new());
+    };
+    let of = |kind: &str| {
+        let own = FIELDS.iter().filter(|field| {
+            field.when.is_some_and(|(path, values)| path == OPTIMIZER && values.contains(&kind))
+        });
+        own.map(|field| field_value(field, kind)).collect::<Vec<_>>()
+    };
+    let list = kinds
+        .iter()
+        .map(|(kind, title)| json!({ "kind": kind, "title": title, "fields": of(kind) }));
+    Json(list.collect())
+}
+
+fn field_value(field: &Field, optimizer: &str) -> Value {
+    let range = match field.kind {
+        Kind::Integer { min, max } => json!({ "type": "integer", "min": min, "max": max }),
+        Kind::Number { min, max } => json!({ "type": "number", "min": min, "max": max }),
+        Kind::Text { max_chars } => json!({ "type": "text", "max_chars": max_chars }),
+        Kind::OneOf(values) => {
+            let values =
+                values.iter().map(|(value, title)| json!({"value": value, "title": title}));
+            json!({ "type": "one_of", "values": values.collect::<Vec<_>>() })
+        }
+        Kind::Device => json!({ "type": "device" }),
+        Kind::Flag => json!({ "type": "flag" }),
+    };
+    json!({
+        "path": field.path,
+        "label": field.label,
+        "help": field.help,
+        "unit": field.unit,
+        "kind": range,
+        "default": field.default.value(optimizer),
+        "advanced": field.advanced,
+    })
+}
+
+/// The data sets, and whether their files are here.
+#[utoipa::path(get, path = "/api/v1/datasets", responses((status = 200, body = Vec<Object>)))]
+pub(super) async fn datasets(State(app): State<AppState>) -> Result<Json<Vec<Value>>, ApiError> {
+    let folder = app.runs.datasets.clone();
+    let list = blocking(move || {
+        let known = dataset::DATASETS.iter().map(|known| {
+            let problem = files::problem(&folder, known);
+            let mut value = json!(known);
+            value["present"] = problem.is_none().into();
+            value["problem"] = json!(problem);
+            value
+        });
+        Ok(known.collect())
+    });
+    Ok(Json(list.await?))
+}
+
+/// The devices, and what runs on them.
+#[utoipa::path(get, path = "/api/v1/devices", responses((status = 200, body = Vec<Object>)))]
+pub(super) async fn devices(State(app): State<AppState>) -> Json<Vec<Value>> {
+    let list = app.runs.devices.iter().map(|device| {
+        let run = app.runs.holder(&device.id).map(|entry| {
+            let view = entry.view();
+            let progress = view.progress.as_ref();
+            json!({
+                "id": view.id,
+                "name": view.name,
+                "fraction": progress.map(|progress| progress.fraction),
+                "remaining_s": progress.and_then(|progress| progress.remaining_s),
+            })
+        });
+        let mut value = json!(device);
+        value["run"] = json!(run);
+        value
+    });
+    Json(list.collect())
+}
+
+/// The runs that wait, in order, each with what it waits for.
+#[utoipa::path(get, path = "/api/v1/queue", responses((status = 200, body = Vec<Waiting>)))]
+pub(super) async fn queue(State(app): State<AppState>) -> Json<Vec<Waiting>> {
+    Json(app.runs.queue())
+}
+
+/// JSON Schema of a run specification.
+#[utoipa::path(get, path = "/api/v1/spec-schema", responses((status = 200, body = Object)))]
+pub(super) async fn spec_schema() -> Json<Value> {
+    Json(json_schema())
+}

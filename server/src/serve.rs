@@ -1,0 +1,172 @@
+//! Starting and stopping the server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::ServiceExt;
+use axum::extract::Request;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Layer as _;
+use tower::util::MapRequestLayer;
+
+use crate::app::{AppState, router, without_prefix};
+use crate::executor::devices::{self, Device};
+use crate::executor::local::Local;
+use crate::guard::Auth;
+use crate::service::package::Digests;
+use crate::service::runs::{Inner, Runs};
+use crate::service::{ServiceError, blocking, queue};
+use crate::settings::{ServeArgs, SettingsError};
+use crate::storage::StorageError;
+use crate::storage::db::Db;
+use crate::storage::folder::DataFolder;
+
+/// A server that stops waits no longer than this for its workers and connections.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why the server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The runs cannot be loaded.
+    #[error("cannot load the runs: {0}")]
+    Runs(#[from] ServiceError),
+    /// Another program listens there.
+    #[error(
+        "the address {0} is in use; stop the program that listens there, or choose another port \
+         with --listen"
+    )]
+    InUse(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The listener broke.
+    #[error("the server broke down: {0}")]
+    Broken(io::Error),
+}
+
+/// A server that listens and is about to serve.
+pub struct Server {
+    listener: TcpListener,
+    app: AppState,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens the data folder, loads the runs, finds the workers, and listens.
+    ///
+    /// # Errors
+    /// - [`ServeError`].
+    pub async fn start(args: ServeArgs, shutdown: CancellationToken) -> Result<Self, ServeError> {
+        let (address, settings) = args.check()?;
+        // First, so that a second server leaves the data folder alone.
+        let listener = listen(address).await?;
+        let address = listener.local_addr().map_err(ServeError::Broken)?;
+        let token = args.token.clone();
+        let (runs, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
+        let auth = Auth::new(token, &runs.db.secret()?);
+        runs.tracker.spawn(queue::work(runs.clone()));
+        runs.attach(alive);
+        Ok(Self { listener, app: AppState::new(settings, runs, auth), address })
+    }
+
+    /// Address of the pages.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let prefix = &self.app.settings.prefix;
+        format!("http://{}{prefix}/", self.address)
+    }
+
+    /// Serves until the shutdown token is cancelled, then waits for workers and flushes the index.
+    ///
+    /// # Errors
+    /// - [`ServeError::Broken`].
+    pub async fn run(self) -> Result<(), ServeError> {
+        let Self { listener, app, .. } = self;
+        let prefix = app.settings.prefix.clone();
+        let strip = MapRequestLayer::new(move |request: Request| without_prefix(&prefix, request));
+        let service = strip.layer(router(app.clone()));
+        let shutdown = app.runs.shutdown.clone();
+        let stopped = shutdown.clone().cancelled_owned();
+        let serving = axum::serve(listener, ServiceExt::<Request>::into_make_service(service))
+            .with_graceful_shutdown(stopped);
+        let mut serving = tokio::spawn(serving.into_future());
+        let broken = tokio::select! {
+            () = shutdown.cancelled() => None,
+            ended = &mut serving => Some(ended),
+        };
+        shutdown.cancel();
+        tracing::info!("stopping: workers are asked for a checkpoint");
+        app.runs.tracker.close();
+        let all = async {
+            app.runs.tracker.wait().await;
+            if broken.is_none() {
+                // Connections that are idle end at once, the others with their answer.
+                let _ = serving.await;
+            }
+        };
+        if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+            tracing::warn!("some work did not end in time; workers go on by themselves");
+        }
+        let runs = app.runs.clone();
+        blocking(move || Ok(runs.db.flush()?)).await?;
+        match broken {
+            Some(Ok(Err(error))) => Err(ServeError::Broken(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ServeError::InUse(address),
+        _ => ServeError::Listen { address, source },
+    })
+}
+
+type Opened = (Runs, Vec<Arc<crate::service::entry::Entry>>);
+
+fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeError> {
+    let folder = DataFolder::open(&args.data)?;
+    if args.rebuild_index {
+        Db::set_aside(&folder.index())?;
+    }
+    let db = Db::open(&folder.index())?;
+    let datasets = std::path::absolute(args.datasets()).unwrap_or_else(|_| args.datasets());
+    let worker = args.worker();
+    let devices = devices::ask(&worker).unwrap_or_else(|fault| {
+        tracing::warn!("{fault}; only the CPU is offered, and runs will fail until it works");
+        vec![Device::cpu()]
+    });
+    let runs = Runs::new(Inner {
+        folder,
+        executor: Arc::new(Local::new(worker, datasets.clone())),
+        datasets,
+        db,
+        devices,
+        min_free_bytes: args.min_free_mib.saturating_mul(1024 * 1024),
+        shutdown,
+        tracker: TaskTracker::new(),
+        wake: tokio::sync::Notify::new(),
+        streams: std::sync::atomic::AtomicUsize::new(0),
+        creating: tokio::sync::Mutex::new(()),
+        digests: Digests::default(),
+        entries: std::sync::RwLock::default(),
+    });
+    let alive = runs.recover()?;
+    Ok((runs, alive))
+}

@@ -1,0 +1,204 @@
+//! Creating a run: checked whole, then written whole, or not at all.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use skein_core::spaces::{self, SpaceInfo};
+use skein_core::spec::{RunSpec, Violation};
+use skein_core::{dataset, folder};
+
+use super::entry::Entry;
+use super::runs::Runs;
+use super::{ServiceError, blocking, datasets, queue};
+use crate::domain::ids::RunId;
+use crate::storage::runs::RunRecord;
+use crate::views::{Preflight, RunView};
+
+/// A created run, or the one that the same request created before.
+#[derive(Debug)]
+pub struct Created {
+    /// The run.
+    pub run: RunView,
+    /// Whether it was created by an earlier request with the same key.
+    pub replayed: bool,
+}
+
+impl Runs {
+    /// Checks a specification and queues a run.
+    ///
+    /// # Errors
+    /// - [`ServiceError::Invalid`] with every violation; [`ServiceError::NoSpace`] if the data
+    ///   folder takes nothing more; [`ServiceError::KeyReused`].
+    pub async fn create(&self, spec: Value, key: Option<String>) -> Result<Created, ServiceError> {
+        let runs = self.clone();
+        let _turn = self.creating.lock().await;
+        blocking(move || {
+            let body = hex(&Sha256::digest(spec.to_string()));
+            if let Some(run) = runs.answer(key.as_deref(), &body)? {
+                return Ok(Created { run, replayed: true });
+            }
+            let (spec, _) = runs.check(&spec)?;
+            let id = RunId::new();
+            if let Some(key) = &key {
+                runs.db.note_answer(key, body, id)?;
+            }
+            let run = runs.write(id, spec)?;
+            runs.wake.notify_one();
+            Ok(Created { run, replayed: false })
+        })
+        .await
+    }
+
+    /// Says what a specification would mean; creates nothing.
+    ///
+    /// # Errors
+    /// - [`ServiceError::Invalid`] with every violation.
+    pub async fn preflight(&self, spec: Value) -> Result<Preflight, ServiceError> {
+        let runs = self.clone();
+        blocking(move || {
+            let (spec, space) = runs.check(&spec)?;
+            let value = spec.to_value();
+            let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
+            Ok(Preflight { spec: value, space, steps: steps(&spec), toml })
+        })
+        .await
+    }
+
+    fn answer(&self, key: Option<&str>, body: &str) -> Result<Option<RunView>, ServiceError> {
+        let Some(key) = key else { return Ok(None) };
+        let Some(answered) = self.db.answered(key)? else { return Ok(None) };
+        // A run that is not there was never finished or is deleted: the request is a new one.
+        let Ok(entry) = self.entry(answered.run) else { return Ok(None) };
+        if answered.body == body { Ok(Some(entry.view())) } else { Err(ServiceError::KeyReused) }
+    }
+
+    /// Everything that is wrong at once: fields first, then what this machine lacks.
+    fn check(&self, value: &Value) -> Result<(RunSpec, SpaceInfo), ServiceError> {
+        let spec = RunSpec::parse(value).map_err(ServiceError::Invalid)?;
+        let mut violations = Vec::new();
+        let mut add = |field: &str, detail: String| {
+            violations.push(Violation { field: field.to_owned(), detail });
+        };
+        if let Some(detail) = queue::no_device(&spec.resources.device, &self.devices) {
+            add("resources.device", detail);
+        }
+        let known = dataset::find(&spec.dataset.id);
+        match known {
+            None => add("dataset.id", "is not known".to_owned()),
+            Some(known) => {
+                if let Some(detail) = datasets::problem(&self.datasets, known) {
+                    add("dataset.id", detail);
+                }
+            }
+        }
+        let shape = known.map_or(spaces::toy_cell::PRESET.shape, |known| known.shape);
+        match spaces::describe(&spec.space, shape) {
+            Ok(space) if violations.is_empty() => return Ok((spec, space)),
+            Ok(_) => {}
+            Err(error) => {
+                violations.push(Violation { field: "space".to_owned(), detail: error.to_string() })
+            }
+        }
+        Err(ServiceError::Invalid(violations))
+    }
+
+    fn write(&self, id: RunId, spec: RunSpec) -> Result<RunView, ServiceError> {
+        let refused = |error: std::io::Error| {
+            let root = self.folder.root().display();
+            ServiceError::NoSpace(format!("the data folder `{root}` cannot be written ({error})"))
+        };
+        self.check_free().map_err(refused)??;
+        let made = self.folder.tmp().join(id.to_string());
+        let place = self.folder.runs().join(id.to_string());
+        let written = write_folder(&made, &spec)
+            .and_then(|()| fs::rename(&made, &place))
+            .and_then(|()| File::open(self.folder.runs())?.sync_all());
+        let record = RunRecord::queued(spec.name.clone(), self.next_place());
+        let stored = written.map_err(refused).and_then(|()| {
+            self.db.put_run(id, &record).map_err(|error| ServiceError::NoSpace(error.to_string()))
+        });
+        if let Err(error) = stored {
+            // Nothing half-created stays, as far as the disk lets us.
+            let _ = fs::remove_dir_all(&made);
+            let _ = fs::remove_dir_all(&place);
+            return Err(error);
+        }
+        let entry = Arc::new(Entry::new(id, place, spec, record));
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(id, Arc::clone(&entry));
+        Ok(entry.view())
+    }
+
+    fn check_free(&self) -> std::io::Result<Result<(), ServiceError>> {
+        let free = free_bytes(self.folder.root())?;
+        if free >= self.min_free_bytes {
+            return Ok(Ok(()));
+        }
+        let mib = |bytes: u64| bytes / (1024 * 1024);
+        Ok(Err(ServiceError::NoSpace(format!(
+            "only {} MiB are free in the data folder `{}`, and a new run needs {} MiB; delete \
+             runs, or move the folder to a larger disk",
+            mib(free),
+            self.folder.root().display(),
+            mib(self.min_free_bytes)
+        ))))
+    }
+}
+
+/// Bytes that we may still write below a folder.
+///
+/// # Errors
+/// - the file system does not say.
+pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn write_folder(path: &Path, spec: &RunSpec) -> std::io::Result<()> {
+    fs::create_dir(path)?;
+    let mut file = File::create(path.join(folder::SPEC))?;
+    file.write_all(&serde_json::to_vec_pretty(&spec.to_value())?)?;
+    file.sync_all()?;
+    fs::create_dir(folder::attempts(path))?;
+    File::open(path)?.sync_all()
+}
+
+/// Steps of the search: batches of the weight split, times epochs.
+#[must_use]
+pub fn steps(spec: &RunSpec) -> u64 {
+    let known = dataset::find(&spec.dataset.id).map_or(0, |known| known.train_images);
+    let images = spec.dataset.limit.unwrap_or(known).min(known);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "numbers of images are small and positive"
+    )]
+    let split = (images as f64 * spec.search.train_portion).floor() as u64;
+    split.div_ceil(spec.search.batch_size.max(1)).saturating_mul(spec.search.epochs)
+}
+
+/// TOML has no word for an absent value.
+fn without_null(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let kept = object.into_iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(key, value)| (key, without_null(value))).collect()
+        }
+        value => value,
+    }
+}
+
+/// Bytes as lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

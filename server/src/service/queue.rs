@@ -1,0 +1,265 @@
+//! Which run starts next: first in, first out, one run a device.
+//!
+//! The queue's task is the only one that starts workers. Places are stored, so the order survives
+//! a restart; a run that is tried again keeps its place, a resumed one goes to the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skein_core::event::{Failure, FailureClass};
+use skein_core::record::Outcome;
+use skein_core::spec::RunSpec;
+
+use super::entry::Entry;
+use super::runs::Runs;
+use super::supervise::supervise;
+use super::{ServiceError, blocking, final_record, tail};
+use crate::domain::run::{RunEvent, RunStatus};
+use crate::executor::devices::Device;
+use crate::storage::runs::Wanted;
+
+/// How often the queue is looked at without being asked to.
+const TICK: Duration = Duration::from_millis(500);
+
+/// A run that waits.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Waiting {
+    /// The run.
+    pub run: String,
+    /// Its place, from 1.
+    pub position: usize,
+    /// What it waits for.
+    pub reason: String,
+}
+
+/// Starts runs until the server stops.
+pub async fn work(runs: Runs) {
+    loop {
+        if runs.shutdown.is_cancelled() {
+            return;
+        }
+        let scheduler = runs.clone();
+        let started = blocking(move || Ok::<_, ServiceError>(scheduler.schedule())).await;
+        match started {
+            Ok(started) => {
+                for entry in started {
+                    runs.tracker.spawn(supervise(runs.clone(), entry));
+                }
+            }
+            Err(error) => tracing::error!(%error, "the queue could not be worked on"),
+        }
+        tokio::select! {
+            () = runs.wake.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
+            () = runs.shutdown.cancelled() => {}
+        }
+    }
+}
+
+impl Runs {
+    /// The runs that wait, in order, with reasons.
+    #[must_use]
+    pub fn queue(&self) -> Vec<Waiting> {
+        let waiting = self.waiting();
+        let entries = (1..).zip(&waiting);
+        let of = |(position, entry): (usize, &Arc<Entry>)| {
+            let reason = entry.state().record.reason.clone();
+            Waiting {
+                run: entry.id.to_string(),
+                position,
+                reason: reason.unwrap_or_else(|| "is about to start".to_owned()),
+            }
+        };
+        entries.map(of).collect()
+    }
+
+    /// The run that holds a device.
+    #[must_use]
+    pub fn holder(&self, device: &str) -> Option<Arc<Entry>> {
+        self.all().into_iter().find(|entry| {
+            let state = entry.state();
+            state.record.status.holds_device() && state.record.device.as_deref() == Some(device)
+        })
+    }
+
+    fn waiting(&self) -> Vec<Arc<Entry>> {
+        let mut waiting = self.all();
+        waiting.retain(|entry| entry.status() == RunStatus::Queued);
+        waiting.sort_by_key(|entry| (entry.state().record.place, entry.id));
+        waiting
+    }
+
+    /// Starts every run whose turn has come; gives those that were started.
+    fn schedule(&self) -> Vec<Arc<Entry>> {
+        self.requeue_lost();
+        let mut busy: Vec<String> = self
+            .all()
+            .iter()
+            .filter(|entry| entry.status().holds_device())
+            .filter_map(|entry| entry.state().record.device.clone())
+            .collect();
+        let mut started = Vec::new();
+        let mut ahead = 0;
+        for entry in self.waiting() {
+            if self.shutdown.is_cancelled() {
+                break;
+            }
+            match pick(&entry.spec.resources.device, &self.devices, &busy) {
+                Some(device) => {
+                    busy.push(device.clone());
+                    if self.start(&entry, device) {
+                        started.push(entry);
+                    }
+                }
+                None => {
+                    entry.explain(self.reason(&entry.spec, ahead));
+                    ahead += 1;
+                }
+            }
+        }
+        started
+    }
+
+    fn requeue_lost(&self) {
+        for entry in self.all() {
+            let due = entry.status() == RunStatus::Lost
+                && entry.state().retry_at.is_none_or(|at| at <= Instant::now());
+            if due {
+                let requeued = entry.change(&self.db, RunEvent::Requeued, |state| {
+                    state.record.retries += 1;
+                    state.retry_at = None;
+                });
+                if let Err(error) = requeued {
+                    tracing::debug!(run.id = %entry.id, %error, "not tried again");
+                }
+            }
+        }
+    }
+
+    fn start(&self, entry: &Entry, device: String) -> bool {
+        let newest = tail::attempts(&entry.folder).last().copied().unwrap_or(0);
+        let submitted = entry.change(&self.db, RunEvent::Submitted, |state| {
+            state.record.attempt = state.record.attempt.max(newest) + 1;
+            state.record.device = Some(device);
+            state.record.pid = None;
+        });
+        if let Err(error) = submitted {
+            // Cancelled between two looks.
+            tracing::debug!(run.id = %entry.id, %error, "not started");
+            return false;
+        }
+        match self.executor.submit(&entry.job()) {
+            Ok(pid) => {
+                entry.edit(&self.db, |state| state.record.pid = pid);
+                true
+            }
+            Err(error) => {
+                let failure = Failure {
+                    class: FailureClass::Infrastructure,
+                    message: error.to_string(),
+                    hint: "build `skein-worker` beside `skein` or name it with --worker, then \
+                           resume the run"
+                        .to_owned(),
+                };
+                self.fail(entry, failure);
+                false
+            }
+        }
+    }
+
+    /// Ends a run as failed, unless it ended before.
+    pub fn fail(&self, entry: &Entry, failure: Failure) {
+        let attempt = entry.state().record.attempt;
+        let cancelled = entry.state().record.wanted == Wanted::Cancel;
+        let outcome = if cancelled { Outcome::Cancelled } else { Outcome::Failed { failure } };
+        let record = final_record::now(attempt, outcome);
+        let counts = final_record::create(&entry.folder, &record).unwrap_or_else(|error| {
+            tracing::error!(run.id = %entry.id, %error, "cannot write the final record");
+            record
+        });
+        entry.finish(&self.db, counts);
+    }
+
+    fn reason(&self, spec: &RunSpec, ahead: usize) -> String {
+        let asked = spec.resources.device.as_str();
+        let usable = self.devices.iter().filter(|device| suits(asked, &device.id));
+        let held: Vec<String> = usable
+            .map(|device| match self.holder(&device.id) {
+                Some(entry) => format!("{} (busy with `{}`)", device.id, entry.view().name),
+                None => device.id.clone(),
+            })
+            .collect();
+        let ahead = match ahead {
+            0 => "first in the queue".to_owned(),
+            1 => "1 run is ahead".to_owned(),
+            n => format!("{n} runs are ahead"),
+        };
+        match held.is_empty() {
+            true => format!("waits for `{asked}`, which this machine does not have"),
+            false => format!("waits for {}; {ahead}", held.join(" or ")),
+        }
+    }
+}
+
+/// Whether a device is what a specification asks for.
+fn suits(asked: &str, device: &str) -> bool {
+    match asked {
+        "auto" => true,
+        "cuda" => device.starts_with("cuda:"),
+        exact => device == exact,
+    }
+}
+
+/// A free device that suits; a GPU before the CPU.
+fn pick(asked: &str, devices: &[Device], busy: &[String]) -> Option<String> {
+    let free = || {
+        let usable = devices.iter().filter(|device| suits(asked, &device.id));
+        usable.map(|device| device.id.clone()).filter(|id| !busy.contains(id))
+    };
+    free().find(|id| id.starts_with("cuda:")).or_else(|| free().next())
+}
+
+/// What to say if no device of this machine suits.
+#[must_use]
+pub fn no_device(asked: &str, devices: &[Device]) -> Option<String> {
+    if devices.iter().any(|device| suits(asked, &device.id)) {
+        return None;
+    }
+    let known: Vec<String> = devices.iter().map(|device| format!("`{}`", device.id)).collect();
+    Some(format!("this machine has no `{asked}`; it has {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn devices(ids: &[&str]) -> Vec<Device> {
+        let device = |id: &&str| Device { id: (*id).to_owned(), ..Device::cpu() };
+        ids.iter().map(device).collect()
+    }
+
+    #[rstest]
+    #[case::auto_prefers_a_gpu("auto", &["cpu", "cuda:0"], &[], Some("cuda:0"))]
+    #[case::auto_takes_the_cpu("auto", &["cpu", "cuda:0"], &["cuda:0"], Some("cpu"))]
+    #[case::any_gpu("cuda", &["cpu", "cuda:0", "cuda:1"], &["cuda:0"], Some("cuda:1"))]
+    #[case::gpus_busy("cuda", &["cpu", "cuda:0"], &["cuda:0"], None)]
+    #[case::exact("cuda:1", &["cpu", "cuda:0", "cuda:1"], &[], Some("cuda:1"))]
+    #[case::cpu_busy("cpu", &["cpu", "cuda:0"], &["cpu"], None)]
+    fn a_device_is_picked(
+        #[case] asked: &str,
+        #[case] known: &[&str],
+        #[case] busy: &[&str],
+        #[case] picked: Option<&str>,
+    ) {
+        let busy: Vec<String> = busy.iter().map(|id| (*id).to_owned()).collect();
+        assert_eq!(pick(asked, &devices(known), &busy).as_deref(), picked);
+    }
+
+    #[test]
+    fn a_missing_device_is_named_with_those_there_are() {
+        assert_eq!(no_device("auto", &devices(&["cpu"])), None);
+        let detail = no_device("cuda:0", &devices(&["cpu"])).unwrap();
+        assert_eq!(detail, "this machine has no `cuda:0`; it has `cpu`");
+    }
+}

@@ -1,0 +1,155 @@
+//! The data folder: its layout, its version, and the lock that keeps a second server out.
+//!
+//! ```text
+//! version.json   {"format": 1, "written_by": "0.1.0"}
+//! server.lock    locked for the server's whole life
+//! index/         sled; can be rebuilt
+//! runs/<id>/     one folder a run, see `skein_core::folder`
+//! tmp/           runs that are being created or deleted; emptied at start
+//! datasets/      data sets, if no other folder is named
+//! ```
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::StorageError;
+
+/// The newest format of the data folder that is understood here.
+pub const FORMAT: u64 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Version {
+    format: u64,
+    #[serde(default)]
+    written_by: String,
+}
+
+/// An opened data folder; the lock is held until it is dropped.
+#[derive(Debug)]
+pub struct DataFolder {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Creates or opens a data folder and locks it.
+    ///
+    /// # Errors
+    /// - [`StorageError`] if it is newer, in use, or cannot be written.
+    pub fn open(root: &Path) -> Result<Self, StorageError> {
+        fs::create_dir_all(root).map_err(StorageError::io(root))?;
+        let root = root.canonicalize().map_err(StorageError::io(root))?;
+        check_version(&root)?;
+        let lock = lock(&root)?;
+        let folder = Self { root, _lock: lock };
+        for part in [folder.runs(), folder.tmp()] {
+            fs::create_dir_all(&part).map_err(StorageError::io(&part))?;
+        }
+        folder.empty_tmp();
+        Ok(folder)
+    }
+
+    /// The folder itself, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of all runs.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// Folder of half-created and half-deleted runs.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Folder of the index.
+    #[must_use]
+    pub fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
+    /// What an earlier server left half-done is of no use.
+    fn empty_tmp(&self) {
+        let Ok(entries) = fs::read_dir(self.tmp()) else { return };
+        for entry in entries.flatten() {
+            if let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %error, "cannot remove left-over");
+            }
+        }
+    }
+}
+
+fn check_version(root: &Path) -> Result<(), StorageError> {
+    let path = root.join("version.json");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let version =
+                Version { format: FORMAT, written_by: env!("CARGO_PKG_VERSION").to_owned() };
+            let text = serde_json::to_string(&version).unwrap_or_default();
+            return fs::write(&path, text + "\n").map_err(StorageError::io(&path));
+        }
+        Err(error) => return Err(StorageError::io(&path)(error)),
+    };
+    let version: Version = serde_json::from_str(&text).map_err(|error| {
+        StorageError::VersionFile { path: path.display().to_string(), detail: error.to_string() }
+    })?;
+    if version.format > FORMAT {
+        return Err(StorageError::Newer {
+            path: root.display().to_string(),
+            found: version.format,
+            written_by: version.written_by,
+            known: FORMAT,
+        });
+    }
+    Ok(())
+}
+
+fn lock(root: &Path) -> Result<File, StorageError> {
+    let path = root.join("server.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(StorageError::io(&path))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| StorageError::InUse { path: root.display().to_string() })?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_folder_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"format": 2, "written_by": "9.0.0"}"#;
+        fs::write(dir.path().join("version.json"), text).unwrap();
+        let error = DataFolder::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("format 2, written by Skein 9.0.0"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_server_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataFolder::open(dir.path()).unwrap();
+        assert!(matches!(DataFolder::open(dir.path()), Err(StorageError::InUse { .. })));
+        drop(first);
+        assert!(DataFolder::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn left_overs_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("tmp/half/attempts")).unwrap();
+        let folder = DataFolder::open(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.tmp()).unwrap().count(), 0);
+    }
+}
