@@ -3,7 +3,7 @@
 
 The files come from the PyPI wheel `torch==2.11.0`. Without a GPU only the CPU library, its
 headers and the two small CUDA stubs that the CPU library needs are kept; with a GPU
-(`nvidia-smi` answers) the wheel is installed with its dependencies, and `lib` points into it.
+(`nvidia-smi` answers, or SKEIN_SETUP_GPU=1) the wheel is installed with its dependencies, and `lib` points into it.
 A `LIBTORCH` set by the user wins: then this script only checks that it is there.
 """
 
@@ -105,7 +105,8 @@ def main() -> None:
             fail(f"LIBTORCH={own} has no lib/libtorch_cpu.so; unset it to let this script install libtorch")
         print(f"setup: using LIBTORCH={own}")
         return
-    gpu = has_gpu()
+    wanted = os.environ.get("SKEIN_SETUP_GPU")
+    gpu = wanted == "1" if wanted else has_gpu()
     stamp = STAMP.replace("cpu", "gpu") if gpu else STAMP
     if (TARGET / "stamp").exists() and (TARGET / "stamp").read_text() == stamp:
         return

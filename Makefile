@@ -1,0 +1,66 @@
+# Everything a newcomer needs: `make demo` and `make test`. Nothing is written outside the
+# repository but what Cargo, pip and npm keep in their caches.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup data static build demo serve bench test lint unit browser fmt clean
+
+DATA_DIR ?=
+EXIT ?=
+LISTEN ?= 127.0.0.1:7878
+BENCH ?= --space toy-cell --optimizer drnas --batch-size 64
+DATASETS := .deps/datasets
+BIN := target/release
+CARGO_FLAGS := --release --locked
+
+help: ## Lists the targets.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## Installs libtorch into .deps (a LIBTORCH of your own is respected).
+	@scripts/need.sh cargo python3 node npm c++
+	@python3 scripts/setup_libtorch.py
+
+data: ## Fetches FashionMNIST into .deps/datasets; DATA_DIR=/path takes a folder you have.
+	@scripts/need.sh python3
+	@python3 scripts/fetch_fashion_mnist.py $(if $(DATA_DIR),--data-dir '$(DATA_DIR)')
+
+static: ## Builds the pages' scripts and styles.
+	@scripts/need.sh node npm
+	@cd static && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
+	@cd static && npm run --silent build
+
+build: setup static ## Builds the binaries.
+	cargo build $(CARGO_FLAGS) --workspace
+
+demo: build data ## A real search from form to network; EXIT=1 ends the server after the table.
+	@$(BIN)/skein demo --datasets $(DATASETS) $(if $(EXIT),--exit)
+
+serve: build data ## Starts the server; LISTEN=host:port and the SKEIN_* variables apply.
+	@SKEIN_DATASETS=$${SKEIN_DATASETS:-$(DATASETS)} $(BIN)/skein serve --listen $${SKEIN_LISTEN:-$(LISTEN)}
+
+bench: setup ## Measures search iterations; BENCH="--space … --optimizer …" chooses.
+	@cargo build $(CARGO_FLAGS) -q -p skein-engine
+	@$(BIN)/skein-worker bench $(BENCH)
+
+lint: setup static ## Formatting, clippy, documentation, types of the scripts.
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --quiet
+	cd static && npm run --silent check
+
+unit: build ## Unit and integration tests.
+	cargo test $(CARGO_FLAGS) --workspace
+
+browser: build ## Walks through the pages in a real browser.
+	@scripts/find_chromium.sh >/dev/null
+	@cd tests/e2e && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
+	cd tests/e2e && CHROMIUM=$$(../../scripts/find_chromium.sh) npm test --silent
+
+test: lint unit browser ## All of them; this is what CI runs.
+
+fmt: ## Formats the code.
+	cargo fmt --all
+
+clean: ## Removes what was built; .deps stays (rm -rf .deps removes that too).
+	cargo clean
+	rm -rf static/dist static/node_modules tests/e2e/node_modules tests/e2e/shots
