@@ -6,6 +6,7 @@
 
 mod check;
 pub mod fields;
+pub mod reference;
 mod schema;
 
 use serde::{Deserialize, Serialize};

@@ -247,6 +247,30 @@ mod tests {
         assert_eq!(graph.cost(&Architecture(vec![0, 0, 0, 0, 0, 1])).unwrap().macs, 6_138_496);
     }
 
+    /// All 4,096 rows of the published table, where a copy of it lies beside the repository.
+    #[test]
+    fn every_row_of_the_table_beside_the_repository_agrees() {
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/benchmarks/entangled_cell.csv");
+        let Ok(table) = std::fs::read_to_string(path) else { return };
+        let graph = toy(Sharing::Entangled);
+        let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+        let column = |name: &str| header.iter().position(|known| *known == name).unwrap();
+        let (first, params, macs) = (column("n01"), column("num_params"), column("macs"));
+        let mut rows = 0;
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split(',').collect();
+            let architecture = Architecture(
+                fields[first..first + 6].iter().map(|digit| digit.parse().unwrap()).collect(),
+            );
+            let cost = graph.cost(&architecture).unwrap();
+            let expected: [u64; 2] = [params, macs].map(|at| fields[at].parse().unwrap());
+            assert_eq!([cost.params, cost.macs], expected, "{line}");
+            rows += 1;
+        }
+        assert_eq!(rows, 4096);
+    }
+
     #[test]
     fn the_range_and_the_supernets_have_the_published_sizes() {
         let range = toy(Sharing::Entangled).cost_range().unwrap();

@@ -215,3 +215,33 @@ pub const FIELDS: &[Field] = &[
 pub fn find(path: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.path == path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dataset::DATASETS, spaces::PRESETS};
+
+    #[test]
+    fn the_form_offers_what_there_is() {
+        let offered = |path| match find(path).map(|field| field.kind) {
+            Some(Kind::OneOf(values)) => values.to_vec(),
+            other => panic!("{path} is {other:?}"),
+        };
+        let spaces: Vec<_> = PRESETS.iter().map(|preset| (preset.preset, preset.title)).collect();
+        let datasets: Vec<_> = DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
+        assert_eq!((offered(PRESET), offered("dataset.id")), (spaces, datasets));
+    }
+
+    #[test]
+    fn every_condition_names_a_field_and_its_values() {
+        for field in FIELDS {
+            let Some((path, values)) = field.when else { continue };
+            let Some(Kind::OneOf(known)) = find(path).map(|field| field.kind) else {
+                panic!("{}: {path} is no choice", field.path);
+            };
+            for value in values {
+                assert!(known.iter().any(|(known, _)| known == value), "{}: {value}", field.path);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The table of fields as a page of documentation.
+
+use std::fmt::Write as _;
+
+use super::fields::{Default, FIELDS, Field, Kind};
+
+/// `docs/specification.md`: every field with its range, default and meaning.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Specification of a run\n\n\
+         A run is asked for as JSON (REST) or TOML (`skein search -f`). Only `dataset.id`, `space.preset` and\n\
+         `search.optimizer.kind` must be given. Unknown fields are refused, and every violation is reported at once.\n\
+         This page is made from the table that the check itself reads.\n\n\
+         ```toml\n[dataset]\nid = \"fashion-mnist\"\n[space]\npreset = \"toy-cell\"\n[search.optimizer]\nkind = \"drnas\"\n```\n\n\
+         | field | range | default | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for field in FIELDS {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            field.path,
+            range(field),
+            default(field),
+            meaning(field)
+        );
+    }
+    page
+}
+
+fn range(field: &Field) -> String {
+    let unit = if field.unit.is_empty() { String::new() } else { format!(" {}", field.unit) };
+    match field.kind {
+        Kind::Integer { min, max } => format!("whole, {min} to {max}{unit}"),
+        Kind::Number { min, max } => format!("{min} to {max}{unit}"),
+        Kind::Text { max_chars } => format!("text, at most {max_chars} characters"),
+        Kind::OneOf(values) => {
+            values.iter().map(|(value, _)| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+        }
+        Kind::Device => "`auto`, `cpu`, `cuda`, `cuda:N`".to_owned(),
+        Kind::Flag => "true, false".to_owned(),
+    }
+}
+
+fn default(field: &Field) -> String {
+    match field.default {
+        Default::Required => "required".to_owned(),
+        Default::Absent => "none".to_owned(),
+        Default::Text(text) => format!("`{text}`"),
+        Default::ByOptimizer(values) => values
+            .iter()
+            .map(|(kind, value)| format!("{value} ({kind})"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.value("").map(|value| value.to_string()).unwrap_or_default(),
+    }
+}
+
+fn meaning(field: &Field) -> String {
+    match field.when {
+        Some((path, values)) => {
+            format!("{} Only if `{path}` is `{}`.", field.help, values.join("` or `"))
+        }
+        None => field.help.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Run with `SKEIN_BLESS=1` to write the page anew.
+    #[test]
+    fn the_documentation_lists_every_field() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/specification.md");
+        if std::env::var_os("SKEIN_BLESS").is_some() {
+            std::fs::write(path, super::markdown()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            written == super::markdown(),
+            "docs/specification.md is stale; SKEIN_BLESS=1 cargo test -p skein-core writes it"
+        );
+    }
+}
