@@ -3,12 +3,14 @@
 //! Superposition is done by masks on the largest weight (see [`crate::entangle`]), never by padded
 //! copies. A fixed network is a graph without choices, executed along the empty architecture.
 
+mod walk;
+
 use std::collections::HashMap;
 
 use skein_core::choice::{Architecture, ChoiceId};
 use skein_core::graph::{Conv2d, Elastic, Graph, Mix, NodeId, Op, Size};
 use skein_core::spec::{Fidelity, Sharing};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::EngineError;
 use crate::device::Compute;
@@ -16,6 +18,7 @@ use crate::entangle::ring;
 use crate::nodes::norm::Statistics;
 use crate::nodes::{conv, dropout, norm};
 use crate::store::Store;
+use walk::{Walk, held_above_zero, mass, sum, take};
 
 /// Which candidates take part in a pass, and with which weights.
 #[derive(Debug, Clone, Copy)]
@@ -64,18 +67,6 @@ pub struct Executor {
 enum Kernel<'a> {
     Mixed(&'a [Tensor]),
     Picked(usize, Option<Tensor>),
-}
-
-/// One forward pass under way.
-struct Walk<'a> {
-    store: &'a Store,
-    plan: Plan<'a>,
-    pass: Pass,
-    values: Vec<Option<Tensor>>,
-    /// ReLUs of a value are the same value: the input, and its ReLU.
-    relus: HashMap<NodeId, Tensor>,
-    /// Ring masks by choice and options: all convolutions of a group share them.
-    rings: HashMap<(ChoiceId, Vec<usize>), Tensor>,
 }
 
 impl Executor {
@@ -363,63 +354,9 @@ impl Executor {
     }
 }
 
-impl<'a> Walk<'a> {
-    fn get(&self, id: NodeId) -> Result<Tensor, EngineError> {
-        let value = self.values[id].as_ref().map(Tensor::shallow_clone);
-        value.ok_or_else(|| EngineError::Bug(format!("node {id} is read before it is computed")))
-    }
-
-    fn take(mut self, id: NodeId) -> Result<Tensor, EngineError> {
-        self.values[id]
-            .take()
-            .ok_or_else(|| EngineError::Bug("the output was not computed".to_owned()))
-    }
-
-    fn all(&self, ids: &[NodeId]) -> Result<Vec<Tensor>, EngineError> {
-        ids.iter().map(|id| self.get(*id)).collect()
-    }
-
-    fn param(&self, node: &str, suffix: &str) -> Result<&'a Tensor, EngineError> {
-        self.store.get(&format!("{node}.{suffix}"))
-    }
-
-    fn relu(&mut self, input: NodeId) -> Result<Tensor, EngineError> {
-        if let Some(known) = self.relus.get(&input) {
-            return Ok(known.shallow_clone());
-        }
-        let value = self.get(input)?.relu();
-        self.relus.insert(input, value.shallow_clone());
-        Ok(value)
-    }
-}
-
 fn elastic_of(op: &Op) -> Option<&Elastic> {
     match op {
         Op::Conv2d(Conv2d { kernel: Size::Elastic(elastic), .. }) => Some(elastic),
         _ => None,
     }
-}
-
-/// The entries of a row at `options`.
-fn take(row: &Tensor, options: &[usize]) -> Tensor {
-    let entries = options.iter().map(|option| row.get(i64::try_from(*option).unwrap_or(0)));
-    Tensor::stack(&entries.collect::<Vec<_>>(), 0)
-}
-
-/// The sum of a row's entries at `options`.
-fn mass(row: &Tensor, options: &[usize]) -> Tensor {
-    match options {
-        [only] => row.get(i64::try_from(*only).unwrap_or(0)),
-        _ => take(row, options).sum(Kind::Double).to_kind(row.kind()),
-    }
-}
-
-/// A group that is switched off has no ratio; its kernel is then zero, as its output.
-fn held_above_zero(mass: &Tensor) -> Tensor {
-    mass.clamp_min(1e-12)
-}
-
-fn sum(terms: Vec<Tensor>) -> Result<Tensor, EngineError> {
-    let total = terms.into_iter().reduce(|total, term| total + term);
-    total.ok_or_else(|| EngineError::Bug("nothing to add".to_owned()))
 }
