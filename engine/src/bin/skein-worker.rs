@@ -94,7 +94,9 @@ struct BenchArgs {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    device::wait_politely();
+    match command {
         Command::Run(args) => work(&args),
         Command::Devices { json } => devices(json),
         Command::Bench(args) => measure(&args),

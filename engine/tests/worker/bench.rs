@@ -51,3 +51,17 @@ fn devices_are_listed_for_the_server() {
     assert_eq!(list[0]["id"], "cpu");
     assert!(list[0]["memory_bytes"].as_u64().unwrap() > 1 << 28);
 }
+
+/// Threads that wait by spinning stop each other where cores are shared; see `wait_politely`.
+#[test]
+fn a_worker_waits_politely() {
+    let run = crate::harness::Run::new(&serde_json::json!({}));
+    let mut child = run.start(1);
+    run.wait_for(1, "started", 1, &mut child);
+    let environment = std::fs::read(format!("/proc/{}/environ", child.id())).unwrap();
+    child.kill().unwrap();
+    crate::harness::wait(&mut child);
+    assert!(
+        String::from_utf8_lossy(&environment).split('\0').any(|pair| pair == "GOMP_SPINCOUNT=1000")
+    );
+}

@@ -97,7 +97,12 @@ impl Run {
             .arg("--run")
             .arg(self.folder())
             .args(["--attempt", &attempt.to_string()]);
-        command.arg("--datasets").arg(self.datasets()).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("--datasets")
+            .arg(self.datasets())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .env_remove("GOMP_SPINCOUNT");
         command.spawn().unwrap()
     }
 
