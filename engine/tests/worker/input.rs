@@ -99,3 +99,31 @@ fn a_full_disk_fails_as_a_resource_and_can_go_on_elsewhere() {
         assert_eq!(record["outcome"]["failure"]["class"], "resource", "{record}");
     }
 }
+
+/// libtorch cannot get the memory that a large batch needs.
+#[test]
+fn memory_that_runs_out_fails_as_a_resource_with_advice() {
+    let run = Run::new(&json!({"space": {"channels": 512}, "search": {"batch_size": 96}}));
+    let script = "ulimit -v 4000000; exec \"$@\"";
+    let status = std::process::Command::new("sh")
+        .args([
+            "-c",
+            script,
+            "sh",
+            env!("CARGO_BIN_EXE_skein-worker"),
+            "run",
+            "--attempt",
+            "1",
+            "--run",
+        ])
+        .arg(run.folder())
+        .arg("--datasets")
+        .arg(run.datasets())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    let failure = run.record().unwrap()["outcome"]["failure"].clone();
+    assert_eq!(failure["class"], "resource", "{failure}");
+    assert!(failure["message"].as_str().unwrap().starts_with("out of memory: "), "{failure}");
+    assert!(failure["hint"].as_str().unwrap().contains("smaller batch size"), "{failure}");
+}
