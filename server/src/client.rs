@@ -1,15 +1,112 @@
 //! The commands that talk to a server.
+//!
+//! Results go to standard output (with `--json` for programs), progress and faults to standard
+//! error. Exit codes: 0 success; 1 failure (a run failed, the server cannot be reached); 2 refusal
+//! (a bad specification, bad usage, anything the server declines).
 
+pub mod demo;
+pub mod doctor;
+pub mod follow;
+pub mod http;
+pub mod runs;
+pub mod search;
+pub mod spaces;
+pub mod text;
+
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde::Serialize;
+
+use crate::views::RunView;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Start a search from a specification in TOML or JSON.
+    Search(search::Args),
+    /// List, show, follow, stop, resume, delete and download runs.
+    #[command(subcommand)]
+    Runs(runs::Command),
+    /// Show the search spaces.
+    #[command(subcommand)]
+    Spaces(spaces::Command),
+    /// Check this machine and the server, and say what to do.
+    Doctor(doctor::Args),
+    /// Start a server and a real search, and watch it to its end.
+    Demo(demo::Args),
+}
 
-/// Runs a command.
+/// Why a command does not succeed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// It was declined; asking again does not help.
+    #[error("{0}")]
+    Refused(String),
+    /// It went wrong.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ClientError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Refused(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl From<std::io::Error> for ClientError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs a command and says on standard error why it did not succeed.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
-    match command {}
+    let done = match command {
+        Command::Search(args) => search::run(&args),
+        Command::Runs(command) => runs::run(command),
+        Command::Spaces(command) => spaces::run(command),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Demo(args) => demo::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = error.to_string();
+            if !text.is_empty() {
+                let _ = writeln!(std::io::stderr(), "skein: {text}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+/// Writes a line to standard output. A reader that has gone away ends the command quietly.
+fn say(text: impl std::fmt::Display) -> Result<(), ClientError> {
+    writeln!(std::io::stdout(), "{text}").map_err(|_| ClientError::Failed(String::new()))
+}
+
+/// Writes a value as JSON to standard output.
+fn say_json(value: &impl Serialize) -> Result<(), ClientError> {
+    let text = serde_json::to_string_pretty(value);
+    say(text.map_err(|error| ClientError::Failed(error.to_string()))?)
+}
+
+/// A run that came to its end is a success only if it succeeded.
+fn check_end(run: &RunView) -> Result<(), ClientError> {
+    if run.status == "succeeded" {
+        return Ok(());
+    }
+    let mut text = format!("the run is {}", run.status);
+    if let Some(failure) = &run.failure {
+        text = format!("the run failed: {}\n{}", failure.message, failure.hint);
+    } else if let Some(reason) = &run.reason {
+        text = format!("{text}: {reason}");
+    }
+    Err(ClientError::Failed(text))
 }

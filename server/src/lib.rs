@@ -12,6 +12,7 @@ pub mod executor;
 pub mod extract;
 pub mod frame;
 pub mod guard;
+pub mod log;
 pub mod problem;
 pub mod routes;
 pub mod serve;

@@ -1,15 +1,15 @@
 //! The program `skein`: the server and the commands that talk to it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use skein_server::client;
+use skein_server::log::init_log;
 use skein_server::serve::{ServeError, Server};
 use skein_server::settings::{Cli, Command, ServeArgs, token};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> ExitCode {
-    init_log(args.log_json);
+    init_log(args.log_json, "info,sled=warn");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("cannot start: {error}")),
@@ -46,14 +46,6 @@ async fn serve_until_signal(args: ServeArgs) -> Result<(), ServeError> {
         shutdown.cancel();
     });
     server.run().await
-}
-
-fn init_log(json: bool) {
-    let filter = EnvFilter::try_from_env("SKEIN_LOG");
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info,sled=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
-    if json { log.json().init() } else { log.init() }
 }
 
 fn refuse(message: &str) -> ExitCode {

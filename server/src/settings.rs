@@ -154,7 +154,7 @@ mod tests {
 
     fn args(words: &[&str], token: Option<&str>) -> ServeArgs {
         let words = ["skein", "serve"].iter().chain(words);
-        let Command::Serve(mut args) = Cli::parse_from(words).command;
+        let Command::Serve(mut args) = Cli::parse_from(words).command else { panic!("serve") };
         args.token = token.map(str::to_owned);
         args
     }

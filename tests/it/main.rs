@@ -1,1 +1,12 @@
-fn main() {}
+//! Tests that drive the built programs over HTTP.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod api_runs;
+mod artifacts;
+mod auth;
+mod client;
+mod events;
+mod queue;
+mod shutdown;
+mod storage;

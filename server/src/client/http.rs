@@ -1,0 +1,200 @@
+//! Requests to the server, with errors a person can act on.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body};
+
+use super::ClientError;
+use crate::problem::Problem;
+use crate::settings::{token, variable};
+use crate::views::{RunDetail, RunList};
+
+/// Where a server is looked for.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:7878";
+/// Most bytes of an answer that is no download.
+const ANSWER_LIMIT: u64 = 256 << 20;
+
+/// A server.
+#[derive(Debug, Clone)]
+pub struct Api {
+    agent: Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Api {
+    /// The server that `SKEIN_URL` names, or else the one on this machine.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Self::new(&variable("SKEIN_URL").unwrap_or_else(|| DEFAULT_URL.to_owned()), token())
+    }
+
+    /// The server at an address.
+    #[must_use]
+    pub fn new(base: &str, token: Option<String>) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .user_agent(concat!("skein/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        Self { agent, base: base.trim_end_matches('/').to_owned(), token }
+    }
+
+    /// Address of the server, without a slash at the end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks for a value.
+    ///
+    /// # Errors
+    /// - [`ClientError`]: not reached, declined, or answered nonsense.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.read(self.call(Method::GET, path, None, &[])?)
+    }
+
+    /// Sends a request with or without a JSON body.
+    ///
+    /// # Errors
+    /// - like [`Api::get`].
+    pub fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        headers: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        self.read(self.call(method, path, Some(body), headers)?)
+    }
+
+    /// Deletes.
+    ///
+    /// # Errors
+    /// - like [`Api::get`].
+    pub fn delete(&self, path: &str) -> Result<(), ClientError> {
+        self.call(Method::DELETE, path, None, &[]).map(drop)
+    }
+
+    /// The bytes of an answer as they come.
+    ///
+    /// # Errors
+    /// - like [`Api::get`].
+    pub fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<impl Read + use<>, ClientError> {
+        Ok(self.call(Method::GET, path, None, headers)?.into_body().into_reader())
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> Result<Response<Body>, ClientError> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let fault = |error: ureq::http::Error| ClientError::Refused(self.bad_url(&error));
+        let sent = match body {
+            None => self.agent.run(request.body(()).map_err(fault)?),
+            Some(body) => {
+                let request = request.header("content-type", "application/json");
+                self.agent.run(request.body(body).map_err(fault)?)
+            }
+        };
+        let response = sent.map_err(|error| self.transport(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.declined(response)) }
+    }
+
+    fn bad_url(&self, error: &dyn std::fmt::Display) -> String {
+        format!(
+            "`{}` is no address of a server ({error}); set SKEIN_URL, for example to {DEFAULT_URL}",
+            self.base
+        )
+    }
+
+    fn transport(&self, error: &ureq::Error) -> ClientError {
+        match error {
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                ClientError::Refused(self.bad_url(error))
+            }
+            _ => ClientError::Failed(format!(
+                "cannot reach a Skein server at {} ({error}); start one with `skein serve`, or set \
+                 SKEIN_URL to the address of another",
+                self.base
+            )),
+        }
+    }
+
+    fn declined(&self, mut response: Response<Body>) -> ClientError {
+        let status = response.status();
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        let Ok(problem) = serde_json::from_str::<Problem>(&text) else {
+            return ClientError::Failed(format!(
+                "{} answered {status}; is it a Skein server?",
+                self.base
+            ));
+        };
+        let mut text = problem.detail;
+        for violation in &problem.errors {
+            let field = if violation.field.is_empty() { "(all)" } else { violation.field.as_str() };
+            text.push_str(&format!("\n  {field}: {}", violation.detail));
+        }
+        if status.as_u16() == 401 {
+            text = format!("{} asks for its token: set SKEIN_TOKEN to it", self.base);
+        }
+        if status.is_server_error() {
+            return ClientError::Failed(format!("{text} (request {})", problem.request_id));
+        }
+        ClientError::Refused(text)
+    }
+
+    fn read<T: DeserializeOwned>(&self, mut response: Response<Body>) -> Result<T, ClientError> {
+        let text = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string();
+        let text = text.map_err(|error| self.transport(&error))?;
+        serde_json::from_str(&text).map_err(|error| {
+            let base = &self.base;
+            ClientError::Failed(format!("{base} answered what this client cannot read: {error}"))
+        })
+    }
+
+    /// The id of the run whose id begins with `prefix`.
+    ///
+    /// # Errors
+    /// - [`ClientError::Refused`] if there is none or more than one.
+    pub fn resolve(&self, prefix: &str) -> Result<String, ClientError> {
+        let prefix = prefix.to_ascii_lowercase();
+        let plain = |c: char| c.is_ascii_hexdigit() || c == '-';
+        if prefix.is_empty() || !prefix.chars().all(plain) {
+            return Err(ClientError::Refused(format!("`{prefix}` is no id of a run")));
+        }
+        if prefix.len() == 36 {
+            let detail: RunDetail = self.get(&format!("/api/v1/runs/{prefix}"))?;
+            return Ok(detail.run.id);
+        }
+        let list: RunList = self.get(&format!("/api/v1/runs?limit=200&q={prefix}"))?;
+        let ids = list.runs.into_iter().map(|run| run.id);
+        let mut found: Vec<String> = ids.filter(|id| id.starts_with(&prefix)).collect();
+        match (found.pop(), found.len()) {
+            (Some(id), 0) => Ok(id),
+            (Some(_), more) => {
+                let count = more + 1;
+                Err(ClientError::Refused(format!("`{prefix}` fits {count} runs; write more of it")))
+            }
+            (None, _) => Err(ClientError::Refused(format!("there is no run `{prefix}`"))),
+        }
+    }
+}

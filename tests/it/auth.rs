@@ -1,0 +1,166 @@
+//! Who may ask: token, `Host`, `Origin`, limits on headers.
+
+use integration_tests::{Options, TestServer};
+use rstest::rstest;
+
+const TOKEN: &str = "correct-horse";
+
+/// Every route, with `{id}` for a run.
+const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/"),
+    ("GET", "/runs"),
+    ("GET", "/runs/new"),
+    ("GET", "/runs/{id}"),
+    ("GET", "/api/v1/runs"),
+    ("POST", "/api/v1/runs"),
+    ("POST", "/api/v1/runs/preflight"),
+    ("GET", "/api/v1/runs/{id}"),
+    ("PATCH", "/api/v1/runs/{id}"),
+    ("POST", "/api/v1/runs/{id}/cancel"),
+    ("POST", "/api/v1/runs/{id}/pause"),
+    ("POST", "/api/v1/runs/{id}/resume"),
+    ("GET", "/api/v1/runs/{id}/events"),
+    ("GET", "/api/v1/runs/{id}/metrics"),
+    ("GET", "/api/v1/runs/{id}/rows"),
+    ("GET", "/api/v1/runs/{id}/architecture"),
+    ("GET", "/api/v1/runs/{id}/architecture.svg"),
+    ("GET", "/api/v1/runs/{id}/architecture.txt"),
+    ("GET", "/api/v1/runs/{id}/logs"),
+    ("GET", "/api/v1/runs/{id}/artifacts"),
+    ("GET", "/api/v1/runs/{id}/artifacts/result.zip"),
+    ("GET", "/api/v1/spaces"),
+    ("GET", "/api/v1/spaces/toy-cell"),
+    ("GET", "/api/v1/spaces/toy-cell/drawing.svg"),
+    ("GET", "/api/v1/optimizers"),
+    ("GET", "/api/v1/datasets"),
+    ("GET", "/api/v1/devices"),
+    ("GET", "/api/v1/queue"),
+    ("GET", "/api/v1/spec-schema"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/api/docs"),
+    ("GET", "/metrics"),
+    ("GET", "/no/such/page"),
+    ("DELETE", "/api/v1/runs/{id}"),
+];
+
+fn guarded() -> TestServer {
+    TestServer::with(Options::default().env("SKEIN_TOKEN", TOKEN))
+}
+
+#[test]
+fn every_route_asks_for_the_token() {
+    let server = guarded();
+    let bearer = format!("Bearer {TOKEN}");
+    let authorized = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let body = integration_tests::spec("steps=1").to_string();
+    let created = server.request("POST", "/api/v1/runs", &authorized, Some(&body));
+    assert_eq!(created.status, 201, "{}", created.text());
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    for (method, path) in ROUTES {
+        let path = path.replace("{id}", &id);
+        for headers in [&[][..], &[("authorization", "Bearer wrong-token")]] {
+            let answer = server.request(method, &path, headers, None);
+            assert_eq!(answer.status, 401, "{method} {path}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+            assert!(answer.header("www-authenticate").starts_with("Bearer"));
+        }
+        if *method == "GET" && !path.ends_with("events") {
+            let answer = server.request(method, &path, &authorized[..1], None);
+            assert_ne!(answer.status, 401, "{method} {path}");
+        }
+    }
+    for open in ["/livez", "/readyz"] {
+        assert_eq!(server.get(open).status, 200);
+    }
+}
+
+#[test]
+fn a_browser_is_sent_to_the_log_in_and_gets_a_cookie_there() {
+    let server = guarded();
+    let page = [("accept", "text/html,application/xhtml+xml")];
+    let answer = server.request("GET", "/runs?q=a%20b", &page, None);
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.header("location"), "/login?next=/runs%3Fq%3Da%2520b");
+    let log_in = |body: &str| {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        server.request("POST", "/login", &form, Some(body))
+    };
+    let wrong = log_in("token=nope&next=/runs");
+    assert_eq!(wrong.header("location"), "/login?failed=1&next=/runs");
+    assert_eq!(wrong.header("set-cookie"), "");
+    let right = log_in(&format!("token={TOKEN}&next=/runs?q=a"));
+    assert_eq!((right.status, right.header("location")), (303, "/runs?q=a"));
+    let cookie = right.header("set-cookie").to_owned();
+    assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+    assert!(!cookie.contains(TOKEN), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    let answer = server.request("GET", "/api/v1/runs", &[("cookie", pair)], None);
+    assert_eq!(answer.status, 200);
+    for elsewhere in ["//evil.example", "https://evil.example", "/\\evil.example"] {
+        let answer = log_in(&format!("token={TOKEN}&next={elsewhere}"));
+        assert_eq!(answer.header("location"), "/", "{elsewhere}");
+    }
+}
+
+#[rstest]
+#[case::name("localhost", None, 200)]
+#[case::with_port("localhost:1234", None, 200)]
+#[case::rebound("evil.example", None, 403)]
+#[case::rebound_with_port("evil.example:7878", None, 403)]
+#[case::same_origin("localhost:9", Some("http://localhost:9"), 200)]
+#[case::other_port("localhost:9", Some("http://localhost:10"), 403)]
+#[case::other_site("localhost:9", Some("https://evil.example"), 403)]
+#[case::opaque("localhost:9", Some("null"), 403)]
+fn hosts_and_origins(#[case] host: &str, #[case] origin: Option<&str>, #[case] status: u16) {
+    let server = TestServer::start();
+    let mut headers = vec![("host", host)];
+    headers.extend(origin.map(|origin| ("origin", origin)));
+    for path in ["/api/v1/runs", "/livez", "/api/v1/devices", "/metrics"] {
+        assert_eq!(server.request("GET", path, &headers, None).status, status, "{path}");
+    }
+    headers.push(("content-type", "application/json"));
+    let body = integration_tests::spec("steps=1").to_string();
+    let answer = server.request("POST", "/api/v1/runs", &headers, Some(&body));
+    assert_eq!(answer.status, if status == 200 { 201 } else { 403 });
+}
+
+#[test]
+fn a_foreign_page_cannot_send_without_an_origin_either() {
+    let server = TestServer::start();
+    let headers = [("sec-fetch-site", "cross-site")];
+    assert_eq!(server.request("POST", "/api/v1/runs", &headers, None).status, 403);
+    assert_eq!(server.request("GET", "/api/v1/runs", &headers, None).status, 200);
+}
+
+#[test]
+fn an_allowed_host_may_be_used_by_a_proxy() {
+    let server = TestServer::with(Options::args(&["--allow-host", "nas.example"]));
+    let headers = [("host", "nas.example"), ("origin", "https://nas.example")];
+    assert_eq!(server.request("GET", "/api/v1/runs", &headers, None).status, 200);
+    let headers = [("host", "other.example")];
+    assert_eq!(server.request("GET", "/api/v1/runs", &headers, None).status, 403);
+}
+
+#[test]
+fn a_prefix_is_part_of_every_address() {
+    let server = TestServer::with(Options::args(&["--prefix", "/nas"]));
+    assert!(server.url.ends_with("/nas"));
+    let id = server.create("steps=1");
+    server.wait_status(&id, "succeeded");
+    let files = server.get(&format!("/api/v1/runs/{id}/artifacts")).json();
+    let url = files["files"][0]["url"].as_str().unwrap();
+    assert_eq!(url, format!("/nas/api/v1/runs/{id}/artifacts/result.zip"));
+    assert_eq!(server.events(&id, "", None).count(), server.events(&id, "", None).count());
+}
+
+#[test]
+fn headers_have_a_limit() {
+    let server = TestServer::start();
+    let long = "x".repeat(20_000);
+    let answer = server.request("GET", "/api/v1/runs", &[("x-long", &long)], None);
+    assert_eq!(answer.status, 431);
+    let id = server.request("GET", "/livez", &[("x-request-id", "abc-1")], None);
+    assert_eq!(id.header("x-request-id"), "abc-1");
+    let id = server.request("GET", "/livez", &[("x-request-id", "<script>")], None);
+    assert_ne!(id.header("x-request-id"), "<script>");
+}

@@ -1,0 +1,109 @@
+//! The data folder: versions, damage, rebuilding.
+
+use std::fs;
+
+use integration_tests::TestServer;
+use serde_json::json;
+
+fn refused(server: &TestServer) -> String {
+    let output = server.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_newer_data_folder_is_refused() {
+    let mut server = TestServer::start();
+    server.stop();
+    let version = server.data().join("version.json");
+    fs::write(version, r#"{"format": 99, "written_by": "7.0.0"}"#).unwrap();
+    let text = refused(&server);
+    assert!(text.contains("format 99, written by Skein 7.0.0"), "{text}");
+}
+
+#[test]
+fn a_damaged_index_is_refused_and_can_be_rebuilt() {
+    let mut server = TestServer::start();
+    let (done, failed) = (server.create("steps=3"), server.create("fail@1"));
+    server.wait_status(&failed, "failed");
+    server.stop();
+    for file in fs::read_dir(server.data().join("index")).unwrap().flatten() {
+        if file.path().is_file() {
+            fs::write(file.path(), vec![0xff; 4096]).unwrap();
+        }
+    }
+    let text = refused(&server);
+    assert!(text.contains("--rebuild-index") && !text.contains("panicked"), "{text}");
+    let mut child = server
+        .command()
+        .arg("--rebuild-index")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.take().unwrap()),
+        &mut line,
+    )
+    .unwrap();
+    assert!(line.contains("ready"), "{line}");
+    integration_tests::kill(child.id());
+    child.wait().unwrap();
+    server.start_again();
+    assert_eq!(server.run(&done)["status"], "succeeded");
+    assert_eq!(server.run(&done)["latest"]["search.valid_accuracy"], json!(null));
+    assert_eq!(server.run(&failed)["failure"]["message"], "told to fail");
+    let kept = fs::read_dir(server.data()).unwrap().flatten();
+    let kept = kept.filter(|e| e.file_name().to_string_lossy().starts_with("index.damaged"));
+    assert_eq!(kept.count(), 1);
+}
+
+#[test]
+fn a_lost_index_is_rebuilt_from_the_folders() {
+    let mut server = TestServer::start();
+    let id = server.create("steps=10");
+    server.wait_status(&id, "succeeded");
+    let working = server.create("steps=200 pace=10");
+    server.wait_step(&working, 3);
+    server.kill();
+    fs::remove_dir_all(server.data().join("index")).unwrap();
+    server.start_again();
+    let run = server.run(&id);
+    assert_eq!((&run["status"], &run["name"]), (&json!("succeeded"), &json!("steps=10")));
+    assert_eq!(run["sparkline"].as_array().unwrap().len(), 2);
+    let run = server.run(&working);
+    assert_eq!((&run["status"], &run["attempt"]), (&json!("running"), &json!(1)));
+    assert_eq!(server.wait_status(&working, "succeeded")["attempt"], 1);
+}
+
+#[test]
+fn a_damaged_run_does_not_keep_the_others_from_being_loaded() {
+    let mut server = TestServer::start();
+    let (whole, broken, ended) =
+        (server.create("steps=2"), server.create("steps=2"), server.create("steps=2"));
+    server.wait_status(&ended, "succeeded");
+    server.stop();
+    fs::write(server.run_folder(&broken).join("spec.json"), "{").unwrap();
+    fs::write(server.run_folder(&ended).join("final.json"), "{").unwrap();
+    fs::create_dir(server.data().join("runs/not-a-run")).unwrap();
+    server.start_again();
+    assert_eq!(server.run(&whole)["status"], "succeeded");
+    assert_eq!(server.get(&format!("/api/v1/runs/{broken}")).status, 404);
+    let list = server.get("/api/v1/runs").json();
+    assert_eq!(list["runs"].as_array().unwrap().len(), 2);
+    assert!(server.run_folder(&broken).exists(), "what cannot be read is kept");
+}
+
+#[test]
+fn deleted_runs_free_the_disk() {
+    let server = TestServer::start();
+    let ids: Vec<String> = (0..3).map(|_| server.create("steps=1")).collect();
+    server.wait_status(&ids[2], "succeeded");
+    for id in &ids {
+        let answer = server.request("DELETE", &format!("/api/v1/runs/{id}"), &[], None);
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    assert_eq!(fs::read_dir(server.data().join("runs")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(server.data().join("tmp")).unwrap().count(), 0);
+}

@@ -1,0 +1,354 @@
+//! A worker that computes nothing: it says and writes what a real one would, at a chosen pace.
+//!
+//! The name of the run holds its instructions, separated by spaces:
+//! `steps=N` (20), `pace=MS` milliseconds a step (5), `crash@N` kills itself after step N of the
+//! first attempt, `crash-always@N` after step N more of every attempt, `fail@N` fails there,
+//! `nan@N` has non-finite numbers there, `deaf` ignores SIGTERM, `child` starts a process of its
+//! own, `instead` leaves without a word, `late` writes its final record after SIGTERM.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::zombie_processes,
+    reason = "a test's tool"
+)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Signal, getpid, kill_process};
+use sha2::{Digest as _, Sha256};
+use skein_core::choice::Architecture;
+use skein_core::dataset;
+use skein_core::draw::{Scene, svg};
+use skein_core::event::{
+    ArchitectureNow, Checkpoint, Event, EventBody, Failure, FailureClass, Log, Metrics, Phase,
+    PhaseName, Progress, Rows, Rung, Started, Summary, Warning,
+};
+use skein_core::folder;
+use skein_core::graph::Graph;
+use skein_core::manifest::{Manifest, ManifestFile};
+use skein_core::number::Num;
+use skein_core::record::{FORMAT_VERSION, FinalRecord, Outcome};
+use skein_core::spaces;
+use skein_core::spec::RunSpec;
+
+/// Steps of an epoch.
+const EPOCH: u64 = 5;
+/// Steps between two checkpoints.
+const CHECKPOINT: u64 = 4;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("devices") => {
+            let ids = std::env::var("FAKE_DEVICES").unwrap_or_else(|_| "cpu".to_owned());
+            let device = |id: &str| serde_json::json!({"id": id, "title": format!("fake {id}"), "memory_bytes": 1 << 30});
+            let list: Vec<_> = ids.split(',').map(device).collect();
+            let _ = writeln!(std::io::stdout(), "{}", serde_json::json!(list));
+            ExitCode::SUCCESS
+        }
+        Some("run") => run(&args),
+        _ => ExitCode::from(2),
+    }
+}
+
+fn run(args: &[String]) -> ExitCode {
+    let value = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.get(at + 1).cloned()
+    };
+    let (Some(run), Some(attempt)) = (value("--run"), value("--attempt")) else {
+        return ExitCode::from(2);
+    };
+    let (run, attempt) = (PathBuf::from(run), attempt.parse().expect("attempt"));
+    let spec = fs::read(run.join(folder::SPEC)).expect("spec.json");
+    let spec: RunSpec = serde_json::from_slice(&spec).expect("spec.json");
+    if spec.name.contains("instead") {
+        return ExitCode::from(9);
+    }
+    fs::create_dir_all(folder::attempts(&run)).expect("attempts");
+    let here = folder::attempt(&run, attempt);
+    if fs::create_dir(&here).is_err() {
+        return ExitCode::from(3);
+    }
+    let lock = File::create(here.join(folder::LOCK)).expect("lock");
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("lock");
+    let worker = Worker::new(run, here, attempt, spec, &value("--device").unwrap_or_default());
+    let code = worker.work();
+    drop(lock);
+    code
+}
+
+struct Worker {
+    run: PathBuf,
+    here: PathBuf,
+    attempt: u32,
+    spec: RunSpec,
+    graph: Graph,
+    device: String,
+    events: File,
+    seq: u64,
+    stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    fn new(run: PathBuf, here: PathBuf, attempt: u32, spec: RunSpec, device: &str) -> Self {
+        fs::create_dir_all(here.join(folder::CHECKPOINTS)).expect("checkpoints");
+        fs::write(here.join(folder::LOG), "fake worker begins\n").expect("log");
+        let events = File::create(here.join(folder::EVENTS)).expect("events");
+        let shape = dataset::find(&spec.dataset.id).expect("dataset").shape;
+        let graph = spaces::build(&spec.space, shape, spec.search.weights).expect("space");
+        let stop = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))
+            .expect("signal");
+        let device = device.to_owned();
+        Self { run, here, attempt, spec, graph, device, events, seq: 0, stop }
+    }
+
+    /// The number after `word` and `=` or `@` in the run's name.
+    fn told(&self, word: &str) -> Option<u64> {
+        self.spec.name.split(' ').find_map(|part| {
+            let (name, value) = part.split_once(['=', '@'])?;
+            (name == word).then(|| value.parse().ok())?
+        })
+    }
+
+    fn is_told(&self, word: &str) -> bool {
+        self.spec.name.split(' ').any(|part| part == word)
+    }
+
+    fn say(&mut self, body: EventBody) {
+        self.seq += 1;
+        let at = now();
+        let event = Event { seq: self.seq, attempt: self.attempt, at, body };
+        let line = serde_json::to_string(&event).expect("event") + "\n";
+        self.events.write_all(line.as_bytes()).expect("event");
+    }
+
+    fn work(mut self) -> ExitCode {
+        let total = self.told("steps").unwrap_or(20);
+        let pace = Duration::from_millis(self.told("pace").unwrap_or(5));
+        let from = self.newest_checkpoint();
+        self.begin(from, total);
+        if self.is_told("child") {
+            let child = Command::new("sleep").arg("600").spawn().expect("sleep");
+            fs::write(self.run.join("child"), child.id().to_string()).expect("child");
+        }
+        for step in from.unwrap_or(0) + 1..=total {
+            std::thread::sleep(pace);
+            if self.stop.load(Ordering::Relaxed) && !self.is_told("deaf") {
+                self.checkpoint(step - 1);
+                if self.is_told("late") {
+                    return self.finish(total);
+                }
+                return ExitCode::SUCCESS;
+            }
+            self.step(step, total);
+            let since = step - from.unwrap_or(0);
+            if (self.attempt == 1 && self.told("crash") == Some(step))
+                || self.told("crash-always") == Some(since)
+            {
+                // Torn, as a worker that is killed leaves it.
+                self.events.write_all(b"{\"seq\":").expect("event");
+                kill_process(getpid(), Signal::KILL).expect("kill");
+            }
+            if self.told("fail") == Some(step) {
+                return self.fail();
+            }
+        }
+        self.finish(total)
+    }
+
+    fn newest_checkpoint(&self) -> Option<u64> {
+        let attempts = fs::read_dir(folder::attempts(&self.run)).ok()?;
+        let folders = attempts.flatten().map(|entry| entry.path().join(folder::CHECKPOINTS));
+        let names = folders.flat_map(|path| fs::read_dir(path).into_iter().flatten().flatten());
+        names.filter_map(|entry| folder::checkpoint_step(entry.file_name().to_str()?)).max()
+    }
+
+    fn begin(&mut self, resumed_from: Option<u64>, total_steps: u64) {
+        self.say(EventBody::Started(Started {
+            version: "fake".to_owned(),
+            pid: std::process::id(),
+            host: "fake".to_owned(),
+            device: self.device.clone(),
+            threads: 1,
+            resumed_from,
+            total_steps,
+        }));
+        self.say(EventBody::Phase(Phase { name: PhaseName::Search, total_steps }));
+        let message = format!("attempt {} begins", self.attempt);
+        self.say(EventBody::Log(Log { level: "info".to_owned(), message }));
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn step(&mut self, step: u64, total: u64) {
+        let (epoch, share) = ((step - 1) / EPOCH, step as f64 / total as f64);
+        let nan = self.told("nan") == Some(step);
+        let loss = if nan { f64::NAN } else { 2.3 * (1.0 - share / 2.0) };
+        let mut values: BTreeMap<String, Num> = [
+            ("weight_loss".to_owned(), Num(loss)),
+            ("arch_loss".to_owned(), Num(if nan { f64::INFINITY } else { loss })),
+            ("weight_accuracy".to_owned(), Num(if nan { f64::NEG_INFINITY } else { share })),
+        ]
+        .into();
+        if step.is_multiple_of(EPOCH) {
+            values.insert("valid_accuracy".to_owned(), Num(share * 0.9));
+            values.insert("valid_loss".to_owned(), Num(loss));
+        }
+        self.say(EventBody::Metrics(Metrics { phase: PhaseName::Search, step, epoch, values }));
+        let rows = self.graph.choices.iter().map(|choice| {
+            let rest = (1.0 - share) / choice.options.len() as f64;
+            let of = |option| Num(rest + if option == 0 { share } else { 0.0 });
+            (0..choice.options.len()).map(of).collect()
+        });
+        let rows = rows.collect();
+        self.say(EventBody::Rows(Rows { step, epoch, rows }));
+        let now = self.architecture(step, epoch);
+        self.say(EventBody::Architecture(now));
+        let progress = Progress {
+            phase: PhaseName::Search,
+            step,
+            total_steps: total,
+            epoch,
+            epochs: total.div_ceil(EPOCH),
+            fraction: Num(share * 0.9),
+            images_per_s: Num(1000.0),
+            remaining_s: Some(Num((total - step) as f64 * 0.01)),
+        };
+        self.say(EventBody::Progress(progress));
+        if step.is_multiple_of(CHECKPOINT) {
+            self.checkpoint(step);
+        }
+        if step == 1 {
+            let code = "fake".to_owned();
+            let message = "nothing here is <b>real</b>".to_owned();
+            self.say(EventBody::Warning(Warning { code, message }));
+        }
+    }
+
+    fn architecture(&self, step: u64, epoch: u64) -> ArchitectureNow {
+        let choices = vec![0; self.graph.choices.len()];
+        let architecture = Architecture(choices.clone());
+        let text = architecture.to_text(self.spec.space.preset(), &self.graph.choices);
+        let cost = self.graph.cost(&architecture).expect("cost");
+        ArchitectureNow { step, epoch, choices, text, cost }
+    }
+
+    fn checkpoint(&mut self, step: u64) {
+        let name = folder::checkpoint(step);
+        fs::create_dir_all(self.here.join(folder::CHECKPOINTS).join(&name)).expect("checkpoint");
+        self.say(EventBody::Checkpoint(Checkpoint { step, folder: name }));
+    }
+
+    fn fail(&mut self) -> ExitCode {
+        let failure = Failure {
+            class: FailureClass::User,
+            message: "told to fail".to_owned(),
+            hint: "tell it otherwise".to_owned(),
+        };
+        self.say(EventBody::Failed(failure.clone()));
+        self.end(Outcome::Failed { failure });
+        ExitCode::from(1)
+    }
+
+    fn finish(&mut self, total: u64) -> ExitCode {
+        for (name, total_steps) in
+            [(PhaseName::Inherit, 0), (PhaseName::Fit, 1), (PhaseName::Package, 0)]
+        {
+            self.say(EventBody::Phase(Phase { name, total_steps }));
+        }
+        let values = [("loss".to_owned(), Num(0.5))].into();
+        self.say(EventBody::Metrics(Metrics { phase: PhaseName::Fit, step: 1, epoch: 0, values }));
+        let now = self.architecture(total, 0);
+        let accuracy = Num(0.8123);
+        let rung = Rung {
+            weights: "inherited".to_owned(),
+            valid_loss: Num(0.5),
+            valid_accuracy: accuracy,
+            test_loss: Num(f64::NAN),
+            test_accuracy: accuracy,
+        };
+        let summary = Summary {
+            architecture: now.text.clone(),
+            choices: now.choices.clone(),
+            cost: now.cost,
+            ladder: vec![rung],
+            packaged: "inherited".to_owned(),
+            valid_accuracy: accuracy,
+            test_accuracy: accuracy,
+            duration_s: Num(1.5),
+        };
+        self.package(&now);
+        self.say(EventBody::Finished(summary.clone()));
+        self.end(Outcome::Succeeded { summary });
+        ExitCode::SUCCESS
+    }
+
+    fn package(&self, now: &ArchitectureNow) {
+        let place = self.here.join(folder::ARTIFACTS);
+        fs::create_dir_all(&place).expect("artifacts");
+        let architecture = Architecture(now.choices.clone());
+        let scene = Scene { graph: &self.graph, architecture: Some(&architecture), rows: None };
+        let files: [(&str, Vec<u8>); 5] = [
+            ("architecture.json", serde_json::to_vec(now).expect("json")),
+            ("architecture.svg", svg(&scene).into_bytes()),
+            ("model.safetensors", (0..100_000_u32).flat_map(u32::to_le_bytes).collect()),
+            ("spec.json", serde_json::to_vec(&self.spec).expect("json")),
+            ("metrics.csv", b"phase,step,epoch,name,value,attempt\n".to_vec()),
+        ];
+        let entry = |name: &str, bytes: &[u8]| ManifestFile {
+            name: name.to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        let manifest =
+            Manifest { files: files.iter().map(|(name, bytes)| entry(name, bytes)).collect() };
+        let manifest = serde_json::to_vec(&manifest).expect("json");
+        let zip = File::create(place.join(folder::RESULT_ZIP)).expect("zip");
+        let mut zip = zip::ZipWriter::new(zip);
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, bytes) in
+            files.iter().map(|(name, bytes)| (*name, bytes)).chain([(folder::MANIFEST, &manifest)])
+        {
+            fs::write(place.join(name), bytes).expect("artifact");
+            zip.start_file(name, options).expect("zip");
+            zip.write_all(bytes).expect("zip");
+        }
+        zip.finish().expect("zip");
+    }
+
+    fn end(&self, outcome: Outcome) {
+        let record =
+            FinalRecord { version: FORMAT_VERSION, attempt: self.attempt, at: now(), outcome };
+        let whole = self.here.join("final.tmp");
+        fs::write(&whole, serde_json::to_vec(&record).expect("json")).expect("final");
+        link(&whole, &self.run.join(folder::FINAL));
+    }
+}
+
+/// Whoever comes first decides.
+fn link(from: &Path, to: &Path) {
+    match fs::hard_link(from, to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A time that is well formed; the date does not matter.
+fn now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let seconds = since.as_secs() % 86_400;
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("2026-01-01T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+}
