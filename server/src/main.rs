@@ -39,11 +39,17 @@ async fn serve_until_signal(args: ServeArgs) -> Result<(), ServeError> {
     // Whoever started us may have closed its end; that is no reason to stop.
     let _ = writeln!(out, "Skein is ready at {}", server.url()).and_then(|()| out.flush());
     tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
+        let mut next = async || {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        };
+        next().await;
         shutdown.cancel();
+        // Who asks twice does not want to wait; workers go on by themselves.
+        next().await;
+        std::process::exit(1);
     });
     server.run().await
 }

@@ -163,7 +163,8 @@ impl Entry {
     /// Says why the run waits, if that changed; told to listeners, not stored.
     pub fn explain(&self, reason: String) {
         let mut state = self.state();
-        if state.record.reason.as_ref() != Some(&reason) {
+        let waits = state.record.status == RunStatus::Queued;
+        if waits && state.record.reason.as_ref() != Some(&reason) {
             state.record.reason = Some(reason);
             drop(state);
             self.send(Message::Status(Arc::new(self.view())));
