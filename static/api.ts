@@ -1,0 +1,142 @@
+// The REST API as the pages use it: shapes, requests, problems.
+
+import { prefix } from "./dom.ts";
+
+/** A number that may be not finite; see `Num` in core. */
+export type Num = number | "NaN" | "Infinity" | "-Infinity";
+
+export interface Progress {
+  phase: string;
+  step: number;
+  total_steps: number;
+  epoch: number;
+  epochs: number;
+  fraction: Num;
+  images_per_s: Num;
+  remaining_s: Num | null;
+}
+
+export interface Cost {
+  params: number;
+  macs: number;
+  activations: number;
+}
+
+export interface ArchitectureNow {
+  step: number;
+  epoch: number;
+  choices: number[];
+  text: string;
+  cost: Cost;
+}
+
+export interface RunView {
+  id: string;
+  name: string;
+  status: string;
+  reason: string | null;
+  device: string;
+  started_at: string | null;
+  ended_at: string | null;
+  attempt: number;
+  progress: Progress | null;
+  latest: Record<string, Num>;
+  sparkline: Num[];
+  architecture: ArchitectureNow | null;
+}
+
+export type Point = [step: number, value: Num, attempt: number];
+
+export interface SeriesData {
+  phase: string;
+  name: string;
+  points: Point[];
+  superseded: Point[];
+}
+
+export interface ChoiceInfo {
+  tensor: string;
+  label: string;
+  options: string[];
+}
+
+export interface RowsData {
+  choices: ChoiceInfo[];
+  steps: number[];
+  epochs: number[];
+  rows: Num[][][];
+}
+
+export interface RunEvent<P> {
+  seq: number;
+  attempt: number;
+  at: string;
+  kind: string;
+  payload: P;
+}
+
+export interface Violation {
+  field: string;
+  detail: string;
+}
+
+/** An answer that is a problem document. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    detail: string,
+    readonly errors: Violation[],
+    readonly requestId: string,
+  ) {
+    super(detail);
+  }
+
+  /** All that a person needs in order to act or to ask. */
+  get words(): string {
+    const where = this.requestId ? ` (request ${this.requestId})` : "";
+    return `${this.title}: ${this.message}${where}`;
+  }
+}
+
+export const ended = (status: string): boolean => ["succeeded", "failed", "cancelled"].includes(status);
+
+export const api = (path: string): string => `${prefix}/api/v1/${path}`;
+
+export function number(value: Num | null | undefined): number {
+  return value === null || value === undefined ? NaN : Number(value);
+}
+
+/** Sends a request; the JSON answer, or a thrown [`Problem`]. */
+export async function send<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const init: RequestInit = { method, headers, credentials: "same-origin" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  if (signal) init.signal = signal;
+  let answer: Response;
+  try {
+    answer = await fetch(api(path), init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "No connection", "the server could not be reached; is it still running?", [], "");
+  }
+  const text = await answer.text();
+  if (answer.ok) return (text ? JSON.parse(text) : undefined) as T;
+  throw problem(answer.status, text);
+}
+
+function problem(status: number, text: string): Problem {
+  try {
+    const found = JSON.parse(text) as Record<string, unknown>;
+    return new Problem(
+      status,
+      String(found["title"] ?? "Refused"),
+      String(found["detail"] ?? ""),
+      (found["errors"] as Violation[] | undefined) ?? [],
+      String(found["request_id"] ?? ""),
+    );
+  } catch {
+    return new Problem(status, "Refused", `the server answered with status ${status}`, [], "");
+  }
+}

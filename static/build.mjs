@@ -1,0 +1,19 @@
+// Bundles the pages' scripts and styles into dist/, which the server embeds.
+// Names stay fixed: the server appends a digest of the content to every address.
+import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { build } from "esbuild";
+
+rmSync("dist", { recursive: true, force: true });
+mkdirSync("dist");
+const shared = {
+  bundle: true,
+  minify: true,
+  target: ["es2022", "chrome123", "firefox121", "safari17.5"],
+  outdir: "dist",
+  logLevel: "info",
+  legalComments: "none",
+};
+await build({ ...shared, format: "esm", entryPoints: ["app.ts", "list.ts", "form.ts", "run.ts"] });
+await build({ ...shared, format: "iife", entryPoints: ["theme.ts"] });
+await build({ ...shared, entryPoints: ["app.css"] });
+copyFileSync("favicon.svg", "dist/favicon.svg");

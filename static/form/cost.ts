@@ -1,0 +1,60 @@
+// What the run will cost, as far as it can be told before it starts.
+
+import type { Cost } from "../api.ts";
+import { find, need, s, say } from "../dom.ts";
+import { bytes, short } from "../format.ts";
+
+export interface SpaceInfo {
+  preset: string;
+  title: string;
+  architectures: string;
+  choices: number;
+  min_params: number;
+  max_params: number;
+  cost: { min: Cost; max: Cost };
+  entangled_params: number;
+  shared_params: number;
+}
+
+export interface Preflight {
+  spec: { search: { weights: string; epochs: number; batch_size: number }; after: { fit_epochs: number }; resources: { precision: string } };
+  space: SpaceInfo;
+  steps: number;
+  toml: string;
+}
+
+export function showCost({ spec, space, steps }: Preflight): void {
+  const panel = need("[data-cost]");
+  const width = spec.resources.precision === "float64" ? 8 : 4;
+  const own = spec.search.weights === "shared" ? space.shared_params : space.entangled_params;
+  const set = (name: string, text: string): void => say(find(`[data-cost-of="${name}"]`, panel), text);
+  set("architectures", `${count(space.architectures)} from ${space.choices} choices`);
+  set("params", range(space.min_params, space.max_params));
+  set("macs", range(space.cost.min.macs, space.cost.max.macs));
+  set("steps", `${steps.toLocaleString("en")} in ${spec.search.epochs.toLocaleString("en")} epochs`);
+  set("memory", `${bytes(own * width * 3)}`);
+  set("entangled", short(space.entangled_params));
+  set("shared", short(space.shared_params));
+  const most = Math.max(space.entangled_params, space.shared_params);
+  bar("entangled", space.entangled_params / most);
+  bar("shared", space.shared_params / most);
+  panel.removeAttribute("aria-busy");
+}
+
+/** The numbers belong to the last valid state of the form. */
+export function staleCost(): void {
+  need("[data-cost]").setAttribute("aria-busy", "true");
+}
+
+function range(low: number, high: number): string {
+  return `${short(low)} – ${short(high)}`;
+}
+
+function count(decimal: string): string {
+  return decimal.length > 12 ? `about 10^${decimal.length - 1}` : Number(decimal).toLocaleString("en");
+}
+
+function bar(name: string, share: number): void {
+  const svg = need<SVGElement>(`[data-bar="${name}"]`);
+  svg.replaceChildren(s("rect", { class: name, width: (100 * share).toFixed(1), height: 8, rx: 1 }));
+}

@@ -1,0 +1,162 @@
+// The controls of the form as a specification, and back.
+
+import type { Violation } from "../api.ts";
+import { all, find, need, say } from "../dom.ts";
+
+type Scalar = string | number | boolean;
+type Control = HTMLInputElement | HTMLSelectElement;
+export type Spec = { [key: string]: Scalar | Spec };
+
+const OPTIMIZER = "search.optimizer.kind";
+
+export class Field {
+  readonly path: string;
+  readonly control: Control;
+  readonly label: string;
+  readonly unit: string;
+  readonly required: boolean;
+  private readonly when: { path: string; values: string[] } | null;
+  private readonly kind: string;
+  private readonly defaults: Record<string, string>;
+  /** What was last filled in by default; a value that differs is the person's own. */
+  private filled: string;
+
+  constructor(readonly box: HTMLElement) {
+    const data = box.dataset;
+    this.path = data["path"] ?? "";
+    this.kind = data["kind"] ?? "text";
+    this.unit = data["unit"] ?? "";
+    this.label = data["label"] ?? this.path;
+    this.required = data["required"] !== undefined;
+    this.defaults = JSON.parse(data["defaults"] ?? "{}") as Record<string, string>;
+    this.when = data["whenPath"] ? { path: data["whenPath"], values: (data["whenValues"] ?? "").split(",") } : null;
+    this.control = need<Control>("input, select", box);
+    this.filled = this.defaults["_"] ?? Object.values(this.defaults)[0] ?? "";
+    find("[data-reset]", box)?.addEventListener("click", () => this.reset(true));
+  }
+
+  get text(): string {
+    if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") return String(this.control.checked);
+    return this.control.value.trim();
+  }
+
+  get applies(): boolean {
+    return !this.box.hidden;
+  }
+
+  /** Whether the value is not the default's. */
+  get changed(): boolean {
+    return this.text !== this.filled && this.text !== "";
+  }
+
+  /** The value as a person reads it. */
+  get shown(): string {
+    if (this.control instanceof HTMLSelectElement) return this.control.selectedOptions[0]?.text ?? "";
+    if (this.kind === "flag") return this.text === "true" ? "yes" : "no";
+    return this.unit && this.text ? `${this.text} ${this.unit}` : this.text;
+  }
+
+  get value(): Scalar {
+    const text = this.text;
+    if (this.kind === "flag") return text === "true";
+    if (this.kind !== "integer" && this.kind !== "number") return text;
+    const number = Number(text);
+    return text !== "" && Number.isFinite(number) ? number : text;
+  }
+
+  /** Shows or hides the field, and follows defaults that depend on the optimizer. */
+  apply(values: (path: string) => string, optimizer: string): void {
+    this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
+    this.control.disabled = this.box.hidden;
+    const next = this.defaults[optimizer] ?? this.defaults["_"];
+    if (next !== undefined && next !== this.filled) {
+      if (!this.changed) this.write(next);
+      this.filled = next;
+    }
+    const reset = find("[data-reset]", this.box);
+    if (reset) reset.hidden = !this.changed || this.required;
+  }
+
+  reset(tell = false): void {
+    this.write(this.filled);
+    if (tell) this.control.dispatchEvent(new Event("input", { bubbles: true }));
+    if (tell) this.control.focus();
+  }
+
+  private write(text: string): void {
+    if (this.control instanceof HTMLInputElement && this.control.type === "checkbox") this.control.checked = text === "true";
+    else this.control.value = text;
+  }
+
+  flaw(detail: string): void {
+    const box = need("[data-flaw]", this.box);
+    say(box, detail.replaceAll("`", ""));
+    box.hidden = detail === "";
+    if (detail) this.control.setAttribute("aria-invalid", "true");
+    else this.control.removeAttribute("aria-invalid");
+  }
+}
+
+export class Fields {
+  readonly list: Field[];
+
+  constructor(private readonly form: HTMLElement) {
+    this.list = all("[data-path]", form).map((box) => new Field(box));
+  }
+
+  at(path: string): Field | undefined {
+    return this.list.find((field) => field.path === path);
+  }
+
+  within(section: Element): Field[] {
+    return this.list.filter((field) => section.contains(field.box));
+  }
+
+  apply(): void {
+    const values = (path: string): string => this.at(path)?.text ?? "";
+    for (const field of this.list) field.apply(values, values(OPTIMIZER));
+  }
+
+  reset(): void {
+    for (const field of this.list) if (!field.required) field.reset();
+  }
+
+  /** What was asked for: required fields and those that differ from their default. */
+  spec(): Spec {
+    const spec: Spec = {};
+    for (const field of this.list) {
+      if (field.applies && (field.required || field.changed)) put(spec, field.path.split("."), field.value);
+    }
+    return spec;
+  }
+
+  /** Marks fields; returns the violations that belong to none. */
+  flaws(violations: Violation[]): Violation[] {
+    for (const field of this.list) {
+      const own = violations.filter((violation) => violation.field === field.path);
+      field.flaw(own.map((violation) => violation.detail).join("; "));
+    }
+    for (const section of all("[data-section]", this.form)) {
+      const count = section.querySelectorAll("[aria-invalid]").length;
+      say(need("[data-section-flaws]", section), count === 0 ? "" : `${count} to fix`);
+    }
+    return violations.filter((violation) => !this.at(violation.field)?.applies);
+  }
+
+  focusFlaw(): void {
+    const control = find("[aria-invalid]", this.form);
+    for (let at = control?.closest("details"); at; at = at.parentElement?.closest("details")) at.open = true;
+    control?.focus();
+  }
+}
+
+function put(target: Spec, path: string[], value: Scalar): void {
+  const [first, ...rest] = path;
+  if (first === undefined) return;
+  if (rest.length === 0) {
+    target[first] = value;
+    return;
+  }
+  const inner = (target[first] ??= {});
+  if (typeof inner === "object") put(inner, rest, value);
+}

@@ -1,0 +1,83 @@
+// The section of curves: which chart shows what, and the tools they share.
+
+import { all, find, need, settled } from "../dom.ts";
+import { Chart, type Look } from "./chart.ts";
+import { onTheme } from "./colour.ts";
+import { Series, type Store, entropy } from "./store.ts";
+
+const PATTERNS: Record<string, RegExp> = {
+  loss: /(^|_)loss$/,
+  accuracy: /(^|_)accuracy$/,
+  rate: /(^|_)lr$|learning_rate|^tau$|temperature/,
+  entropy: /entropy/,
+};
+
+interface Place {
+  box: HTMLElement;
+  phase: string;
+  pattern: RegExp;
+  chart: Chart;
+  log: boolean;
+}
+
+export class Curves {
+  private readonly look: Look = { log: false, smoothing: 0 };
+  private readonly places: Place[];
+
+  constructor(
+    section: HTMLElement,
+    private readonly store: Store,
+  ) {
+    this.places = all("[data-chart]", section).map((box) => this.place(box));
+    const smoothing = need<HTMLInputElement>("[data-smoothing]", section);
+    const redraw = settled(20, () => this.update());
+    smoothing.addEventListener("input", () => {
+      this.look.smoothing = Number(smoothing.value);
+      redraw();
+    });
+    const log = need<HTMLInputElement>("[data-log-scale]", section);
+    log.addEventListener("change", () => {
+      this.look.log = log.checked;
+      this.update();
+    });
+    need("[data-zoom-reset]", section).addEventListener("click", () => {
+      for (const { chart } of this.places) chart.reset();
+    });
+    onTheme(() => {
+      for (const { chart } of this.places) chart.redraw();
+    });
+  }
+
+  private place(box: HTMLElement): Place {
+    const phase = box.dataset["phase"] ?? "search";
+    const kind = box.dataset["chart"] ?? "loss";
+    const zoom = (min: number, max: number): void => {
+      for (const other of this.places) if (other.phase === phase) other.chart.zoom(min, max);
+    };
+    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom), log: kind === "loss" || kind === "rate" };
+  }
+
+  update(): void {
+    for (const { box, phase, pattern, chart, log } of this.places) {
+      const series = this.store.find(phase, pattern);
+      if (box.dataset["chart"] === "entropy" && series.length === 0) series.push(derived(this.store));
+      if (box.dataset["optional"] !== undefined) box.hidden = series.every((one) => one.steps.length === 0);
+      if (!box.hidden) chart.update(series.sort(order), { ...this.look, log: this.look.log && log });
+    }
+    const scratch = find("[data-scratch]");
+    if (scratch) scratch.hidden = !this.places.some(({ box, phase }) => phase === "fit" && !box.hidden);
+  }
+}
+
+const ORDER = ["weight_", "train_", "arch_", "valid_", "test_"];
+function order(a: Series, b: Series): number {
+  const rank = ({ name }: Series): number => ORDER.findIndex((start) => name.startsWith(start)) >>> 0;
+  return rank(a) - rank(b) || a.name.localeCompare(b.name);
+}
+
+/** The rows' entropy, from the rows themselves. */
+function derived({ history }: Store): Series {
+  const series = new Series("search", "row_entropy");
+  for (const [index, step] of history.steps.entries()) series.add(step, entropy(history.rows[index] ?? []), 1);
+  return series;
+}
