@@ -1,20 +1,145 @@
-//! The pages.
+//! The pages: server-rendered, readable without scripts, live with them.
+//!
+//! Every page is a template below `templates/` filled by a struct of one of the modules below;
+//! only the handlers here fetch anything.
 
+mod assets;
+mod examples;
+mod form;
+mod format;
+mod frame;
+mod list;
+mod new;
+mod show;
+mod small;
+
+use askama::Template;
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use time::OffsetDateTime;
 
+use self::frame::{Busy, DeviceBox, Frame};
+use self::list::{ListPage, Query as ListWords};
+use self::new::{NewPage, Query as NewWords};
+use self::show::ShowPage;
+use self::small::{ErrorPage, LoginPage, Strip};
 use crate::app::AppState;
-use crate::problem::Problem;
+use crate::extract::{ApiQuery, ApiRun, run_id};
+use crate::problem::{ApiError, Problem};
+use crate::service::ServiceError;
 
 /// The routes of all pages and of `/static`.
 pub fn router() -> Router<AppState> {
+    if !assets::are_embedded() {
+        tracing::warn!(
+            "built without scripts: run `npm ci && npm run build` in static/, then build again"
+        );
+    }
     Router::new()
+        .route("/", get(home))
+        .route("/runs", get(list))
+        .route("/runs/new", get(new_run))
+        .route("/runs/{id}", get(show))
+        .route("/strip", get(strip))
+        .route("/login", get(login))
+        .route("/static/{*name}", get(assets::serve))
+        .route("/favicon.ico", get(favicon))
 }
 
 /// An error as a browser shows it; the caller sets the status.
 #[must_use]
 pub fn error_page(problem: &Problem) -> Response {
-    let text =
-        format!("{}\n\n{}\n\nRequest {}\n", problem.title, problem.detail, problem.request_id);
-    text.into_response()
+    html(&ErrorPage::new(problem))
+}
+
+async fn home(State(app): State<AppState>) -> Redirect {
+    Redirect::to(&format!("{}/runs", app.settings.prefix))
+}
+
+async fn favicon(State(app): State<AppState>) -> Redirect {
+    Redirect::permanent(&assets::address(&app.settings.prefix, "favicon.svg"))
+}
+
+async fn list(
+    State(app): State<AppState>,
+    ApiQuery(words): ApiQuery<ListWords>,
+) -> Result<Response, ApiError> {
+    let runs = app.runs.list(words.params()?.query()?).await?;
+    Ok(html(&ListPage::new(frame(&app, "runs"), words, runs, OffsetDateTime::now_utc())))
+}
+
+async fn new_run(
+    State(app): State<AppState>,
+    ApiQuery(words): ApiQuery<NewWords>,
+) -> Result<Response, ApiError> {
+    let frame = frame(&app, "new");
+    if !words.from.is_empty() {
+        let detail = app.runs.get(run_id(&words.from)?).await?;
+        let page = NewPage::clone_of(frame, detail.run.id, detail.run.name, &detail.spec);
+        return Ok(html(&page));
+    }
+    if words.example.is_empty() {
+        return Ok(html(&NewPage::defaults(frame)));
+    }
+    let what = || format!("example `{}`", words.example.chars().take(60).collect::<String>());
+    let example = examples::find(&words.example);
+    let example = example.ok_or_else(|| ServiceError::NotFound { what: what() })?;
+    Ok(html(&NewPage::example(frame, example)))
+}
+
+async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Response, ApiError> {
+    let detail = app.runs.get(id).await?;
+    Ok(html(&ShowPage::new(frame(&app, "run"), detail, OffsetDateTime::now_utc())))
+}
+
+async fn strip(State(app): State<AppState>) -> Response {
+    html(&Strip { frame: frame(&app, "") })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct LoginWords {
+    next: String,
+    failed: String,
+}
+
+async fn login(
+    State(app): State<AppState>,
+    words: Result<ApiQuery<LoginWords>, ApiError>,
+) -> Response {
+    let words = words.map(|words| words.0).unwrap_or_default();
+    let error = (!words.failed.is_empty()).then(|| "This is not the server's token.".to_owned());
+    let frame = Frame { prefix: app.settings.prefix.clone(), ..Frame::default() };
+    html(&LoginPage { frame, error, next: words.next })
+}
+
+/// What the frame of a page shows now.
+fn frame(app: &AppState, page: &'static str) -> Frame {
+    let devices = app.runs.devices.iter().map(|device| DeviceBox {
+        id: device.id.clone(),
+        title: device.title.clone(),
+        run: app.runs.holder(&device.id).map(|entry| Busy::new(entry.view())),
+    });
+    Frame {
+        prefix: app.settings.prefix.clone(),
+        page,
+        rail: true,
+        devices: devices.collect(),
+        waiting: app.runs.queue().len(),
+    }
+}
+
+fn html(page: &impl Template) -> Response {
+    match page.render() {
+        // Pages hold live numbers; going back must not show old ones.
+        Ok(text) => ([(header::CACHE_CONTROL, "no-store")], Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "page not rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered").into_response()
+        }
+    }
 }

@@ -1,0 +1,285 @@
+//! The form for a new run, made from core's table of fields.
+
+use serde_json::{Map, Value};
+use skein_core::spec::fields::{Default, FIELDS, Field, Kind};
+
+use super::format::thousands;
+
+/// One section of the form.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// First part of its fields' paths.
+    pub(super) id: &'static str,
+    /// Name for people.
+    pub(super) title: &'static str,
+    /// Whether it holds something that is not a default.
+    pub(super) open: bool,
+    /// Whether one of its advanced fields does.
+    pub(super) open_more: bool,
+    /// Fields that are always shown.
+    pub(super) plain: Vec<Control>,
+    /// Fields behind "More".
+    pub(super) advanced: Vec<Control>,
+    /// What is behind "More", in words.
+    pub(super) more: String,
+}
+
+/// One field.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) path: &'static str,
+    /// The path without dots.
+    pub(super) id: String,
+    pub(super) label: &'static str,
+    pub(super) help: &'static str,
+    pub(super) unit: &'static str,
+    /// `integer`, `number`, `text`, `one-of`, `device` or `flag`.
+    pub(super) kind: &'static str,
+    pub(super) value: String,
+    /// Defaults as a JSON object, by optimizer; `_` for all.
+    pub(super) defaults: String,
+    /// The values to pick from; empty if any may be typed.
+    pub(super) options: Vec<Choice>,
+    pub(super) required: bool,
+    /// Whether a folded section speaks of it even if untouched.
+    pub(super) told: bool,
+    /// What it means to leave it empty.
+    pub(super) empty: &'static str,
+    /// The range in words.
+    pub(super) range: String,
+    /// The path and the values, comma-separated, that it depends on.
+    pub(super) when: Option<(&'static str, String)>,
+    pub(super) hidden: bool,
+    changed: bool,
+}
+
+/// One value to pick.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) selected: bool,
+}
+
+const SECTIONS: [(&str, &str); 5] = [
+    ("dataset", "Data"),
+    ("space", "Space"),
+    ("search", "Search"),
+    ("after", "After the search"),
+    ("resources", "Resources"),
+];
+
+/// Name and seed, which belong to no section.
+pub(super) fn general(spec: &Value, devices: &[String]) -> Vec<Control> {
+    of_section("", spec, devices).collect()
+}
+
+/// The sections, filled in with a specification that may leave fields out.
+pub(super) fn sections(spec: &Value, devices: &[String]) -> Vec<Section> {
+    SECTIONS.map(|(id, title)| section(id, title, spec, devices)).into()
+}
+
+/// The section's title for people; empty for the run itself.
+pub(super) fn title(section: &str) -> &'static str {
+    SECTIONS.iter().find(|(id, _)| *id == section).map_or("", |(_, title)| title)
+}
+
+fn section(id: &'static str, title: &'static str, spec: &Value, devices: &[String]) -> Section {
+    let (advanced, plain): (Vec<_>, Vec<_>) = of_section(id, spec, devices).partition(|control| {
+        skein_core::spec::fields::find(control.path).is_some_and(|f| f.advanced)
+    });
+    let changed = |controls: &[Control]| controls.iter().any(|control| control.changed);
+    let labels: Vec<String> = advanced
+        .iter()
+        .filter(|control| !control.hidden)
+        .map(|control| control.label.to_lowercase())
+        .collect();
+    let more = match labels.len() {
+        0..=4 => labels.join(", "),
+        count => format!("{} and {} others", labels[..3].join(", "), count - 3),
+    };
+    Section {
+        id,
+        title,
+        open: changed(&plain) || changed(&advanced),
+        open_more: changed(&advanced),
+        plain,
+        advanced,
+        more,
+    }
+}
+
+fn of_section<'a>(
+    id: &'a str,
+    spec: &'a Value,
+    devices: &'a [String],
+) -> impl Iterator<Item = Control> + 'a {
+    let fields = FIELDS.iter().filter(move |field| field.section() == id);
+    fields.map(move |field| control(field, spec, devices))
+}
+
+fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
+    let optimizer = text(at(spec, "search.optimizer.kind"));
+    let optimizer = if optimizer.is_empty() { "drnas" } else { &optimizer };
+    let default = field.default.value(optimizer);
+    let first = match field.kind {
+        Kind::OneOf(values) => values.first().map_or("", |(value, _)| value),
+        _ => "",
+    };
+    let fallback = default.as_ref().map_or_else(|| first.to_owned(), |value| text(Some(value)));
+    let given = text(at(spec, field.path));
+    let value = if given.is_empty() { fallback.clone() } else { given };
+    let required = matches!(field.default, Default::Required);
+    Control {
+        path: field.path,
+        id: field.path.replace('.', "-"),
+        label: field.label,
+        help: field.help,
+        unit: field.unit,
+        kind: kind(field.kind),
+        options: options(field.kind, &value, devices),
+        changed: value != fallback,
+        defaults: defaults(field, first),
+        required,
+        told: !field.advanced || field.path == "space.channels",
+        empty: empty(field),
+        range: range(field.kind),
+        when: field.when.map(|(path, values)| (path, values.join(","))),
+        hidden: field.when.is_some_and(|(path, values)| {
+            let given = text(at(spec, path));
+            let given = if given.is_empty() { default_of(path) } else { given };
+            !values.contains(&given.as_str())
+        }),
+        value,
+    }
+}
+
+/// What a field holds that is required but was left out: the first of its values.
+fn default_of(path: &str) -> String {
+    match skein_core::spec::fields::find(path).map(|field| field.kind) {
+        Some(Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integer { .. } => "integer",
+        Kind::Number { .. } => "number",
+        Kind::Text { .. } => "text",
+        Kind::OneOf(_) => "one-of",
+        Kind::Device => "device",
+        Kind::Flag => "flag",
+    }
+}
+
+fn empty(field: &Field) -> &'static str {
+    match field.path {
+        "name" => "called after what it does",
+        "dataset.limit" => "all training images",
+        "after.fit_limit" => "all training images",
+        _ => "",
+    }
+}
+
+fn range(kind: Kind) -> String {
+    match kind {
+        Kind::Integer { min: 0, max } if max >= 1_000_000 => String::new(),
+        Kind::Integer { min, max } if max >= 1_000_000 => format!("At least {min}."),
+        Kind::Integer { min, max } => format!("{min} to {}.", thousands(&max.to_string())),
+        Kind::Number { min, max } if max >= 1e6 => format!("At least {min}."),
+        Kind::Number { min, max } => format!("{min} to {max}."),
+        _ => String::new(),
+    }
+}
+
+fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
+    let choice = |known: &str, label: &str| Choice {
+        value: known.to_owned(),
+        label: label.to_owned(),
+        selected: known == value,
+    };
+    match kind {
+        Kind::OneOf(values) => values.iter().map(|(known, label)| choice(known, label)).collect(),
+        Kind::Device => {
+            let mut found = vec![choice("auto", "Automatic"), choice("cpu", "CPU")];
+            let gpus = devices.iter().filter(|id| id.starts_with("cuda"));
+            found.extend(gpus.map(|id| choice(id, &id.replace("cuda:", "GPU "))));
+            if !found.iter().any(|choice| choice.selected) {
+                found.push(choice(value, value));
+            }
+            found
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn defaults(field: &Field, first: &str) -> String {
+    let mut object = Map::new();
+    match field.default {
+        Default::ByOptimizer(values) => {
+            object.extend(
+                values.iter().map(|(kind, value)| ((*kind).to_owned(), value.to_string().into())),
+            );
+        }
+        Default::Required => drop(object.insert("_".to_owned(), first.into())),
+        other => drop(object.insert("_".to_owned(), text(other.value("").as_ref()).into())),
+    }
+    Value::Object(object).to_string()
+}
+
+/// The value at a dotted path.
+pub(super) fn at<'a>(spec: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(spec, |value, part| value.get(part))
+}
+
+/// A value as it is typed; empty for none.
+pub(super) fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").map(ToOwned::to_owned).unwrap_or(text)
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_field_is_in_the_form_exactly_once() {
+        let mut paths: Vec<&str> = general(&json!({}), &[]).iter().map(|c| c.path).collect();
+        for section in sections(&json!({}), &[]) {
+            paths.extend(section.plain.iter().chain(&section.advanced).map(|c| c.path));
+        }
+        let mut expected: Vec<&str> = FIELDS.iter().map(|field| field.path).collect();
+        paths.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn only_what_differs_from_a_default_opens_a_section() {
+        let spec = json!({"search": {"optimizer": {"kind": "gdas"}, "epochs": 250, "clip": 1.0}});
+        let open: Vec<(&str, bool)> =
+            sections(&spec, &[]).iter().map(|section| (section.id, section.open_more)).collect();
+        let expected = [
+            ("dataset", false),
+            ("space", false),
+            ("search", true),
+            ("after", false),
+            ("resources", false),
+        ];
+        assert_eq!(open, expected);
+        let search = &sections(&spec, &[])[2];
+        let epochs = search.plain.iter().find(|control| control.path == "search.epochs").unwrap();
+        assert!(!epochs.changed, "250 is what GDAS takes by default");
+        let hidden = |path| search.advanced.iter().any(|c: &Control| c.path == path && c.hidden);
+        assert!(hidden("search.optimizer.order") && !hidden("search.optimizer.tau_end"));
+    }
+}

@@ -1,0 +1,73 @@
+//! The form for a new run as a page.
+
+use askama::Template;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::examples::{EXAMPLES, Example};
+use super::form::{self, Control, Section};
+use super::frame::Frame;
+
+/// Where the form's values come from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Query {
+    /// Id of a run to clone.
+    pub(super) from: String,
+    /// Id of an example.
+    pub(super) example: String,
+}
+
+/// `/runs/new`.
+#[derive(Template)]
+#[template(path = "runs/new.html")]
+pub(super) struct NewPage {
+    frame: Frame,
+    examples: &'static [Example],
+    /// `defaults`, the id of an example, or `clone`.
+    origin: &'static str,
+    /// Id and name of the cloned run.
+    cloned: Option<(String, String)>,
+    preset: String,
+    general: Vec<Control>,
+    sections: Vec<Section>,
+}
+
+impl NewPage {
+    /// The form with every default.
+    pub(super) fn defaults(frame: Frame) -> Self {
+        Self::filled(frame, "defaults", None, &Value::Null)
+    }
+
+    /// The form with an example's values.
+    pub(super) fn example(frame: Frame, example: &Example) -> Self {
+        Self::filled(frame, example.id, None, &example.spec())
+    }
+
+    /// The form with another run's values.
+    pub(super) fn clone_of(frame: Frame, id: String, name: String, spec: &Value) -> Self {
+        Self::filled(frame, "clone", Some((id, name)), spec)
+    }
+
+    fn filled(
+        frame: Frame,
+        origin: &'static str,
+        cloned: Option<(String, String)>,
+        spec: &Value,
+    ) -> Self {
+        let devices: Vec<String> = frame.devices.iter().map(|device| device.id.clone()).collect();
+        let preset = match form::text(form::at(spec, "space.preset")) {
+            preset if preset.is_empty() => skein_core::spaces::PRESETS[0].preset.to_owned(),
+            preset => preset,
+        };
+        Self {
+            examples: EXAMPLES,
+            origin,
+            cloned,
+            preset,
+            general: form::general(spec, &devices),
+            sections: form::sections(spec, &devices),
+            frame,
+        }
+    }
+}

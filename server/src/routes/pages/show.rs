@@ -1,0 +1,330 @@
+//! One run as a page.
+
+use askama::Template;
+use serde_json::Value;
+use skein_core::event::{FailureClass, Rung};
+use skein_core::number::Num;
+use skein_core::spec::fields::{FIELDS, Field, Kind};
+use time::OffsetDateTime;
+
+use super::form::{at, text, title};
+use super::frame::Frame;
+use super::list::{is_active, label, took};
+use super::{form, format};
+use crate::views::{RunDetail, RunView};
+
+/// `/runs/{id}`.
+#[derive(Template)]
+#[template(path = "runs/show.html")]
+pub(super) struct ShowPage {
+    frame: Frame,
+    /// Address of the run in the API.
+    api: String,
+    total_steps: u64,
+    figures: [Figure; 4],
+    search_charts: [Chart; 4],
+    fit_charts: [Chart; 2],
+    drawing: String,
+    drawing_alt: String,
+    params: String,
+    macs: String,
+    arch_text: String,
+    ladder: Vec<LadderRow>,
+    downloads: [(&'static str, &'static str); 6],
+    spec: Vec<Group>,
+    changed: usize,
+    fields: usize,
+    active: bool,
+    can_pause: bool,
+    can_cancel: bool,
+    can_resume: bool,
+    can_delete: bool,
+    phase: &'static str,
+    rate: String,
+    percent: u8,
+    fraction: f64,
+    remaining: String,
+    took: String,
+    created: String,
+    failed_because: &'static str,
+    run: RunView,
+}
+
+struct Figure {
+    id: &'static str,
+    label: &'static str,
+    value: String,
+    unit: &'static str,
+    colour: &'static str,
+}
+
+struct Chart {
+    kind: &'static str,
+    phase: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    waits: &'static str,
+    short: bool,
+    optional: bool,
+}
+
+struct LadderRow {
+    name: String,
+    packaged: bool,
+    width: String,
+    test: String,
+    valid: String,
+    loss: String,
+}
+
+struct Group {
+    title: &'static str,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    path: &'static str,
+    label: &'static str,
+    value: String,
+    default: String,
+    changed: bool,
+}
+
+const DOWNLOADS: [(&str, &str); 6] = [
+    ("result.zip", "Everything"),
+    ("model.safetensors", "Weights"),
+    ("architecture.json", "Architecture"),
+    ("architecture.svg", "Drawing"),
+    ("metrics.csv", "Metrics"),
+    ("spec.json", "Specification"),
+];
+
+const fn chart(
+    kind: &'static str,
+    phase: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    waits: &'static str,
+) -> Chart {
+    Chart { kind, phase, title, unit, waits, short: false, optional: false }
+}
+
+fn search_charts() -> [Chart; 4] {
+    let once = "The first point appears after the first steps.";
+    [
+        chart("loss", "search", "Loss", "nats", once),
+        chart("accuracy", "search", "Accuracy", "share of images", once),
+        Chart {
+            short: true,
+            ..chart(
+                "entropy",
+                "search",
+                "Entropy of the rows",
+                "nats, mean over choices",
+                "Appears with the first record of the rows.",
+            )
+        },
+        Chart {
+            short: true,
+            ..chart(
+                "rate",
+                "search",
+                "Learning rate and temperature",
+                "",
+                "Appears with the first epoch.",
+            )
+        },
+    ]
+}
+
+fn fit_charts() -> [Chart; 2] {
+    [
+        Chart { short: true, optional: true, ..chart("loss", "fit", "Loss", "nats", "") },
+        Chart {
+            short: true,
+            optional: true,
+            ..chart("accuracy", "fit", "Accuracy", "share of images", "")
+        },
+    ]
+}
+
+impl ShowPage {
+    pub(super) fn new(frame: Frame, detail: RunDetail, now: OffsetDateTime) -> Self {
+        let RunDetail { run, spec } = detail;
+        let api = format!("{}/api/v1/runs/{}", frame.prefix, run.id);
+        let progress = run.progress.as_ref();
+        let active = is_active(&run.status);
+        let groups = groups(&spec);
+        let lines = || groups.iter().flat_map(|group| &group.lines);
+        let fraction = progress.map_or(Num(0.0), |progress| progress.fraction);
+        let (drawing, drawing_alt) = drawing(&frame, &api, &run);
+        Self {
+            total_steps: progress
+                .filter(|p| p.phase.as_str() == "search")
+                .map_or(0, |p| p.total_steps),
+            figures: figures(&run),
+            search_charts: search_charts(),
+            fit_charts: fit_charts(),
+            drawing,
+            drawing_alt,
+            params: run
+                .architecture
+                .as_ref()
+                .map_or_else(dash, |now| format::short(now.cost.params)),
+            macs: run.architecture.as_ref().map_or_else(dash, |now| format::short(now.cost.macs)),
+            arch_text: run.architecture.as_ref().map_or_else(dash, |now| now.text.clone()),
+            ladder: ladder(&run),
+            downloads: DOWNLOADS,
+            changed: lines().filter(|line| line.changed).count(),
+            fields: lines().count(),
+            spec: groups,
+            active,
+            can_pause: matches!(run.status.as_str(), "starting" | "running"),
+            can_cancel: active,
+            can_resume: matches!(run.status.as_str(), "paused" | "lost" | "failed" | "cancelled"),
+            can_delete: !active,
+            phase: phase(&run),
+            rate: progress.map_or_else(dash, |p| {
+                format!("{} images/s", format::value(Num(p.images_per_s.0.round())))
+            }),
+            percent: format::whole_percent(fraction),
+            fraction: if run.status == "succeeded" {
+                1.0
+            } else {
+                f64::from(format::whole_percent(fraction)) / 100.0
+            },
+            remaining: remaining(&run),
+            took: if active { String::new() } else { took(&run) },
+            created: format::ago(&run.created_at, now),
+            failed_because: failed_because(&run),
+            api,
+            frame,
+            run,
+        }
+    }
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}
+
+/// The architecture if there is one, else the space with its options open.
+fn drawing(frame: &Frame, api: &str, run: &RunView) -> (String, String) {
+    match &run.architecture {
+        Some(now) => (format!("{api}/architecture.svg"), now.text.clone()),
+        None => (
+            format!("{}/api/v1/spaces/{}/drawing.svg", frame.prefix, run.space),
+            "The space with the number of options on each edge".to_owned(),
+        ),
+    }
+}
+
+fn figures(run: &RunView) -> [Figure; 4] {
+    let latest =
+        |name: &str| run.latest.get(name).map_or_else(dash, |number| format::value(*number));
+    let rate = run
+        .progress
+        .as_ref()
+        .map_or_else(dash, |p| format::thousands(&format!("{:.0}", p.images_per_s.0.max(0.0))));
+    let figure = |id, label, value, unit, colour| Figure { id, label, value, unit, colour };
+    [
+        figure(
+            "accuracy",
+            "Validation accuracy of the supernet",
+            latest("search.valid_accuracy"),
+            "",
+            "green",
+        ),
+        figure("loss", "Loss of the weight step", latest("search.weight_loss"), "nats", "blue"),
+        figure("entropy", "Entropy of the rows", latest("search.row_entropy"), "nats", "purple"),
+        figure("rate", "Rate", rate, "images/s", "orange"),
+    ]
+}
+
+fn ladder(run: &RunView) -> Vec<LadderRow> {
+    let Some(summary) = &run.summary else { return Vec::new() };
+    let row = |rung: &Rung| LadderRow {
+        name: match rung.weights.as_str() {
+            "inherited" => "Inherited from the supernet".to_owned(),
+            "recalibrated" => "Inherited, batch norm recalibrated".to_owned(),
+            "from_scratch" => "Trained from scratch".to_owned(),
+            other => other.to_owned(),
+        },
+        packaged: rung.weights == summary.packaged,
+        width: format!("{:.2}", (rung.test_accuracy.0 * 100.0).clamp(0.0, 100.0)),
+        test: format::percent(rung.test_accuracy),
+        valid: format::percent(rung.valid_accuracy),
+        loss: format::value(rung.test_loss),
+    };
+    summary.ladder.iter().map(row).collect()
+}
+
+fn groups(spec: &Value) -> Vec<Group> {
+    let optimizer = text(at(spec, "search.optimizer.kind"));
+    let mut groups: Vec<Group> = Vec::new();
+    for field in FIELDS.iter().filter(|field| field.path != "name") {
+        let Some(value) = at(spec, field.path) else { continue };
+        let title = if field.section().is_empty() { "Run" } else { title(field.section()) };
+        let default = field.default.value(&optimizer);
+        let line = Line {
+            path: field.path,
+            label: field.label,
+            value: shown(field, value),
+            changed: default
+                .as_ref()
+                .is_some_and(|default| form::text(Some(default)) != text(Some(value))),
+            default: default.map_or_else(String::new, |default| shown(field, &default)),
+        };
+        match groups.last_mut().filter(|group| group.title == title) {
+            Some(group) => group.lines.push(line),
+            None => groups.push(Group { title, lines: vec![line] }),
+        }
+    }
+    groups
+}
+
+/// A value as a person reads it.
+fn shown(field: &Field, value: &Value) -> String {
+    let typed = text(Some(value));
+    match (field.kind, value) {
+        (_, Value::Null) => "all".to_owned(),
+        (Kind::OneOf(_), _) => label(field.path, &typed),
+        (_, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
+        _ if field.path == "resources.threads" && typed == "0" => "one per core".to_owned(),
+        (Kind::Integer { .. }, _) if field.path != "seed" => {
+            format!("{} {}", format::thousands(&typed), field.unit).trim_end().to_owned()
+        }
+        _ => typed,
+    }
+}
+
+fn phase(run: &RunView) -> &'static str {
+    use skein_core::event::PhaseName;
+    match (run.status.as_str(), run.progress.as_ref().map(|progress| progress.phase)) {
+        ("queued", _) => "waiting",
+        ("starting", _) | (_, None) => "starting",
+        ("succeeded", _) => "finished",
+        (_, Some(PhaseName::Search)) => "searching",
+        (_, Some(PhaseName::Inherit)) => "measuring the derived network",
+        (_, Some(PhaseName::Fit)) => "training from scratch",
+        (_, Some(PhaseName::Package)) => "writing the result",
+    }
+}
+
+fn remaining(run: &RunView) -> String {
+    match run.progress.as_ref().and_then(|progress| progress.remaining_s) {
+        Some(Num(seconds)) if seconds.is_finite() => format!("{} left", format::duration(seconds)),
+        _ if run.status == "queued" => "not started yet".to_owned(),
+        _ => "time left not known yet".to_owned(),
+    }
+}
+
+fn failed_because(run: &RunView) -> &'static str {
+    match run.failure.as_ref().map(|failure| failure.class) {
+        Some(FailureClass::User) => "The specification or the data is wrong.",
+        Some(FailureClass::Resource) => "Memory or disk ran out.",
+        Some(FailureClass::Infrastructure) => "The machine failed the run.",
+        Some(FailureClass::Bug) => "This is a fault of Skein.",
+        None => "",
+    }
+}
