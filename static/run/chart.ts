@@ -38,6 +38,7 @@ export class Chart {
   ) {
     this.area = need(".plot", box);
     this.legend = need(".legend", box);
+    need("h3", box).append(this.at);
     new ResizeObserver(() => this.resize()).observe(this.area);
   }
 
@@ -81,14 +82,14 @@ export class Chart {
     this.plot?.destroy();
     const hidden = new Set(this.curves.filter((curve) => !curve.visible).map((curve) => curve.series.name));
     this.curves = series.map((one) => ({ series: one, visible: !hidden.has(one.name), output: h("output", {}) }));
-    this.legend.replaceChildren(...this.curves.map((curve) => this.entry(curve)), this.at);
+    this.legend.replaceChildren(...this.curves.map((curve) => this.entry(curve)));
     this.plot = new uPlot(this.options(), this.data() as uPlot.AlignedData, this.area);
   }
 
   private entry(curve: Curve): HTMLElement {
     const name = seriesToken(curve.series.name);
     const line = s("line", { x1: 0, x2: 16, y1: 4, y2: 4, stroke: token(name), "data-token": name });
-    const button = h("button", { type: "button", "aria-pressed": String(curve.visible) }, s("svg", { "aria-hidden": "true" }, line), words(curve.series.name), curve.output);
+    const button = h("button", { type: "button", "aria-pressed": String(curve.visible) }, s("svg", { "aria-hidden": "true" }, line), title(curve.series), curve.output);
     button.addEventListener("click", () => {
       curve.visible = !curve.visible;
       button.setAttribute("aria-pressed", String(curve.visible));
@@ -221,6 +222,11 @@ export class Chart {
   private resize(): void {
     if (this.plot && this.area.clientWidth > 0) this.plot.setSize({ width: this.area.clientWidth, height: this.area.clientHeight });
   }
+}
+
+/** The training curve of a network from scratch has no word of its own. */
+function title({ name, phase }: Series): string {
+  return phase === "fit" && (name === "loss" || name === "accuracy") ? `train ${name}` : words(name);
 }
 
 function number(tick: number): string {

@@ -34,6 +34,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
 
 /** Same series, same colour on every page. */
 export function seriesToken(name: string): string {
+  if (name === "loss" || name === "accuracy") return "--series-blue";
   if (name.startsWith("weight_") || name.startsWith("train_")) return "--series-blue";
   if (name.startsWith("arch_") || name.startsWith("row_lr")) return "--series-vermilion";
   if (name.startsWith("valid_")) return "--series-green";

@@ -69,7 +69,7 @@ export class Curves {
   }
 }
 
-const ORDER = ["weight_", "train_", "arch_", "valid_", "test_"];
+const ORDER = ["loss", "accuracy", "weight_", "train_", "arch_", "valid_", "test_"];
 function order(a: Series, b: Series): number {
   const rank = ({ name }: Series): number => ORDER.findIndex((start) => name.startsWith(start)) >>> 0;
   return rank(a) - rank(b) || a.name.localeCompare(b.name);

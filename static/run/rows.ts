@@ -14,6 +14,9 @@ interface Strip {
 export class RowsView {
   private strips: Strip[] = [];
   private map = probabilityMap(isDark());
+  /** Probabilities that the ends of the colour map stand for. */
+  private range: [low: number, high: number] = [0, 1];
+  private readonly full: HTMLInputElement;
   private index = -1;
   private following = true;
   private timer = 0;
@@ -31,6 +34,8 @@ export class RowsView {
     this.slider = need("[data-slider]", section);
     this.play = need("[data-play]", section);
     this.live = need("[data-live]", section);
+    this.full = need("[data-full-scale]", section);
+    this.full.addEventListener("change", this.paint);
     this.slider.addEventListener("input", () => this.move(Number(this.slider.value)));
     this.play.addEventListener("click", () => this.toggle());
     this.live.addEventListener("click", () => this.move(this.history.length - 1));
@@ -143,6 +148,9 @@ export class RowsView {
   }
 
   private draw(): void {
+    this.range = this.full.checked ? [0, 1] : span(this.history.rows);
+    say(find("[data-scale-low]", this.section), this.range[0].toFixed(2));
+    say(find("[data-scale-high]", this.section), this.range[1].toFixed(2));
     const rows = this.history.rows[this.index] ?? [];
     for (const [choice, strip] of this.strips.entries()) {
       this.heat(choice, strip.canvas);
@@ -170,13 +178,15 @@ export class RowsView {
     ctx.fillStyle = token("--sunken");
     ctx.fillRect(0, 0, width, height);
     const { steps, rows } = this.history;
+    const [low, high] = this.range;
+    const colour = (p: number): string => this.map[Math.round(255 * Math.min(1, Math.max(0, (p - low) / (high - low))))] ?? "";
     const x = (step: number): number => Math.round((step / this.domain) * width);
     for (const [index, step] of steps.entries()) {
       const left = index === 0 ? 0 : x(steps[index - 1] ?? 0);
       const row = rows[index]?.[choice] ?? [];
       const tall = height / Math.max(1, row.length);
       for (const [option, p] of row.entries()) {
-        ctx.fillStyle = Number.isFinite(p) ? (this.map[Math.round(255 * Math.min(1, Math.max(0, p)))] ?? "") : token("--bad");
+        ctx.fillStyle = Number.isFinite(p) ? colour(p) : token("--bad");
         const y = Math.round(option * tall);
         ctx.fillRect(left, y, Math.max(1, x(step) - left), Math.round((option + 1) * tall) - y);
       }
@@ -199,4 +209,21 @@ export class RowsView {
       ctx.fillRect(index, 0, 1, 1);
     }
   }
+}
+
+/** The probabilities that occur, at least a tenth apart, so that noise does not look like a trend. */
+function span(history: number[][][]): [number, number] {
+  let [low, high] = [1, 0];
+  for (const rows of history) {
+    for (const row of rows) {
+      for (const p of row) {
+        if (p < low) low = p;
+        if (p > high) high = p;
+      }
+    }
+  }
+  if (high < low) return [0, 1];
+  const middle = (low + high) / 2;
+  const half = Math.max(high - low, 0.1) / 2;
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
 }

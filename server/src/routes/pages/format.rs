@@ -99,6 +99,18 @@ pub(super) fn percent(fraction: Num) -> String {
     if fraction.0.is_finite() { format!("{:.2} %", fraction.0 * 100.0) } else { "–".to_owned() }
 }
 
+/// Puts what the API writes between backticks between quotation marks.
+#[must_use]
+pub(super) fn quoted(text: &str) -> String {
+    let mut parts = text.split('`');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for (index, part) in parts.enumerate() {
+        out.push(if index % 2 == 0 { '“' } else { '”' });
+        out.push_str(part);
+    }
+    out
+}
+
 /// Points of a polyline in a box of 100 × 24; empty for fewer than two finite numbers.
 #[must_use]
 pub(super) fn spark(numbers: &[Num]) -> String {
@@ -154,6 +166,11 @@ mod tests {
         let words = [950, 1000, 38_640, 155_050, 1_234_567].map(short);
         assert_eq!(words, ["950", "1 k", "38.6 k", "155 k", "1.2 M"]);
         assert_eq!(thousands("60000"), "60,000");
+    }
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(quoted("busy with `A`; `B` next"), "busy with “A”; “B” next");
     }
 
     #[test]

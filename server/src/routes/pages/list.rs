@@ -191,7 +191,8 @@ fn row(run: RunView, now: OffsetDateTime) -> Row {
             .failure
             .as_ref()
             .map(|failure| failure.message.clone())
-            .or_else(|| run.reason.clone()),
+            .or_else(|| run.reason.clone())
+            .map(|why| format::quoted(&why)),
         space: label("space.preset", &run.space),
         optimizer: label("search.optimizer.kind", &run.optimizer)
             .split(" (")
@@ -219,7 +220,7 @@ fn time_of(run: &RunView, active: bool, percent: u8) -> String {
             Some(Num(seconds)) if seconds.is_finite() => {
                 format!("{percent} % · {} left", format::duration(seconds))
             }
-            _ if run.status == "queued" => "waiting for a device".to_owned(),
+            _ if run.status == "queued" => "in the queue".to_owned(),
             _ => format!("{percent} %"),
         };
     }

@@ -150,7 +150,8 @@ fn fit_charts() -> [Chart; 2] {
 
 impl ShowPage {
     pub(super) fn new(frame: Frame, detail: RunDetail, now: OffsetDateTime) -> Self {
-        let RunDetail { run, spec } = detail;
+        let RunDetail { mut run, spec } = detail;
+        run.reason = run.reason.map(|reason| format::quoted(&reason));
         let api = format!("{}/api/v1/runs/{}", frame.prefix, run.id);
         let progress = run.progress.as_ref();
         let active = is_active(&run.status);

@@ -1,0 +1,329 @@
+// One walk through the pages, from the form to the checked download, in a real browser.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { api, here, noSidewaysScroll, openPage, startBrowser, startServer, until } from "./support.mjs";
+import { unzip } from "./zip.mjs";
+
+const SHOTS = join(here, "shots");
+const SMALL = {
+  dataset: { id: "fashion-mnist", limit: 512 },
+  space: { preset: "toy-cell", channels: 4 },
+  search: { optimizer: { kind: "drnas" }, epochs: 2, batch_size: 32 },
+};
+/** Seconds in which a small run ends even on a busy machine. */
+const PATIENCE = 240;
+
+let server;
+let browser;
+before(async () => {
+  rmSync(SHOTS, { recursive: true, force: true });
+  mkdirSync(SHOTS);
+  [server, browser] = await Promise.all([startServer(), startBrowser()]);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** Opens a section and what is behind its "More", by keyboard alone if asked to. */
+async function openSection(page, id) {
+  const section = page.locator(`[data-section="${id}"]`);
+  if (!(await section.evaluate((element) => element.open))) await section.locator(":scope > summary").click();
+  const more = section.locator("details.more");
+  if ((await more.count()) > 0 && !(await more.evaluate((element) => element.open))) await more.locator(":scope > summary").click();
+}
+
+const field = (page, path) => page.locator(`[data-path="${path}"] :is(input, select)`);
+const status = (page) => page.locator("[data-state]").textContent();
+
+describe("the pages", () => {
+  let finished;
+
+  test("a first visit offers examples that lead to the form", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/`);
+    assert.equal(new URL(page.url()).pathname, "/runs");
+    assert.equal(await page.locator("[data-start]").count(), 2);
+    for (const spec of await page.locator("[data-start]").evaluateAll((all) => all.map((one) => JSON.parse(one.dataset.start)))) {
+      assert.equal((await api(server.base, "POST", "runs/preflight", spec)).status, 200);
+    }
+    await page.getByRole("link", { name: "Look at it first" }).first().click();
+    await page.waitForURL(/example=quick/);
+    assert.equal(await field(page, "space.channels").inputValue(), "8");
+    check();
+    await close();
+  });
+
+  test("violations appear beside their fields and are counted at the button", async () => {
+    const { page, expectStatus, check, close } = await openPage(browser, server.base);
+    expectStatus(422, "Unprocessable Entity");
+    await page.goto(`${server.base}/runs/new`);
+    await openSection(page, "search");
+    await field(page, "search.epochs").fill("0");
+    await openSection(page, "dataset");
+    await field(page, "dataset.limit").fill("many");
+    await page.locator('[data-path="search.epochs"] [data-flaw]', { hasText: "at least 1" }).waitFor();
+    await page.locator('[data-path="dataset.limit"] [data-flaw]', { hasText: "whole number" }).waitFor();
+    assert.equal(await field(page, "search.epochs").getAttribute("aria-invalid"), "true");
+    assert.match(await page.locator("[data-flaws]").textContent(), /2 fields/);
+    await page.locator("[data-submit]").click();
+    await page.waitForTimeout(500);
+    assert.match(page.url(), /runs\/new$/, "a refused form stays where it is");
+    assert.equal((await api(server.base, "GET", "runs")).body.runs.length, 0);
+    await field(page, "search.epochs").fill("2");
+    await field(page, "dataset.limit").fill("");
+    await page.locator("[data-flaws]", { hasText: /^$/ }).waitFor({ state: "attached" });
+    assert.equal(await page.locator("[aria-invalid]").count(), 0);
+    check();
+    await close();
+  });
+
+  test("fields follow the optimizer, and the text forms say the same run", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs/new`);
+    await openSection(page, "search");
+    assert.equal(await field(page, "search.optimizer.tau_start").isVisible(), false);
+    await field(page, "search.optimizer.kind").selectOption("gdas");
+    assert.equal(await field(page, "search.optimizer.tau_start").isVisible(), true);
+    assert.equal(await field(page, "search.epochs").inputValue(), "250", "the default follows the optimizer");
+    await field(page, "search.epochs").fill("3");
+    await page.locator('[data-cost-of="steps"]', { hasText: "in 3 epochs" }).waitFor();
+    const shown = JSON.parse(await page.locator("[data-code]").textContent());
+    assert.deepEqual(shown.search, { optimizer: { kind: "gdas" }, epochs: 3 });
+    await page.getByRole("tab", { name: "TOML" }).click();
+    assert.match(await page.locator("[data-code]").textContent(), /epochs = 3/);
+    await page.getByRole("tab", { name: "curl" }).click();
+    assert.match(await page.locator("[data-code]").textContent(), /^curl -X POST .*\/api\/v1\/runs/);
+    await page.locator("[data-copy]").click();
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl/);
+    check();
+    await close();
+  });
+
+  test("a run made with the form is watched until it has succeeded", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs/new`);
+    await field(page, "name").fill("From the form");
+    for (const section of ["dataset", "space", "search", "after"]) await openSection(page, section);
+    await field(page, "dataset.limit").fill("512");
+    await field(page, "space.channels").fill("4");
+    await field(page, "search.epochs").fill("2");
+    await field(page, "search.batch_size").fill("32");
+    await field(page, "after.fit_epochs").fill("1");
+    await page.locator("[data-submit]").click();
+    await page.waitForURL(/\/runs\/[0-9a-f-]{36}$/);
+    finished = page.url().split("/").pop();
+    const seen = new Set();
+    await until("the run succeeds", PATIENCE, async () => {
+      const now = await status(page);
+      seen.add(now);
+      assert.ok(!["failed", "lost", "cancelled"].includes(now), `${now}: ${await page.locator("[data-swap=notices]").textContent()}`);
+      return now === "succeeded";
+    });
+    assert.ok(seen.has("running"), `the page showed ${[...seen].join(", ")} without a reload`);
+    await page.locator("[data-files] a", { hasText: "result.zip" }).waitFor();
+    await page.locator(".ladder tbody tr").nth(2).waitFor();
+    assert.ok((await page.locator('[data-chart="loss"] canvas').count()) >= 1, "a chart is drawn");
+    assert.match(await page.locator('[data-figure="accuracy"] [data-value]').textContent(), /^[01]\.?\d*$/);
+    check();
+    await close();
+  });
+
+  test("the slider moves rows, caption and drawing together", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs/${finished}`);
+    const slider = page.locator("[data-slider]");
+    await slider.waitFor();
+    const at = () => page.locator("[data-scrub-at]").textContent();
+    const drawn = () => page.locator("[data-arch-drawing]").getAttribute("data-step");
+    const bars = () => page.locator(".row-bars .p").allTextContents();
+    await until("the newest drawing", 10, drawn);
+    const [newest, newestDrawing, newestBars] = [await at(), await drawn(), await bars()];
+    const fetched = page.waitForResponse((answer) => /architecture\.svg\?step=/.test(answer.url()) && answer.ok());
+    await slider.focus();
+    await page.keyboard.press("Home");
+    await fetched;
+    await until("the drawing follows", 10, async () => (await drawn()) !== newestDrawing);
+    const first = await at();
+    assert.notEqual(first, newest);
+    assert.notDeepEqual(await bars(), newestBars);
+    const step = /step ([\d,]+)/.exec(first)[1].replaceAll(",", "");
+    assert.equal(await drawn(), step);
+    assert.match(await page.locator("[data-arch-at]").textContent(), new RegExp(`step ${step}\\b`));
+    const rows = (await api(server.base, "GET", `runs/${finished}/rows`)).body;
+    const options = rows.rows[0].map((row, choice) => rows.choices[choice].options[row.indexOf(Math.max(...row))]);
+    const labels = await page.locator("[data-arch-drawing] svg:first-child text.halo:not(.dim)").allTextContents();
+    assert.deepEqual(labels, options, "the drawing shows the rows of its step");
+    await page.locator("[data-play]").click();
+    await until("playing reaches the end", 30, async () => (await at()) === newest);
+    check();
+    await close();
+  });
+
+  test("the result package holds what its manifest says", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs/${finished}`);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download", exact: true }).click()]);
+    const files = unzip(readFileSync(await download.path()));
+    const manifest = JSON.parse(files.get("manifest.json").toString());
+    const names = manifest.files.map((file) => file.name);
+    for (const name of ["architecture.json", "architecture.svg", "model.safetensors", "spec.json", "metrics.csv"]) assert.ok(names.includes(name), name);
+    for (const { name, bytes, sha256 } of manifest.files) {
+      const content = files.get(name);
+      assert.ok(content, `${name} is in the package`);
+      assert.equal(content.length, bytes, name);
+      assert.equal(createHash("sha256").update(content).digest("hex"), sha256, name);
+    }
+    assert.equal(JSON.parse(files.get("spec.json").toString()).search.epochs, 2);
+    check();
+    await close();
+  });
+
+  test("keys alone create, find, cancel and delete a run", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs`);
+    await page.keyboard.press("?");
+    await page.locator("#keys[open]").waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("n");
+    await page.waitForURL(/\/runs\/new$/);
+    await page.locator("[data-cost]:not([aria-busy])").waitFor();
+    const tabTo = async (what, matches) => {
+      for (let i = 0; i < 80; i++) {
+        await page.keyboard.press("Tab");
+        if (await page.evaluate(matches)) return;
+      }
+      assert.fail(`Tab never reached ${what}`);
+    };
+    await tabTo("the name", () => document.activeElement.name === "name");
+    await page.keyboard.type("By keyboard");
+    await tabTo("the search section", () => document.activeElement.closest("[data-section=search] > summary") !== null);
+    await page.keyboard.press("Enter");
+    await tabTo("the epochs", () => document.activeElement.name === "search.epochs");
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.type("500");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/runs\/[0-9a-f-]{36}$/);
+    const id = page.url().split("/").pop();
+    assert.equal((await api(server.base, "GET", `runs/${id}`)).body.spec.search.epochs, 500);
+    await page.keyboard.press("r");
+    await page.waitForURL(/\/runs$/);
+    await page.keyboard.press("/");
+    await page.keyboard.type("By key");
+    await until("the filter", 10, async () => (await page.locator("[data-row-link]").count()) === 1);
+    assert.match(page.url(), /q=By(\+|%20)key/);
+    await page.locator("[data-search]").blur();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(new RegExp(id));
+    await tabTo("Cancel", () => document.activeElement.dataset?.act === "cancel");
+    await page.keyboard.press("Enter");
+    await page.locator("#confirm-cancel[open]").waitFor();
+    await tabTo("the answer", () => document.activeElement.value === "yes");
+    await page.keyboard.press("Enter");
+    await until("cancelled", PATIENCE, async () => (await status(page)) === "cancelled");
+    await page.locator("summary", { hasText: "More ▾" }).focus();
+    await page.keyboard.press("Enter");
+    await tabTo("Delete", () => document.activeElement.dataset?.act === "delete");
+    await page.keyboard.press("Enter");
+    await page.locator("#confirm-delete[open]").waitFor();
+    await tabTo("the answer", () => document.activeElement.value === "yes");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/runs$/);
+    assert.equal((await api(server.base, "GET", `runs/${id}`)).status, 404);
+    check();
+    await close();
+  });
+
+  test("names are shown as text, whatever they contain", async () => {
+    const name = `<img src=x onerror="document.title='owned'">&amp;"'`;
+    const made = await api(server.base, "POST", "runs", { ...SMALL, name, search: { ...SMALL.search, epochs: 400 } });
+    const id = made.body.id;
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs`);
+    await page.locator("[data-row-link]", { hasText: name }).waitFor();
+    await page.goto(`${server.base}/runs/${id}`);
+    assert.equal(await page.locator("[data-name]").textContent(), name);
+    await page.locator("[data-rename-open]").click();
+    await page.locator("[data-rename] input").fill("Renamed");
+    await page.keyboard.press("Enter");
+    await page.locator("[data-name]", { hasText: /^Renamed$/ }).waitFor();
+    assert.equal((await api(server.base, "GET", `runs/${id}`)).body.run.name, "Renamed");
+    check();
+    await close();
+    await api(server.base, "POST", `runs/${id}/cancel`);
+    await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${id}`)).body.run.status === "cancelled");
+  });
+
+  test("pages can be read without scripts", async () => {
+    const { page, close } = await openPage(browser, server.base, { javaScriptEnabled: false });
+    await page.goto(`${server.base}/runs`);
+    await page.getByRole("link", { name: "From the form" }).click();
+    assert.match(await page.locator("h1").textContent(), /From the form/);
+    assert.equal(await page.locator(".ladder tbody tr").count(), 3);
+    assert.ok(await page.locator("[data-arch-drawing] img").evaluate((image) => image.complete && image.naturalWidth > 0));
+    await close();
+  });
+
+  for (const scheme of ["light", "dark"]) {
+    for (const [width, height] of [[1440, 900], [390, 844]]) {
+      test(`every page is accessible and fits, ${scheme} at ${width}`, async () => {
+        const other = await api(server.base, "POST", "runs", { ...SMALL, name: "Another one, running", search: { ...SMALL.search, epochs: 400 } });
+        await until("it runs", PATIENCE, async () => {
+          const { run } = (await api(server.base, "GET", `runs/${other.body.id}`)).body;
+          return run.progress !== null && Object.keys(run.latest).length > 0;
+        });
+        const { page, expectStatus, check, close } = await openPage(browser, server.base, { width, height, scheme });
+        expectStatus(404, "Not Found");
+        const places = { runs: "runs", new: "runs/new", example: "runs/new?example=quick", clone: `runs/new?from=${finished}`, finished: `runs/${finished}`, running: `runs/${other.body.id}`, login: "login", missing: "runs/none" };
+        for (const [name, path] of Object.entries(places)) {
+          await page.goto(`${server.base}/${path}`);
+          await page.waitForTimeout(1200);
+          await noSidewaysScroll(page, name);
+          await page.screenshot({ path: join(SHOTS, `${name}-${scheme}-${width}.png`), fullPage: true });
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+          const words = serious.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 4).map((node) => `${node.target} ${node.failureSummary?.split("\n")[1] ?? ""}`).join("; ")}`);
+          assert.deepEqual(words, [], `${name} in ${scheme} at ${width}`);
+        }
+        check();
+        await close();
+        await api(server.base, "POST", `runs/${other.body.id}/cancel`);
+        await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${other.body.id}`)).body.run.status === "cancelled");
+        await api(server.base, "DELETE", `runs/${other.body.id}`);
+      });
+    }
+  }
+});
+
+describe("below a prefix and behind a token", () => {
+  let guarded;
+  before(async () => {
+    guarded = await startServer({ prefix: "/nas", env: { SKEIN_TOKEN: "a-long-enough-token" } });
+  });
+  after(async () => guarded?.stop());
+
+  test("the log-in leads to the page that was asked for, and every address has the prefix", async () => {
+    const { page, expectStatus, check, close } = await openPage(browser, guarded.base);
+    expectStatus(401, "Unauthorized");
+    await page.goto(`${guarded.base}/runs/new?example=quick`);
+    await page.waitForURL(/\/nas\/login/);
+    await page.getByLabel("Token").fill("wrong-token-altogether");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").waitFor();
+    await page.getByLabel("Token").fill("a-long-enough-token");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/nas\/runs\/new\?example=quick$/);
+    await page.locator("[data-cost]:not([aria-busy])").waitFor();
+    const addresses = await page.locator("a[href], link[href], script[src], img[src], form[action]").evaluateAll((all) =>
+      all.map((one) => one.getAttribute("href") ?? one.getAttribute("src") ?? one.getAttribute("action")),
+    );
+    assert.deepEqual(addresses.filter((address) => !address.startsWith("/nas/") && !address.startsWith("#")), []);
+    check();
+    await close();
+  });
+});
