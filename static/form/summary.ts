@@ -14,7 +14,7 @@ export function summarise(section: Element, fields: Fields): void {
 function words(field: Field): string {
   if (field.text === "") return field.box.dataset["empty"] ?? "";
   if (field.control instanceof HTMLSelectElement) return field.shown;
-  const label = field.label.toLowerCase();
+  const label = /^[A-Z]{2}/.test(field.label) ? field.label : field.label.toLowerCase();
   // "2048 training images" rather than "training images 2048 images".
   return field.unit && label.includes(field.unit) ? `${field.text} ${label}` : `${label} ${field.shown}`;
 }

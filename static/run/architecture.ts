@@ -51,18 +51,24 @@ export class ArchitectureView {
   /** Options picked at the end of the epoch before the shown one. */
   private before(): number[] {
     const epoch = this.history.epochs[this.index] ?? 0;
-    for (let i = this.index - 1; i >= 0; i--) if ((this.history.epochs[i] ?? 0) < epoch) return this.history.picked(i);
+    for (let i = this.index - 1; i >= 0; i--) if ((this.history.epochs[i] ?? 0) < epoch) return this.picked(i);
     return [];
+  }
+
+  /** What the worker said it would derive; before it has said anything, what the rows lean to. */
+  private picked(index: number): number[] {
+    const step = this.history.steps[index] ?? 0;
+    return this.past.findLast((one) => one.step <= step)?.choices ?? this.history.picked(index);
   }
 
   private changes(): number[] {
     const before = this.before();
-    const now = this.history.picked(this.index);
+    const now = this.picked(this.index);
     return now.flatMap((option, choice) => (before.length > 0 && before[choice] !== option ? [choice] : []));
   }
 
   private tell(): void {
-    const picked = this.history.picked(this.index);
+    const picked = this.picked(this.index);
     const epoch = (this.history.epochs[this.index] ?? 0) + 1;
     say(find("[data-arch-at]", this.section), `as of step ${this.step.toLocaleString("en")}, epoch ${epoch}`);
     say(find("[data-arch-text]", this.section), this.text(picked));

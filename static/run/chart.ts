@@ -138,7 +138,7 @@ export class Chart {
       scales: { x: { time: false }, y: { distr: this.look.log ? 3 : 1 } },
       axes: [
         { ...axis, size: 26, gap: 4, space: 64, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? short(tick) : "")) },
-        { ...axis, size: 52, gap: 6, space: 32, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick))) },
+        { ...axis, size: (_, labels) => Math.max(40, 14 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length))), gap: 6, space: 32, values: (_, ticks, __, ___, apart) => ticks.map((tick) => (tick === null ? "" : number(tick, apart))) },
       ],
       series: [{}, ...this.curves.flatMap((curve) => this.lines(curve))],
       hooks: {
@@ -229,7 +229,9 @@ function title({ name, phase }: Series): string {
   return phase === "fit" && (name === "loss" || name === "accuracy") ? `train ${name}` : words(name);
 }
 
-function number(tick: number): string {
+/** As many digits as tell one tick from the next. */
+function number(tick: number, apart: number): string {
+  if (apart > 0 && apart < 1 && Math.abs(tick) < 1000) return tick.toFixed(Math.min(10, Math.ceil(-Math.log10(apart) - 1e-9) + (/^0\.0*25/.test(String(apart)) ? 1 : 0)));
   return Math.abs(tick) >= 1000 || tick === 0 ? short(tick) : String(Number(tick.toPrecision(4)));
 }
 

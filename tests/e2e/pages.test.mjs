@@ -189,6 +189,7 @@ describe("the pages", () => {
     await page.keyboard.press("?");
     await page.locator("#keys[open]").waitFor();
     await page.keyboard.press("Escape");
+    await page.locator("#keys").waitFor({ state: "hidden" });
     await page.keyboard.press("n");
     await page.waitForURL(/\/runs\/new$/);
     await page.locator("[data-cost]:not([aria-busy])").waitFor();
@@ -271,13 +272,19 @@ describe("the pages", () => {
 
   for (const scheme of ["light", "dark"]) {
     for (const [width, height] of [[1440, 900], [390, 844]]) {
-      test(`every page is accessible and fits, ${scheme} at ${width}`, async () => {
+      test(`every page is accessible and fits, ${scheme} at ${width}`, async (context) => {
         const other = await api(server.base, "POST", "runs", { ...SMALL, name: "Another one, running", search: { ...SMALL.search, epochs: 400 } });
         await until("it runs", PATIENCE, async () => {
           const { run } = (await api(server.base, "GET", `runs/${other.body.id}`)).body;
           return run.progress !== null && Object.keys(run.latest).length > 0;
         });
         const { page, expectStatus, check, close } = await openPage(browser, server.base, { width, height, scheme });
+        context.after(async () => {
+          await close();
+          await api(server.base, "POST", `runs/${other.body.id}/cancel`);
+          await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${other.body.id}`)).body.run.status === "cancelled");
+          await api(server.base, "DELETE", `runs/${other.body.id}`);
+        });
         expectStatus(404, "Not Found");
         const places = { runs: "runs", new: "runs/new", example: "runs/new?example=quick", clone: `runs/new?from=${finished}`, finished: `runs/${finished}`, running: `runs/${other.body.id}`, login: "login", missing: "runs/none" };
         for (const [name, path] of Object.entries(places)) {
@@ -291,10 +298,6 @@ describe("the pages", () => {
           assert.deepEqual(words, [], `${name} in ${scheme} at ${width}`);
         }
         check();
-        await close();
-        await api(server.base, "POST", `runs/${other.body.id}/cancel`);
-        await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${other.body.id}`)).body.run.status === "cancelled");
-        await api(server.base, "DELETE", `runs/${other.body.id}`);
       });
     }
   }

@@ -92,7 +92,7 @@ fn section(id: &'static str, title: &'static str, spec: &Value, devices: &[Strin
     let labels: Vec<String> = advanced
         .iter()
         .filter(|control| !control.hidden)
-        .map(|control| control.label.to_lowercase())
+        .map(|control| lower(control.label))
         .collect();
     let more = match labels.len() {
         0..=4 => labels.join(", "),
@@ -107,6 +107,12 @@ fn section(id: &'static str, title: &'static str, spec: &Value, devices: &[Strin
         advanced,
         more,
     }
+}
+
+/// A label within a sentence; abbreviations stay as they are.
+fn lower(label: &str) -> String {
+    let abbreviated = label.chars().take(2).all(char::is_uppercase);
+    if abbreviated { label.to_owned() } else { label.to_lowercase() }
 }
 
 fn of_section<'a>(
