@@ -56,7 +56,9 @@ pub async fn frame(State(app): State<AppState>, request: Request, next: Next) ->
         let problem = Problem { prefix: app.settings.prefix.clone(), ..problem };
         let mut page = pages::error_page(&problem);
         for (name, value) in response.headers() {
-            if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            // These tell of the body that the page replaces.
+            let body = [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING];
+            if !body.contains(name) {
                 page.headers_mut().insert(name.clone(), value.clone());
             }
         }

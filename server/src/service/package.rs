@@ -99,7 +99,8 @@ fn list(run: &Path, digests: &Digests) -> Result<Vec<Artifact>, ServiceError> {
     for file in manifest.files {
         let path = package.join(&file.name);
         // A name that leads out of the folder is none of ours.
-        if is_plain(&file.name) && path.is_file() {
+        let known = artifacts.iter().any(|artifact| artifact.file.name == file.name);
+        if is_plain(&file.name) && !known && path.is_file() {
             artifacts.push(Artifact { path, file });
         }
     }

@@ -102,12 +102,15 @@ impl Runs {
         let entry = self.entry(id)?;
         blocking(move || {
             let (graph, history) = (graph(&entry)?, history(&entry.folder)?);
-            let architecture = at(&history.architectures, step, |now| now.step);
-            let architecture = architecture.map(|now| Architecture(now.choices.clone()));
-            let architecture = architecture.filter(|found| found.check(&graph.choices).is_ok());
             let rows = at(&history.rows, step, |rows| rows.step);
             let rows = rows.map(|rows| numbers(&rows.rows));
             let rows = rows.filter(|rows| fits(rows, &graph.choices));
+            // Before the first architecture was said, the rows tell it; a later one would mislead.
+            let said = at(&history.architectures, step, |now| now.step);
+            let said = said.filter(|now| step.is_none_or(|step| now.step <= step));
+            let architecture = said.map(|now| Architecture(now.choices.clone()));
+            let architecture = architecture.or_else(|| rows.as_deref().map(Architecture::argmax));
+            let architecture = architecture.filter(|found| found.check(&graph.choices).is_ok());
             let scene = Scene {
                 graph: &graph,
                 architecture: architecture.as_ref(),
