@@ -231,7 +231,8 @@ function title({ name, phase }: Series): string {
 
 /** As many digits as tell one tick from the next. */
 function number(tick: number, apart: number): string {
-  if (apart > 0 && apart < 1 && Math.abs(tick) < 1000) return tick.toFixed(Math.min(10, Math.ceil(-Math.log10(apart) - 1e-9) + (/^0\.0*25/.test(String(apart)) ? 1 : 0)));
+  const digits = apart.toFixed(10).replace(/0+$/, "").split(".")[1]?.length ?? 0;
+  if (digits > 0 && Math.abs(tick) < 1000) return tick.toFixed(digits);
   return Math.abs(tick) >= 1000 || tick === 0 ? short(tick) : String(Number(tick.toPrecision(4)));
 }
 
