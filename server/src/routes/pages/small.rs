@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::format;
 use super::frame::Frame;
 use crate::problem::Problem;
 
@@ -43,7 +44,7 @@ impl ErrorPage {
             frame: Frame { prefix: problem.prefix.clone(), rail: true, ..Frame::default() },
             status: problem.status,
             title: problem.title.clone(),
-            detail: sentence(&problem.detail),
+            detail: format::quoted(&sentence(&problem.detail)),
             errors: errors.map(|error| (error.field.clone(), error.detail.clone())).collect(),
             request_id: problem.request_id.clone(),
         }
@@ -73,7 +74,7 @@ mod tests {
             prefix: "/nas".to_owned(),
         };
         let text = ErrorPage::new(&problem).render().unwrap();
-        assert!(text.contains("There is no run `&#60;script&#62;`."), "{text}");
+        assert!(text.contains("There is no run “&#60;script&#62;”."), "{text}");
         assert!(text.contains("href=\"/nas/runs\""), "{text}");
     }
 }
