@@ -10,3 +10,4 @@ mod events;
 mod queue;
 mod shutdown;
 mod storage;
+mod tidy;

@@ -16,7 +16,8 @@ use crate::serve::{ServeError, Server};
 use crate::settings::{Cli, Command, ServeArgs, token};
 use crate::views::RunView;
 
-/// What the demonstration searches.
+/// What the demonstration searches. The published rate of the rows moves them over hundreds of
+/// epochs; four want a larger one.
 const SPEC: &str = r#"{
     "name": "Demo: toy cell, DrNAS, entangled",
     "dataset": {"id": "fashion-mnist", "limit": 4096},
@@ -26,9 +27,10 @@ const SPEC: &str = r#"{
         "weights": "entangled",
         "fidelity": "corrected",
         "epochs": 4,
-        "batch_size": 64
+        "batch_size": 64,
+        "arch_lr": 0.01
     },
-    "after": {"fit_epochs": 2, "fit_limit": 20000}
+    "after": {"fit_epochs": 3, "fit_limit": 30000}
 }"#;
 
 /// Where it runs, and whether it stays.
