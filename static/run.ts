@@ -32,7 +32,7 @@ async function begin(): Promise<void> {
   let after = "";
   try {
     const [metrics, history, past] = await Promise.all([
-      send<{ series: SeriesData[]; last_event?: string | number }>("GET", `runs/${run}/metrics?max_points=600`),
+      send<{ series: SeriesData[]; last_event: number }>("GET", `runs/${run}/metrics?max_points=600`),
       send<RowsData>("GET", `runs/${run}/rows?max_points=300`),
       send<{ current: ArchitectureNow | null; history: ArchitectureNow[] }>("GET", `runs/${run}/architecture`),
     ]);
@@ -40,7 +40,7 @@ async function begin(): Promise<void> {
     store.history.load(history);
     architecture.know(history.choices, past.history);
     rows.build(history.choices);
-    if (metrics.last_event !== undefined) after = `&after=${metrics.last_event}`;
+    after = `&after=${metrics.last_event}`;
   } catch (error) {
     report(error);
   }

@@ -108,26 +108,33 @@ pub fn set_threads(threads: u64) -> usize {
     threads
 }
 
-/// How often a thread of libtorch's CPU kernels looks for work before it sleeps.
+/// What libgomp and the C library must know before `main`.
 ///
-/// The default of libgomp, some 300,000 looks, saves a few percent on an idle machine; where
-/// another process wants the cores, threads that wait for each other stop each other for whole
-/// time slices, and a step takes many times as long.
-const SPINS: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
+/// - A thread of libtorch's CPU kernels looks for work so often before it sleeps. The default, some
+///   300,000 looks, is no faster on an idle machine; where another process wants the cores, threads
+///   that wait for each other stop each other for whole time slices, and a step takes up to forty
+///   times as long.
+/// - Memory that a step gives back is kept for the next one instead of returned page by page.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("GOMP_SPINCOUNT", "2000"),
+    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+    ("MALLOC_TRIM_THRESHOLD_", "4294967296"),
+    ("MALLOC_TOP_PAD_", "67108864"),
+];
 
-/// Starts this program anew with polite waiting, unless the environment says how to wait.
+/// Starts this program anew with `ENVIRONMENT`, unless it says already how threads wait.
 ///
-/// libgomp reads its environment before `main`, so it cannot be told later. Process id, files and
-/// arguments stay.
-pub fn wait_politely() {
+/// Process id, open files and arguments stay.
+pub fn prepare_process() {
     use std::os::unix::process::CommandExt;
-    let told = [SPINS.0, "OMP_WAIT_POLICY"].iter().any(|name| std::env::var_os(name).is_some());
+    let told =
+        ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"].iter().any(|name| std::env::var_os(name).is_some());
     let Ok(program) = std::env::current_exe() else { return };
     if !told {
-        // Only returns if it fails; then everything works, if less politely.
+        // Only returns if it fails; then everything works, if more slowly.
         let _ = std::process::Command::new(program)
             .args(std::env::args_os().skip(1))
-            .env(SPINS.0, SPINS.1)
+            .envs(ENVIRONMENT)
             .exec();
     }
 }

@@ -10,7 +10,7 @@
 //! 4. [`rows`]: from architecture parameters to the weights of the candidates;
 //! 5. [`optim`], [`search`]: the two-level loop; [`train`]: what happens to a derived network;
 //! 6. [`data`], [`state`]: batches, counted randomness, checkpoints;
-//! 7. [`worker`]: one run folder in, events out; [`bench`]: timings and memory.
+//! 7. [`worker`]: one run folder in, events out; [`mod@bench`]: timings and memory.
 //!
 //! Layers call downwards only: nodes know no space, rows no node, `search` and `train` no file.
 

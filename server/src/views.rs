@@ -121,6 +121,8 @@ pub struct Series {
 pub struct MetricsView {
     /// One curve a metric.
     pub series: Vec<Series>,
+    /// Id of the newest event that they contain; a stream may begin after it. 0 if there is none.
+    pub last_event: u64,
 }
 
 /// One decision of a space.

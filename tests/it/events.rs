@@ -108,6 +108,8 @@ fn a_crash_leaves_one_stream_over_both_attempts() {
     assert_eq!(server.run(&id)["attempt"], 2);
     assert_eq!(server.run(&id)["status"], "succeeded");
     let metrics = server.get(&format!("/api/v1/runs/{id}/metrics")).json();
+    let last = ids(&sent).last().copied();
+    assert_eq!(metrics["last_event"].as_u64(), last, "a stream can go on from the curves");
     let series = metrics["series"].as_array().unwrap();
     let loss = series.iter().find(|series| series["name"] == "weight_loss").unwrap();
     let of = |name: &str| -> Vec<(u64, u64)> {

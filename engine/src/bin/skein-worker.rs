@@ -95,7 +95,7 @@ struct BenchArgs {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    device::wait_politely();
+    device::prepare_process();
     match command {
         Command::Run(args) => work(&args),
         Command::Devices { json } => devices(json),

@@ -224,6 +224,12 @@ impl Search {
         self.net.alphas.to_host(&self.sampler(epoch).probabilities(&self.net.alphas))
     }
 
+    /// Images that train weights.
+    #[must_use]
+    pub fn weight_images(&self) -> usize {
+        self.valid.first().and_then(|first| usize::try_from(*first).ok()).unwrap_or(0)
+    }
+
     /// Positions of at most `limit` images of the weight split, from its beginning.
     #[must_use]
     pub fn weight_positions(&self, limit: u64) -> Vec<i64> {

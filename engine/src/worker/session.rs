@@ -91,6 +91,15 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         );
         events.warn("checkpoint_damaged", text)?;
     }
+    events.log(format!(
+        "{}: {} images train weights, {} train rows, {} test; {} architectures, {} parameters in the supernet",
+        dataset.title,
+        search.weight_images(),
+        images - search.weight_images(),
+        data.test.count(),
+        search.net.graph().count(),
+        search.net.graph().stored_params(),
+    ))?;
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
         Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));

@@ -52,7 +52,7 @@ fn devices_are_listed_for_the_server() {
     assert!(list[0]["memory_bytes"].as_u64().unwrap() > 1 << 28);
 }
 
-/// Threads that wait by spinning stop each other where cores are shared; see `wait_politely`.
+/// Threads that wait by spinning stop each other where cores are shared; see `prepare_process`.
 #[test]
 fn a_worker_waits_politely() {
     let run = crate::harness::Run::new(&serde_json::json!({}));
@@ -62,6 +62,6 @@ fn a_worker_waits_politely() {
     child.kill().unwrap();
     crate::harness::wait(&mut child);
     assert!(
-        String::from_utf8_lossy(&environment).split('\0').any(|pair| pair == "GOMP_SPINCOUNT=1000")
+        String::from_utf8_lossy(&environment).split('\0').any(|pair| pair == "GOMP_SPINCOUNT=2000")
     );
 }

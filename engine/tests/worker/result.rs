@@ -88,6 +88,7 @@ fn events_are_counted_and_tell_the_whole_story() {
         "architecture",
         "checkpoint",
         "finished",
+        "log",
         "metrics",
         "phase",
         "progress",

@@ -50,8 +50,7 @@ pub(super) async fn metrics(
         let text = app.runs.metrics_csv(id).await?;
         return Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response());
     }
-    let series = app.runs.metrics(id, points(params.max_points, 600)?).await?;
-    Ok(Json(MetricsView { series }).into_response())
+    Ok(Json(app.runs.metrics(id, points(params.max_points, 600)?).await?).into_response())
 }
 
 fn points(asked: Option<usize>, usual: usize) -> Result<usize, ApiError> {

@@ -21,14 +21,14 @@ use super::entry::Entry;
 use super::runs::Runs;
 use super::{ServiceError, blocking, tail};
 use crate::domain::ids::RunId;
-use crate::views::{ArchitectureView, ChoiceView, Point, RowsView, Series};
+use crate::views::{ArchitectureView, ChoiceView, MetricsView, Point, RowsView, Series};
 
 impl Runs {
     /// Every metric as a curve of at most about `max_points` points.
     ///
     /// # Errors
     /// - [`ServiceError::NotFound`], or the events cannot be read.
-    pub async fn metrics(&self, id: RunId, max_points: usize) -> Result<Vec<Series>, ServiceError> {
+    pub async fn metrics(&self, id: RunId, max_points: usize) -> Result<MetricsView, ServiceError> {
         let entry = self.entry(id)?;
         blocking(move || curves(&entry.folder, max_points)).await
     }
@@ -214,9 +214,11 @@ fn thin<T>(items: &mut Vec<T>, most: usize) {
     });
 }
 
-fn curves(run: &Path, max_points: usize) -> Result<Vec<Series>, ServiceError> {
+fn curves(run: &Path, max_points: usize) -> Result<MetricsView, ServiceError> {
+    let mut last_event = 0;
     let mut curves: BTreeMap<(usize, String), Series> = BTreeMap::new();
     tail::replay(run, 0, |line| {
+        last_event = line.id;
         if let EventBody::Metrics(metrics) = &line.event.body {
             for (name, value) in &metrics.values {
                 let key = (order(metrics.phase), name.clone());
@@ -234,12 +236,12 @@ fn curves(run: &Path, max_points: usize) -> Result<Vec<Series>, ServiceError> {
         }
         ControlFlow::Continue(())
     })?;
-    let mut curves: Vec<Series> = curves.into_values().collect();
-    for series in &mut curves {
+    let mut series: Vec<Series> = curves.into_values().collect();
+    for series in &mut series {
         sample(&mut series.points, max_points);
         sample(&mut series.superseded, max_points);
     }
-    Ok(curves)
+    Ok(MetricsView { series, last_event })
 }
 
 /// Phases in the order in which they happen.

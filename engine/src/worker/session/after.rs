@@ -52,6 +52,8 @@ impl Context<'_> {
     fn inherit(&mut self, search: &Search) -> Result<Derived, EngineError> {
         self.phase(PhaseName::Inherit, 0)?;
         let architecture = search.derive(&self.data, self.spec.search.epochs - 1)?;
+        let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
+        self.events.log(format!("derived {text}"))?;
         let fixed = search.net.graph().specialise(&architecture)?;
         let network = Network::inherited(fixed, &search.net.store, self.compute)?;
         let inherited = self.rung("inherited", &network, search)?;
@@ -132,11 +134,21 @@ impl Context<'_> {
         Ok(true)
     }
 
-    fn rung(&self, weights: &str, network: &Network, search: &Search) -> Result<Rung, EngineError> {
+    fn rung(
+        &mut self,
+        weights: &str,
+        network: &Network,
+        search: &Search,
+    ) -> Result<Rung, EngineError> {
         let test: Vec<i64> = (0..i64::try_from(self.data.test.count()).unwrap_or(0)).collect();
         let valid: Score =
             network.score(&self.data.train, search.valid_positions(), EVALUATION_BATCH)?;
         let test = network.score(&self.data.test, &test, EVALUATION_BATCH)?;
+        self.events.log(format!(
+            "weights {weights}: validation accuracy {:.2} %, test accuracy {:.2} %",
+            100.0 * valid.accuracy,
+            100.0 * test.accuracy
+        ))?;
         Ok(Rung {
             weights: weights.to_owned(),
             valid_loss: Num(valid.loss),
@@ -171,6 +183,7 @@ impl Context<'_> {
         let count = i64::try_from(self.data.test.count()).unwrap_or(0).min(PROBE);
         let probe = self.data.test.batch(&(0..count).collect::<Vec<_>>())?;
         package::write(self.session.attempt, &contents, &probe.x, self.compute)?;
+        self.events.log("the result package is complete and verified")?;
         let summary = Summary {
             architecture: architecture.to_text(self.spec.space.preset(), &space.choices),
             choices: architecture.0.clone(),

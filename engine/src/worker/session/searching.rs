@@ -68,6 +68,13 @@ impl Context<'_> {
             ("weight_lr".to_owned(), Num(search.weight_lr(epoch))),
         ]
         .into();
+        self.events.log(format!(
+            "epoch {} of {}: validation accuracy {:.2} %, loss {:.4} nats",
+            epoch + 1,
+            self.spec.search.epochs,
+            100.0 * score.accuracy,
+            score.loss
+        ))?;
         let sampler = search.sampler(epoch);
         if sampler != Sampler::Uniform {
             values.insert("entropy".to_owned(), Num(entropy(&search.probabilities(epoch)?)));
