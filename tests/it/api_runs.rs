@@ -89,7 +89,7 @@ fn a_missing_or_truncated_data_set_is_refused_with_how_to_get_it() {
     let detail = errors[0]["detail"].as_str().unwrap();
     assert!(detail.contains("is missing") && detail.contains("make data"), "{detail}");
     let folder = server.client_folder().join("datasets/fashion-mnist");
-    integration_tests::write_dataset(&folder);
+    integration_tests::write_dataset(&folder, 8, 4);
     let images = folder.join("train-images-idx3-ubyte");
     let bytes = std::fs::read(&images).unwrap();
     std::fs::write(&images, &bytes[..1000]).unwrap();

@@ -76,7 +76,7 @@ fn a_specification_may_come_from_standard_input() {
 #[test]
 fn runs_are_listed_shown_stopped_resumed_and_deleted() {
     let server = TestServer::start();
-    let id = server.create("named steps=40 pace=10");
+    let id = server.create("named steps=150 pace=10");
     server.wait_step(&id, 5);
     let short = &id[..30];
     let list = out(&server.client(&["runs", "ls"]));

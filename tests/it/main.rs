@@ -8,6 +8,7 @@ mod auth;
 mod client;
 mod events;
 mod queue;
+mod real_worker;
 mod shutdown;
 mod storage;
 mod tidy;

@@ -13,7 +13,10 @@ fn post(server: &TestServer, id: &str, action: &str) -> (u16, Value) {
 #[test]
 fn one_run_a_device_first_in_first_out() {
     let server = TestServer::start();
-    let ids: Vec<String> = (0..4).map(|i| server.create(&format!("n{i} steps=15"))).collect();
+    // The first holds the device until it is cancelled, however slow this machine is.
+    let steps = |i: u32| if i == 0 { 1_000_000 } else { 15 };
+    let ids: Vec<String> =
+        (0..4).map(|i| server.create(&format!("n{i} steps={}", steps(i)))).collect();
     let first = server.wait_status(&ids[0], "running");
     assert_eq!(first["device"], "cpu");
     let queue = server.get("/api/v1/queue").json();
@@ -22,13 +25,14 @@ fn one_run_a_device_first_in_first_out() {
     assert!(ids.ends_with(&order.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>()));
     let reason = server.run(&ids[3])["reason"].to_string();
     assert!(reason.contains("waits for cpu") && reason.contains("ahead"), "{reason}");
+    server.post(&format!("/api/v1/runs/{}/cancel", ids[0]), &serde_json::json!({}));
+    server.wait_status(&ids[0], "cancelled");
     server.wait_status(&ids[3], "succeeded");
     let started: Vec<String> =
         ids.iter().map(|id| server.run(id)["started_at"].as_str().unwrap().to_owned()).collect();
     assert!(started.is_sorted(), "{started:?}");
-    for pair in ids.windows(2) {
-        let (first, second) = (server.run(&pair[0]), server.run(&pair[1]));
-        assert!(first["status"] == "succeeded" && second["status"] == "succeeded");
+    for id in &ids[1..] {
+        assert_eq!(server.run(id)["status"], "succeeded");
     }
 }
 
@@ -55,7 +59,9 @@ fn a_busy_gpu_makes_only_its_own_runs_wait() {
 #[test]
 fn the_queue_survives_a_restart_in_order() {
     let mut server = TestServer::start();
-    let ids: Vec<String> = (0..4).map(|i| server.create(&format!("n{i} steps=30"))).collect();
+    let steps = |i: u32| if i == 0 { 600 } else { 30 };
+    let ids: Vec<String> =
+        (0..4).map(|i| server.create(&format!("n{i} steps={}", steps(i)))).collect();
     server.wait_step(&ids[0], 2);
     server.kill();
     server.start_again();
@@ -72,7 +78,7 @@ fn the_queue_survives_a_restart_in_order() {
 #[test]
 fn a_killed_worker_is_lost_tried_again_and_goes_on() {
     let server = TestServer::start();
-    let id = server.create("steps=60 pace=10");
+    let id = server.create("steps=150 pace=10");
     server.wait_step(&id, 10);
     kill(server.worker_pid(&id));
     let run = server.wait_status(&id, "succeeded");
@@ -159,7 +165,7 @@ fn a_queued_run_is_cancelled_at_once() {
 #[test]
 fn a_cancelled_run_is_resumed_from_its_checkpoint() {
     let server = TestServer::start();
-    let id = server.create("steps=40 pace=10");
+    let id = server.create("steps=150 pace=10");
     server.wait_step(&id, 10);
     post(&server, &id, "cancel");
     server.wait_status(&id, "cancelled");
@@ -174,7 +180,7 @@ fn a_cancelled_run_is_resumed_from_its_checkpoint() {
 #[test]
 fn a_paused_run_waits_until_it_is_resumed() {
     let mut server = TestServer::start();
-    let id = server.create("steps=40 pace=10");
+    let id = server.create("steps=150 pace=10");
     server.wait_step(&id, 10);
     assert_eq!(post(&server, &id, "pause").0, 202);
     server.wait_status(&id, "paused");

@@ -8,7 +8,7 @@ use serde_json::json;
 #[test]
 fn a_stopped_server_leaves_a_checkpoint_and_goes_on_at_the_next_start() {
     let mut server = TestServer::start();
-    let id = server.create("steps=80 pace=10");
+    let id = server.create("steps=200 pace=10");
     let waiting = server.create("steps=2");
     server.wait_step(&id, 10);
     let worker = server.worker_pid(&id);
@@ -29,7 +29,7 @@ fn a_stopped_server_leaves_a_checkpoint_and_goes_on_at_the_next_start() {
 #[test]
 fn a_worker_that_died_with_its_server_is_tried_again() {
     let mut server = TestServer::start();
-    let id = server.create("steps=40 pace=10");
+    let id = server.create("steps=150 pace=10");
     server.wait_step(&id, 10);
     let worker = server.worker_pid(&id);
     server.kill();

@@ -8,7 +8,9 @@
     reason = "a test's tool fails by panicking"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+mod answer;
+
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -16,8 +18,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use ureq::http::{HeaderMap, Method, Request, Response};
-use ureq::{Agent, Body};
+use ureq::Agent;
+use ureq::http::{Method, Request};
+
+pub use answer::{Answer, Events, Sent};
 
 /// Nothing that a test waits for takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -56,6 +60,8 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// Leave the data sets out.
     pub no_data: bool,
+    /// Work with the real worker, on a data set that it can learn from.
+    pub real: bool,
 }
 
 impl Options {
@@ -96,7 +102,8 @@ impl TestServer {
     pub fn with(options: Options) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if !options.no_data {
-            write_dataset(&folder.path().join("datasets/fashion-mnist"));
+            let (train, test) = if options.real { (160, 40) } else { (8, 4) };
+            write_dataset(&folder.path().join("datasets/fashion-mnist"), train, test);
         }
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -131,7 +138,11 @@ impl TestServer {
             command.args(["--min-free-mib", "1"]);
         }
         command.arg("--datasets").arg(self.folder.path().join("datasets"));
-        command.arg("--worker").arg(program("fake-worker"));
+        command.arg("--worker").arg(program(if self.options.real {
+            "skein-worker"
+        } else {
+            "fake-worker"
+        }));
         command.args(&self.options.args);
         for name in ["SKEIN_TOKEN", "SKEIN_URL", "SKEIN_DATA", "SKEIN_LISTEN", "SKEIN_DATASETS"] {
             command.env_remove(name);
@@ -361,101 +372,25 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// A data set of a few images, whole by its headers.
-pub fn write_dataset(folder: &Path) {
+/// A data set of a few images; the class is the brightness of the first rows.
+pub fn write_dataset(folder: &Path, train: u32, test: u32) {
     std::fs::create_dir_all(folder).expect("a folder");
-    let idx = |dims: &[u32]| {
-        let mut bytes = vec![0, 0, 8, u8::try_from(dims.len()).unwrap()];
-        dims.iter().for_each(|dim| bytes.extend(dim.to_be_bytes()));
-        bytes.resize(bytes.len() + dims.iter().product::<u32>() as usize, 0);
-        bytes
-    };
-    for (name, dims) in [
-        ("train-images-idx3-ubyte", &[8, 28, 28][..]),
-        ("train-labels-idx1-ubyte", &[8]),
-        ("t10k-images-idx3-ubyte", &[4, 28, 28]),
-        ("t10k-labels-idx1-ubyte", &[4]),
-    ] {
-        std::fs::write(folder.join(name), idx(dims)).expect("a file");
-    }
-}
-
-/// An answer, read whole.
-#[derive(Debug)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// Body.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    fn of(mut response: Response<Body>) -> Self {
-        let mut body = Vec::new();
-        response.body_mut().as_reader().read_to_end(&mut body).expect("a body");
-        Self { status: response.status().as_u16(), headers: response.headers().clone(), body }
-    }
-
-    /// The body as text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
-    }
-
-    /// A header, or nothing.
-    #[must_use]
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-}
-
-/// An open event stream.
-pub struct Events {
-    reader: BufReader<ureq::BodyReader<'static>>,
-    /// Headers of the answer.
-    pub headers: HeaderMap,
-}
-
-/// One message of a stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sent {
-    /// Kind.
-    pub event: String,
-    /// Id, if it has one.
-    pub id: Option<u64>,
-    /// Payload.
-    pub data: Value,
-}
-
-impl Iterator for Events {
-    type Item = Sent;
-
-    /// The next message; `None` at the end, or when the connection breaks.
-    fn next(&mut self) -> Option<Sent> {
-        let (mut event, mut id, mut data) = (String::new(), None, String::new());
-        loop {
-            let mut line = String::new();
-            if self.reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return None;
-            }
-            match line.trim_end().split_once(':') {
-                Some(("event", value)) => value.trim().clone_into(&mut event),
-                Some(("id", value)) => id = value.trim().parse().ok(),
-                Some(("data", value)) => data.push_str(value),
-                _ if line.trim().is_empty() && !data.is_empty() => {
-                    let data = serde_json::from_str(&data).expect("valid JSON");
-                    return Some(Sent { event, id, data });
-                }
-                _ => {}
-            }
+    for (prefix, count) in [("train", train), ("t10k", test)] {
+        let header = |dims: &[u32]| -> Vec<u8> {
+            let mut bytes = vec![0, 0, 8, u8::try_from(dims.len()).unwrap()];
+            dims.iter().for_each(|dim| bytes.extend(dim.to_be_bytes()));
+            bytes
+        };
+        let (mut images, mut labels) = (header(&[count, 28, 28]), header(&[count]));
+        for index in 0..count {
+            let class = u8::try_from(index % 10).unwrap();
+            labels.push(class);
+            images.extend((0..28 * 28).map(|pixel: u32| {
+                if pixel < 140 { class * 25 } else { u8::try_from((index + pixel) % 97).unwrap() }
+            }));
         }
+        let name = |part: &str| folder.join(format!("{prefix}-{part}-ubyte"));
+        std::fs::write(name("images-idx3"), images).expect("a file");
+        std::fs::write(name("labels-idx1"), labels).expect("a file");
     }
 }
