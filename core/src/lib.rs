@@ -8,9 +8,11 @@
 //! 3. [`spaces`]: the built-in spaces, each one builder of such a graph;
 //! 4. [`draw`]: pictures of a space, of the rows' state, of an architecture;
 //! 5. [`spec`]: what a user asks for, with every default filled in;
-//! 6. [`event`], [`record`], [`folder`]: what a worker says and where it writes it.
+//! 6. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
+//!    curve, and where it is written.
 
 pub mod choice;
+pub mod curve;
 pub mod dataset;
 pub mod draw;
 pub mod event;

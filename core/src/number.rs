@@ -13,13 +13,33 @@ impl From<f64> for Num {
     }
 }
 
+impl Num {
+    /// The word for a number that is not finite.
+    fn word(self) -> Option<&'static str> {
+        match self.0 {
+            value if value.is_nan() => Some("NaN"),
+            f64::INFINITY => Some("Infinity"),
+            f64::NEG_INFINITY => Some("-Infinity"),
+            _ => None,
+        }
+    }
+}
+
+/// The shortest text that reads back as the same number, or the word that JSON uses.
+impl std::fmt::Display for Num {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.word() {
+            Some(word) => f.write_str(word),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
 impl Serialize for Num {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            value if value.is_nan() => serializer.serialize_str("NaN"),
-            f64::INFINITY => serializer.serialize_str("Infinity"),
-            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
-            value => serializer.serialize_f64(value),
+        match self.word() {
+            Some(word) => serializer.serialize_str(word),
+            None => serializer.serialize_f64(self.0),
         }
     }
 }
@@ -65,6 +85,10 @@ mod tests {
         let numbers = [1.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(Num);
         let text = serde_json::to_string(&numbers).unwrap();
         assert_eq!(text, r#"[1.5,"Infinity","-Infinity","NaN"]"#);
+        assert_eq!(
+            numbers.map(|number| number.to_string()),
+            ["1.5", "Infinity", "-Infinity", "NaN"]
+        );
         let back: [Num; 4] = serde_json::from_str(&text).unwrap();
         assert_eq!(back[..3], numbers[..3]);
         assert!(back[3].0.is_nan());

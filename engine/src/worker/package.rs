@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde_json::json;
 use skein_core::choice::Architecture;
+use skein_core::curve::Curve;
 use skein_core::draw::{Scene, svg};
-use skein_core::event::{Event, EventBody, Rung};
+use skein_core::event::{Event, EventBody, Metrics, Rung};
 use skein_core::folder;
 use skein_core::graph::Graph;
 use skein_core::manifest::{Manifest, ManifestFile};
@@ -75,7 +76,7 @@ pub fn write(
     };
     put("architecture.svg", svg(&scene).as_bytes())?;
     put("spec.json", pretty(&contents.spec.to_value())?.as_bytes())?;
-    put("metrics.csv", metrics_csv(&attempt.run, attempt.number)?.as_bytes())?;
+    put("metrics.csv", metrics_csv(&attempt.run, attempt.number).as_bytes())?;
     let model = folder.join("model.safetensors");
     save_model(&contents.network.store, &model)?;
     verify(contents.network, &model, probe, compute)?;
@@ -181,43 +182,32 @@ fn zip_up(folder: &Path, names: &[&str], manifest: &Manifest) -> Result<(), Engi
 }
 
 /// All metrics of a run as one table; points that a later attempt superseded are left out.
-fn metrics_csv(run: &Path, last: u32) -> Result<String, EngineError> {
+fn metrics_csv(run: &Path, last: u32) -> String {
     use std::fmt::Write as _;
 
-    // Phase and name of a curve; step, epoch and the rest of each of its lines.
-    type Curve = Vec<(u64, u64, String)>;
-    let mut points: BTreeMap<(String, String), Curve> = BTreeMap::new();
+    // By phase and name: step and line.
+    let mut curves: BTreeMap<(&str, String), Curve<(u64, String)>> = BTreeMap::new();
     for attempt in 1..=last {
         let path = folder::attempt(run, attempt).join(folder::EVENTS);
         let Ok(text) = fs::read_to_string(&path) else { continue };
-        let mut seen = std::collections::HashSet::new();
         // A torn last line does not parse and is skipped.
         for event in text.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok()) {
-            let EventBody::Metrics(metrics) = event.body else { continue };
-            for (name, value) in metrics.values {
-                let key = (metrics.phase.as_str().to_owned(), name);
-                let curve = points.entry(key.clone()).or_default();
-                if seen.insert(key) {
-                    curve.retain(|(step, ..)| *step < metrics.step);
-                }
-                curve.push((metrics.step, metrics.epoch, format!("{},{attempt}", number(value.0))));
+            let EventBody::Metrics(Metrics { phase, step, epoch, values }) = event.body else {
+                continue;
+            };
+            for (name, value) in values {
+                let phase = phase.as_str();
+                let line = format!("{phase},{step},{epoch},{name},{value},{attempt}");
+                curves
+                    .entry((phase, name))
+                    .or_default()
+                    .add(attempt, (step, line), |point| point.0);
             }
         }
     }
     let mut csv = String::from("phase,step,epoch,name,value,attempt\n");
-    for ((phase, name), curve) in points {
-        for (step, epoch, rest) in curve {
-            let _ = writeln!(csv, "{phase},{step},{epoch},{name},{rest}");
-        }
+    for (_, line) in curves.into_values().flat_map(|curve| curve.points) {
+        let _ = writeln!(csv, "{line}");
     }
-    Ok(csv)
-}
-
-fn number(value: f64) -> String {
-    match value {
-        value if value.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => "Infinity".to_owned(),
-        f64::NEG_INFINITY => "-Infinity".to_owned(),
-        value => value.to_string(),
-    }
+    csv
 }

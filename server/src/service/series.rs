@@ -4,12 +4,12 @@
 //! the curve stays one curve, and what was superseded stays visible apart.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use skein_core::choice::{Architecture, Choice};
+use skein_core::curve::Curve;
 use skein_core::dataset;
 use skein_core::draw::{Scene, svg};
 use skein_core::event::{ArchitectureNow, EventBody, PhaseName, Rows};
@@ -46,7 +46,6 @@ impl Runs {
                     for (name, value) in &metrics.values {
                         let (phase, step) = (metrics.phase.as_str(), metrics.step);
                         let (epoch, attempt) = (metrics.epoch, line.event.attempt);
-                        let value = text(*value);
                         let _ = writeln!(csv, "{phase},{step},{epoch},{name},{value},{attempt}");
                     }
                 }
@@ -122,16 +121,6 @@ impl Runs {
     }
 }
 
-/// A number as the API writes it.
-fn text(value: Num) -> String {
-    match value.0 {
-        value if value.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => "Infinity".to_owned(),
-        f64::NEG_INFINITY => "-Infinity".to_owned(),
-        value => value.to_string(),
-    }
-}
-
 /// The run's space, for its data.
 fn graph(entry: &Entry) -> Result<Graph, ServiceError> {
     let shape = dataset::find(&entry.spec.dataset.id).map(|known| known.shape);
@@ -174,30 +163,17 @@ struct History {
 }
 
 fn history(run: &Path) -> Result<History, ServiceError> {
-    let mut history = History::default();
-    let (mut rows_of, mut architectures_of) = (0, 0);
+    let (mut rows, mut architectures) = (Curve::default(), Curve::default());
     tail::replay(run, 0, |line| {
         let attempt = line.event.attempt;
         match &line.event.body {
-            EventBody::Rows(rows) => {
-                if rows_of != attempt {
-                    rows_of = attempt;
-                    history.rows.retain(|old| old.step < rows.step);
-                }
-                history.rows.push(rows.clone());
-            }
-            EventBody::Architecture(now) => {
-                if architectures_of != attempt {
-                    architectures_of = attempt;
-                    history.architectures.retain(|old| old.step < now.step);
-                }
-                history.architectures.push(now.clone());
-            }
+            EventBody::Rows(now) => rows.add(attempt, now.clone(), |rows| rows.step),
+            EventBody::Architecture(now) => architectures.add(attempt, now.clone(), |now| now.step),
             _ => {}
         }
         ControlFlow::Continue(())
     })?;
-    Ok(history)
+    Ok(History { rows: rows.points, architectures: architectures.points })
 }
 
 /// Keeps evenly spread items, the first and the last among them.
@@ -216,46 +192,31 @@ fn thin<T>(items: &mut Vec<T>, most: usize) {
 
 fn curves(run: &Path, max_points: usize) -> Result<MetricsView, ServiceError> {
     let mut last_event = 0;
-    let mut curves: BTreeMap<(usize, String), Series> = BTreeMap::new();
+    let mut curves: BTreeMap<(usize, String), (PhaseName, Curve<Point>)> = BTreeMap::new();
     tail::replay(run, 0, |line| {
         last_event = line.id;
         if let EventBody::Metrics(metrics) = &line.event.body {
+            let (phase, attempt) = (metrics.phase, line.event.attempt);
             for (name, value) in &metrics.values {
-                let key = (order(metrics.phase), name.clone());
-                let series = match curves.entry(key) {
-                    Slot::Occupied(slot) => slot.into_mut(),
-                    Slot::Vacant(slot) => slot.insert(Series {
-                        phase: metrics.phase.as_str().to_owned(),
-                        name: name.clone(),
-                        points: Vec::new(),
-                        superseded: Vec::new(),
-                    }),
-                };
-                add(series, Point(metrics.step, *value, line.event.attempt));
+                let slot = curves.entry((order(phase), name.clone()));
+                let (_, curve) = slot.or_insert_with(|| (phase, Curve::default()));
+                curve.add(attempt, Point(metrics.step, *value, attempt), |point| point.0);
             }
         }
         ControlFlow::Continue(())
     })?;
-    let mut series: Vec<Series> = curves.into_values().collect();
-    for series in &mut series {
-        sample(&mut series.points, max_points);
-        sample(&mut series.superseded, max_points);
-    }
-    Ok(MetricsView { series, last_event })
+    let series = curves.into_iter().map(|((_, name), (phase, curve))| {
+        let Curve { mut points, mut superseded, .. } = curve;
+        sample(&mut points, max_points);
+        sample(&mut superseded, max_points);
+        Series { phase: phase.as_str().to_owned(), name, points, superseded }
+    });
+    Ok(MetricsView { series: series.collect(), last_event })
 }
 
 /// Phases in the order in which they happen.
 fn order(phase: PhaseName) -> usize {
     phase as usize
-}
-
-fn add(series: &mut Series, point: Point) {
-    let Point(step, _, attempt) = point;
-    if series.points.last().is_some_and(|last| last.2 != attempt) {
-        let from = series.points.partition_point(|old| old.0 < step);
-        series.superseded.extend(series.points.drain(from..));
-    }
-    series.points.push(point);
 }
 
 /// Keeps of each stretch its lowest, its highest and its first non-finite point, so that neither
@@ -287,27 +248,6 @@ fn sample(points: &mut Vec<Point>, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn series(points: &[(u64, u32)]) -> Series {
-        let mut series = Series {
-            phase: "search".to_owned(),
-            name: "loss".to_owned(),
-            points: vec![],
-            superseded: vec![],
-        };
-        for (step, attempt) in points {
-            add(&mut series, Point(*step, Num(1.0), *attempt));
-        }
-        series
-    }
-
-    #[test]
-    fn a_later_attempt_supersedes_from_its_first_step_on() {
-        let series = series(&[(1, 1), (2, 1), (3, 1), (4, 1), (3, 2), (4, 2), (4, 3), (5, 3)]);
-        let steps = |points: &[Point]| points.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>();
-        assert_eq!(steps(&series.points), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3)]);
-        assert_eq!(steps(&series.superseded), [(3, 1), (4, 1), (4, 2)]);
-    }
 
     #[test]
     fn sampling_keeps_spikes_gaps_and_ends() {
