@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use skein_core::choice::Architecture;
 use skein_core::spaces;
 use skein_core::spec::RunSpec;
 use tch::{Cuda, Device, Kind, Tensor};
@@ -138,21 +137,8 @@ fn largest_network(
     bilevel: &mut Bilevel,
 ) -> Result<(f64, f64), EngineError> {
     let graph = net.graph();
-    let mut largest = Architecture(vec![0; graph.choices.len()]);
-    for (id, choice) in graph.choices.iter().enumerate() {
-        let mut best = 0;
-        for option in 0..choice.options.len() {
-            largest.0[id] = option;
-            let cost = graph.cost(&largest)?.params;
-            if cost > best {
-                best = cost;
-            } else {
-                largest.0[id] = option.saturating_sub(1);
-                break;
-            }
-        }
-    }
-    let network = Network::inherited(graph.specialise(&largest)?, &net.store, net.compute)?;
+    let fixed = graph.specialise(&graph.largest()?)?;
+    let network = Network::inherited(fixed, &net.store, net.compute)?;
     bilevel.weight.velocity = None;
     let (mut passes, mut whole) = (vec![], vec![]);
     for step in 0..=steps {

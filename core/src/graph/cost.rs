@@ -89,12 +89,23 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the graph cannot be walked.
     pub fn cost_range(&self) -> Result<CostRange, GraphError> {
-        let min = self.extreme(|candidate, best| candidate.params < best.params)?;
-        let max = self.extreme(|candidate, best| candidate.params > best.params)?;
+        let (_, min) = self.extreme(|candidate, best| candidate.params < best.params)?;
+        let (_, max) = self.extreme(|candidate, best| candidate.params > best.params)?;
         Ok(CostRange { min, max })
     }
 
-    fn extreme(&self, better: impl Fn(Cost, Cost) -> bool) -> Result<Cost, GraphError> {
+    /// The architecture with most parameters.
+    ///
+    /// # Errors
+    /// - [`GraphError`] if the graph cannot be walked.
+    pub fn largest(&self) -> Result<Architecture, GraphError> {
+        self.extreme(|candidate, best| candidate.params > best.params).map(|(largest, _)| largest)
+    }
+
+    fn extreme(
+        &self,
+        better: impl Fn(Cost, Cost) -> bool,
+    ) -> Result<(Architecture, Cost), GraphError> {
         let mut architecture = Architecture(vec![0; self.choices.len()]);
         let mut best = self.cost(&architecture)?;
         for _pass in 0..2 {
@@ -110,7 +121,7 @@ impl Graph {
                 architecture.0[id] = kept;
             }
         }
-        Ok(best)
+        Ok((architecture, best))
     }
 }
 

@@ -275,6 +275,7 @@ mod tests {
     fn the_range_and_the_supernets_have_the_published_sizes() {
         let range = toy(Sharing::Entangled).cost_range().unwrap();
         assert_eq!((range.min.params, range.max.params), (176_938, 211_114));
+        assert_eq!(toy(Sharing::Entangled).largest().unwrap(), Architecture(vec![1; 6]));
         assert_eq!(toy(Sharing::Entangled).stored_params(), 239_146);
         assert_eq!(toy(Sharing::Shared).stored_params(), 304_810);
         assert_eq!(toy(Sharing::Entangled).count(), 4096);
