@@ -15,7 +15,7 @@ use crate::optim::clip;
 use crate::search::bilevel::{Batch, Bilevel, cross_entropy, is_unrolled};
 use crate::search::sampler::{At, Sampler};
 use crate::search::supernet::Supernet;
-use crate::state::seed::Stream;
+use crate::state::seed::{Stream, seeded};
 use crate::train::network::Network;
 
 /// What a bench run measured; times are medians in milliseconds.
@@ -120,11 +120,12 @@ fn random_batch(net: &Supernet, classes: i64, size: u64) -> Result<Batch, Engine
     let count = i64::try_from(size).unwrap_or(i64::MAX);
     let mut full = vec![count];
     full.extend(shape);
-    tch::manual_seed(1);
     let device = net.compute.device;
-    Ok(Batch {
-        x: Tensor::f_randn(&full, (net.compute.kind, device))?,
-        y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,
+    seeded(1, device, || {
+        Ok(Batch {
+            x: Tensor::f_randn(&full, (net.compute.kind, device))?,
+            y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,
+        })
     })
 }
 

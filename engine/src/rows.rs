@@ -12,7 +12,8 @@ use skein_core::choice::{Architecture, Choice};
 use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
-use crate::state::seed::{Stream, seed_libtorch};
+use crate::state::seed::{Stream, derive, seeded};
+use crate::store::replace;
 
 /// How far from zero the parameters start (standard deviation).
 const START: f64 = 1e-3;
@@ -67,8 +68,11 @@ impl Alphas {
     #[must_use]
     pub fn initialised(choices: &[Choice], device: Device, seed: u64) -> Self {
         let mut alphas = Self::zeroed(choices, device);
-        seed_libtorch(seed, Stream::Rows, 0, Device::Cpu);
-        let start = Tensor::randn(alphas.buffer.size(), (Kind::Double, Device::Cpu)) * START;
+        // On the CPU, so that a GPU starts from the same rows.
+        let normal = seeded(derive(seed, Stream::Rows, 0), Device::Cpu, || {
+            Tensor::randn(alphas.buffer.size(), (Kind::Double, Device::Cpu))
+        });
+        let start = normal * START;
         tch::no_grad(|| alphas.buffer.copy_(&start));
         alphas
     }
@@ -83,12 +87,7 @@ impl Alphas {
     /// # Errors
     /// - [`EngineError`] if the length differs.
     pub fn load(&mut self, content: &Tensor) -> Result<(), EngineError> {
-        if content.size() != self.buffer.size() {
-            let (got, expected) = (content.size(), self.buffer.size());
-            return Err(EngineError::Shape { name: "alpha".to_owned(), got, expected });
-        }
-        tch::no_grad(|| self.buffer.f_copy_(content))?;
-        Ok(())
+        replace(&self.buffer, content, "alpha")
     }
 
     /// The tensors by name, each `[rows, options]`.

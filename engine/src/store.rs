@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use crate::EngineError;
 use crate::device::Compute;
-use crate::state::seed::{Stream, seed_libtorch};
+use crate::state::seed::{Stream, derive, seeded};
 
 /// The stored tensors of one network.
 #[derive(Debug)]
@@ -92,14 +92,7 @@ impl Flat {
     /// # Errors
     /// - [`EngineError::Missing`] or [`EngineError::Shape`].
     pub fn set(&self, name: &str, value: &Tensor) -> Result<(), EngineError> {
-        let view = self.get(name)?;
-        if view.size() != value.size() {
-            let (got, expected) = (value.size(), view.size());
-            return Err(EngineError::Shape { name: name.to_owned(), got, expected });
-        }
-        let mut plain = view.detach();
-        tch::no_grad(|| plain.f_copy_(value))?;
-        Ok(())
+        replace(self.get(name)?, value, name)
     }
 
     /// Replaces the whole buffer's content.
@@ -107,12 +100,7 @@ impl Flat {
     /// # Errors
     /// - [`EngineError::Shape`] if the length differs.
     pub fn load(&mut self, content: &Tensor) -> Result<(), EngineError> {
-        if content.size() != self.buffer.size() {
-            let (got, expected) = (content.size(), self.buffer.size());
-            return Err(EngineError::Shape { name: "flat buffer".to_owned(), got, expected });
-        }
-        tch::no_grad(|| self.buffer.f_copy_(content))?;
-        Ok(())
+        replace(&self.buffer, content, "flat buffer")
     }
 
     /// Gradients of a loss for all views.
@@ -149,6 +137,20 @@ impl Flat {
     }
 }
 
+/// Replaces a tensor's content, and with it that of every view.
+///
+/// # Errors
+/// - [`EngineError::Shape`] if the shapes differ; `name` says of what.
+pub(crate) fn replace(tensor: &Tensor, content: &Tensor, name: &str) -> Result<(), EngineError> {
+    if content.size() != tensor.size() {
+        let (got, expected) = (content.size(), tensor.size());
+        return Err(EngineError::Shape { name: name.to_owned(), got, expected });
+    }
+    let mut plain = tensor.detach();
+    tch::no_grad(|| plain.f_copy_(content))?;
+    Ok(())
+}
+
 impl Store {
     /// Zeroed tensors for a graph.
     #[must_use]
@@ -172,12 +174,12 @@ impl Store {
         for (at, param) in graph.params().iter().enumerate() {
             let fill = match param.role {
                 Role::Weight { fan_in } | Role::Bias { fan_in } => {
-                    // On the CPU, so that a GPU starts from the same weights.
-                    seed_libtorch(seed, stream, at as u64, tch::Device::Cpu);
                     #[expect(clippy::cast_precision_loss, reason = "fans are small")]
                     let bound = 1.0 / (fan_in as f64).sqrt();
-                    let unit =
-                        Tensor::rand(param.shape.as_slice(), (Kind::Double, tch::Device::Cpu));
+                    // On the CPU, so that a GPU starts from the same weights.
+                    let unit = seeded(derive(seed, stream, at as u64), tch::Device::Cpu, || {
+                        Tensor::rand(param.shape.as_slice(), (Kind::Double, tch::Device::Cpu))
+                    });
                     (unit * 2.0 - 1.0) * bound
                 }
                 Role::Scale | Role::RunningVar => {

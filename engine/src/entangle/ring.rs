@@ -38,12 +38,12 @@ pub fn crop(weight: &Tensor, size: i64) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::seed::seeded;
 
     #[test]
     fn a_mask_equals_the_padded_sum() {
         let options = (Kind::Double, tch::Device::Cpu);
-        tch::manual_seed(3);
-        let weight = Tensor::randn([4, 2, 7, 7], options);
+        let weight = seeded(3, options.1, || Tensor::randn([4, 2, 7, 7], options));
         let a = Tensor::from_slice(&[0.2, 0.5, 0.3]);
         let elastic = Elastic { choice: 0, sizes: vec![(0, 3), (1, 5), (2, 7)] };
         let masked = &weight * mixture(&masks(&elastic, options), &a);

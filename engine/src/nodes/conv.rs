@@ -74,6 +74,7 @@ fn by_phases(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::seed::seeded;
     use rstest::rstest;
     use skein_core::graph::Size;
     use tch::{Device, Kind};
@@ -84,10 +85,11 @@ mod tests {
         #[values(3, 5)] kernel: i64,
         #[values(6, 7)] side: i64,
     ) {
-        tch::manual_seed(5);
         let options = (Kind::Double, Device::Cpu);
-        let x = Tensor::randn([2, 3, side, side + 1], options).set_requires_grad(true);
-        let weight = Tensor::randn([3, 1, kernel, kernel], options).set_requires_grad(true);
+        let normal = |seed, size: [i64; 4]| {
+            seeded(seed, Device::Cpu, || Tensor::randn(size, options)).set_requires_grad(true)
+        };
+        let (x, weight) = (normal(5, [2, 3, side, side + 1]), normal(6, [3, 1, kernel, kernel]));
         let conv = Conv2d::depthwise(3, Size::Fixed(kernel), stride, 2);
         let fast = forward(&conv, &x, &weight, None);
         let slow = plain(&conv, &x, &weight, None, (stride, conv.padding(kernel), 2));

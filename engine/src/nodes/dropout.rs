@@ -7,6 +7,8 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tch::{Kind, Tensor};
 
+use crate::state::seed::seeded;
+
 /// Zeroes each element with probability `p` and scales the rest by `1/(1−p)`.
 pub fn forward(x: &Tensor, p: f64, seed: u64) -> Tensor {
     if p <= 0.0 {
@@ -14,8 +16,8 @@ pub fn forward(x: &Tensor, p: f64, seed: u64) -> Tensor {
     }
     let size = x.size();
     let mask = if x.device().is_cuda() {
-        // Seeded by the caller's step; drawn where the data is.
-        Tensor::empty_like(x).bernoulli_p(1.0 - p) / (1.0 - p)
+        // Drawn where the data is.
+        seeded(seed, x.device(), || Tensor::empty_like(x).bernoulli_p(1.0 - p)) / (1.0 - p)
     } else {
         let flat = Tensor::from_slice(&mask(x.numel(), p, seed));
         match size[..] {

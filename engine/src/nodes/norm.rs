@@ -43,14 +43,15 @@ pub fn forward(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::seed::seeded;
     use tch::{Device, Kind};
 
     #[test]
     fn an_estimate_is_the_mean_over_batches() {
         let options = (Kind::Double, Device::Cpu);
-        tch::manual_seed(1);
-        let batches: Vec<Tensor> =
-            (0..3).map(|_| Tensor::randn([4, 2, 3, 3], options) + 2.0).collect();
+        let batches: Vec<Tensor> = (0..3)
+            .map(|seed| seeded(seed, Device::Cpu, || Tensor::randn([4, 2, 3, 3], options)) + 2.0)
+            .collect();
         let (mean, variance) = (Tensor::full([2], 9.0, options), Tensor::full([2], 9.0, options));
         for (batch, at) in batches.iter().zip(1..) {
             let _ = forward(batch, None, None, (&mean, &variance), Statistics::Estimate(at));

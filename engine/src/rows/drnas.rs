@@ -7,7 +7,7 @@ pub fn concentration(alpha: &Tensor) -> Tensor {
     alpha.elu() + 1.0
 }
 
-/// Draws every row; libtorch's generator must be seeded.
+/// Draws every row with libtorch's generator, which the caller seeds.
 ///
 /// # Shapes
 /// - `alpha` and returned: `[…, options]`; returned rows sum to 1 and carry pathwise gradients.

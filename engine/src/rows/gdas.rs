@@ -9,7 +9,7 @@ pub fn temperature(start: f64, end: f64, epoch: u64, epochs: u64) -> f64 {
     start - (start - end) * epoch as f64 / (epochs.max(2) - 1) as f64
 }
 
-/// Draws every row; libtorch's generator must be seeded.
+/// Draws every row with libtorch's generator, which the caller seeds.
 ///
 /// # Shapes
 /// - `alpha` and returned: `[…, options]`; one-hot in value, with the softmax's gradient.

@@ -8,7 +8,7 @@ use crate::EngineError;
 use crate::exec::Plan;
 use crate::rows::{Alphas, Draw, darts, drnas, gdas, uniform};
 use crate::search::supernet::Supernet;
-use crate::state::seed::{Stream, generator, seed_libtorch};
+use crate::state::seed::{Stream, derive, generator, seeded};
 
 /// How rows become weights in an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,14 +57,15 @@ impl Sampler {
     /// - [`EngineError`] if libtorch refuses.
     pub fn draw(self, net: &Supernet, at: At, hold: bool) -> Result<Draw, EngineError> {
         let alphas = &net.alphas;
-        seed_libtorch(at.seed, at.stream, at.step, net.compute.device);
         let drawn = || match self {
             Self::Darts(projection) => alphas.map(|alpha| darts::weights(alpha, projection)),
             Self::Drnas => alphas.map(drnas::draw),
             Self::Gdas { tau } => alphas.map(|alpha| gdas::draw(alpha, tau)),
             Self::Uniform => vec![],
         };
-        let tensors = if hold { tch::no_grad(drawn) } else { drawn() };
+        let seed = derive(at.seed, at.stream, at.step);
+        let tensors =
+            seeded(seed, net.compute.device, || if hold { tch::no_grad(drawn) } else { drawn() });
         self.finish(net, tensors, at)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! No generator state is kept between steps, so a resumed run needs none and draws the same.
 
+use std::sync::{Mutex, PoisonError};
+
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tch::{Cuda, Device};
@@ -50,14 +52,19 @@ pub fn generator(seed: u64, stream: Stream, step: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(derive(seed, stream, step))
 }
 
-/// Seeds libtorch's generators for one draw.
+/// Draws with libtorch's generators, seeded by a number of [`derive()`].
+///
+/// The generators belong to the whole process, so seeding and drawing are one step: no other
+/// draw of this kind can come between. `draw` must not call this again.
 #[expect(clippy::cast_possible_wrap, reason = "all 64 bits count")]
-pub fn seed_libtorch(seed: u64, stream: Stream, step: u64, device: Device) {
-    let seed = derive(seed, stream, step);
+pub fn seeded<T>(seed: u64, device: Device, draw: impl FnOnce() -> T) -> T {
+    static GENERATORS: Mutex<()> = Mutex::new(());
+    let _held = GENERATORS.lock().unwrap_or_else(PoisonError::into_inner);
     tch::manual_seed(seed as i64);
     if device.is_cuda() {
         Cuda::manual_seed_all(seed);
     }
+    draw()
 }
 
 /// A random order of `0..count` (Fisher–Yates).
@@ -110,6 +117,27 @@ mod tests {
         seeds.sort_unstable();
         seeds.dedup();
         assert_eq!(seeds.len(), all.len());
+    }
+
+    #[test]
+    fn draws_on_many_threads_do_not_disturb_each_other() {
+        let draw = |seed| {
+            let tensor = seeded(seed, Device::Cpu, || {
+                let parts: Vec<_> =
+                    (0..8).map(|_| tch::Tensor::rand([64], tch::kind::DOUBLE_CPU)).collect();
+                tch::Tensor::cat(&parts, 0)
+            });
+            Vec::<f64>::try_from(&tensor).unwrap()
+        };
+        let alone: Vec<_> = (0..4).map(draw).collect();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4_u64)
+                .map(|seed| scope.spawn(move || (0..50).map(|_| draw(seed)).collect::<Vec<_>>()))
+                .collect();
+            for (thread, expected) in threads.into_iter().zip(&alone) {
+                assert!(thread.join().unwrap().iter().all(|drawn| drawn == expected));
+            }
+        });
     }
 
     #[test]

@@ -127,17 +127,15 @@ impl Run {
         fs::read(self.attempt(attempt).join(folder::ARTIFACTS).join(name)).unwrap()
     }
 
-    /// The newest checkpoint of an attempt.
+    /// The newest checkpoint of an attempt, or, if it needed none of its own, of the ones before.
     pub(crate) fn checkpoint(&self, attempt: u32) -> PathBuf {
-        let all = fs::read_dir(self.attempt(attempt).join(folder::CHECKPOINTS)).unwrap();
-        let mut steps: Vec<(u64, PathBuf)> = all
-            .flatten()
-            .filter_map(|entry| {
-                Some((folder::checkpoint_step(entry.file_name().to_str()?)?, entry.path()))
-            })
-            .collect();
-        steps.sort();
-        steps.pop().unwrap().1
+        let all = (1..=attempt).flat_map(|attempt| {
+            fs::read_dir(self.attempt(attempt).join(folder::CHECKPOINTS)).unwrap().flatten()
+        });
+        let steps = all.filter_map(|entry| {
+            Some((folder::checkpoint_step(entry.file_name().to_str()?)?, entry.path()))
+        });
+        steps.max_by_key(|(step, _)| *step).unwrap().1
     }
 
     /// Waits until the attempt has said so many events of a kind, or has ended.
