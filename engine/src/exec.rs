@@ -305,8 +305,9 @@ impl Executor {
         let nodes = self.branch_nodes(choice, input);
         let mut terms = Vec::new();
         for option in options {
+            // Values of the option before are computed anew, and so are their ReLUs.
+            walk.relus.retain(|from, _| !nodes.contains(from));
             for id in &nodes {
-                walk.relus.retain(|from, _| !nodes.contains(from));
                 walk.values[*id] = Some(self.compute(*id, walk, Some(*option))?);
             }
             terms.push(walk.get(input)? * mass(row, &[*option]));

@@ -25,14 +25,17 @@ impl Context<'_> {
         search: &Search,
         resumed: Option<Resumed>,
     ) -> Result<Ended, EngineError> {
-        let (derived, fit_from) = match resumed {
-            Some(resumed) => (resumed.derived, Some((resumed.fit_step, resumed.tensors))),
-            None => (self.inherit(search)?, None),
+        let (derived, recalibrated, fit_from) = match resumed {
+            Some(resumed) => (resumed.derived, None, Some((resumed.fit_step, resumed.tensors))),
+            None => {
+                let (derived, network) = self.inherit(search)?;
+                (derived, Some(network), None)
+            }
         };
         let architecture = Architecture(derived.choices.clone());
-        let fixed = search.net.graph().specialise(&architecture)?;
         let mut ladder = derived.ladder.clone();
         let network = if self.spec.after.fit_epochs > 0 {
+            let fixed = search.net.graph().specialise(&architecture)?;
             let mut fit = Fit::new(&self.spec, fixed.graph, self.fit_images(search), self.compute)?;
             if let Some((step, tensors)) = &fit_from {
                 snapshot::load_fit(&mut fit, *step, tensors)?;
@@ -43,13 +46,15 @@ impl Context<'_> {
             ladder.push(self.rung("from_scratch", &fit.network, search)?);
             fit.network
         } else {
-            self.recalibrated(search, &architecture)?
+            // Estimated already, unless another attempt did it.
+            recalibrated.map_or_else(|| self.recalibrated(search, &architecture), Ok)?
         };
         self.pack(search, &architecture, &network, ladder)
     }
 
-    /// Derives the architecture and measures it with the supernet's weights.
-    fn inherit(&mut self, search: &Search) -> Result<Derived, EngineError> {
+    /// Derives the architecture and measures it with the supernet's weights; gives the
+    /// recalibrated network too.
+    fn inherit(&mut self, search: &Search) -> Result<(Derived, Network), EngineError> {
         self.phase(PhaseName::Inherit, 0)?;
         let architecture = search.derive(&self.data, self.spec.search.epochs - 1)?;
         let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
@@ -62,7 +67,7 @@ impl Context<'_> {
         let derived = Derived { choices: architecture.0, ladder: vec![inherited, recalibrated] };
         let snapshot = snapshot::take(search, Some(&derived), None, self.meter.worked_s())?;
         self.checkpoint(&snapshot)?;
-        Ok(derived)
+        Ok((derived, network))
     }
 
     /// The derived network with inherited weights and statistics of its own.
