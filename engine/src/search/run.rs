@@ -2,7 +2,7 @@
 
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
-use skein_core::spec::{Fidelity, RunSpec};
+use skein_core::spec::{Fidelity, OptimizerSpec, RunSpec};
 
 use super::bilevel::{Bilevel, is_unrolled};
 use super::pending::Pending;
@@ -64,13 +64,7 @@ impl Search {
         Ok(Self {
             net: Supernet::initialised(spec, shape, compute)?,
             bilevel: Bilevel::new(search),
-            pending: Pending::new(&[
-                "arch_loss",
-                "arch_accuracy",
-                "weight_loss",
-                "weight_accuracy",
-                "gradient_norm",
-            ]),
+            pending: Pending::new(reported(&search.optimizer)),
             step: 0,
             weight_order: Order::new(
                 (0..at(first)).collect(),
@@ -145,10 +139,11 @@ impl Search {
         let draw = sampler.draw(&self.net, at(Stream::WeightDraw), true)?;
         let (weight, norm) =
             self.bilevel.weight_step(&self.net, &train, &draw, pass(Stream::WeightDropout), lr)?;
-        let arch = arch
-            .as_ref()
-            .map_or((&weight.loss, &weight.accuracy), |arch| (&arch.loss, &arch.accuracy));
-        self.pending.push(&[arch.0, arch.1, &weight.loss, &weight.accuracy, &norm]);
+        let mut numbers = vec![&weight.loss, &weight.accuracy, &norm];
+        if let Some(arch) = &arch {
+            numbers.extend([&arch.loss, &arch.accuracy]);
+        }
+        self.pending.push(&numbers);
         self.step += 1;
         Ok(())
     }
@@ -189,8 +184,7 @@ impl Search {
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
-        let skein_core::spec::OptimizerSpec::Spos { candidates } = self.spec.search.optimizer
-        else {
+        let OptimizerSpec::Spos { candidates } = self.spec.search.optimizer else {
             return self.most_likely(epoch);
         };
         let count =
@@ -242,6 +236,16 @@ impl Search {
     #[must_use]
     pub fn valid_positions(&self) -> &[i64] {
         &self.valid
+    }
+}
+
+/// Names of the numbers of an iteration; without a step of the rows there are none of theirs.
+fn reported(optimizer: &OptimizerSpec) -> &'static [&'static str] {
+    const ALL: &[&str] =
+        &["weight_loss", "weight_accuracy", "gradient_norm", "arch_loss", "arch_accuracy"];
+    match optimizer {
+        OptimizerSpec::Spos { .. } => &ALL[..3],
+        _ => ALL,
     }
 }
 

@@ -51,7 +51,11 @@ fn every_combination_moves_weights_and_rows(
     let after = snapshot(&search);
     assert!(after.0.iter().chain(&after.1).all(|value| value.is_finite()));
     assert_ne!(before.0, after.0, "weights");
-    assert_eq!(before.1 == after.1, optimizer["kind"] == "spos", "rows");
+    let uniform = optimizer["kind"] == "spos";
+    assert_eq!(before.1 == after.1, uniform, "rows");
+    let numbers = search.pending.take().unwrap();
+    assert!(numbers["weight_loss"].0.is_finite());
+    assert_eq!(numbers.contains_key("arch_loss"), !uniform, "no step of the rows, no loss of it");
     assert!(search.validate(&data, 0).unwrap().loss.is_finite());
     assert_eq!(search.derive(&data, 0).unwrap().0.len(), 6);
 }
