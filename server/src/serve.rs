@@ -141,13 +141,14 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 type Opened = (Runs, Vec<Arc<crate::service::entry::Entry>>);
 
 fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeError> {
-    let folder = DataFolder::open(&args.data)?;
+    let folder = DataFolder::open(&args.places.data)?;
     if args.rebuild_index {
         Db::set_aside(&folder.index())?;
     }
     let db = Db::open(&folder.index())?;
-    let datasets = std::path::absolute(args.datasets()).unwrap_or_else(|_| args.datasets());
-    let worker = args.worker();
+    let datasets = std::path::absolute(args.places.datasets());
+    let datasets = datasets.unwrap_or_else(|_| args.places.datasets());
+    let worker = args.places.worker();
     let devices = devices::ask(&worker).unwrap_or_else(|fault| {
         tracing::warn!("{fault}; only the CPU is offered, and runs will fail until it works");
         vec![Device::cpu()]

@@ -26,21 +26,32 @@ pub enum Command {
     Client(client::Command),
 }
 
-/// How the server runs.
+/// New runs are refused below this much free disk, in MiB.
+pub const MIN_FREE_MIB: u64 = 256;
+
+/// Where things are; every command that works on this machine takes these.
 #[derive(Debug, Clone, Args)]
-pub struct ServeArgs {
+pub struct Places {
     /// Folder of all runs.
     #[arg(long, env = "SKEIN_DATA", default_value = "skein-data", value_name = "DIR")]
     pub data: PathBuf,
-    /// Address to listen on; port 0 takes a free one.
-    #[arg(long, env = "SKEIN_LISTEN", default_value = "127.0.0.1:7878", value_name = "HOST:PORT")]
-    pub listen: String,
     /// Folder of the data sets, one folder each [default: DATA/datasets].
     #[arg(long, env = "SKEIN_DATASETS", value_name = "DIR")]
     pub datasets: Option<PathBuf>,
     /// Program that works on runs [default: `skein-worker` beside this program].
     #[arg(long, env = "SKEIN_WORKER", value_name = "FILE")]
     pub worker: Option<PathBuf>,
+}
+
+/// How the server runs.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Where things are.
+    #[command(flatten)]
+    pub places: Places,
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, env = "SKEIN_LISTEN", default_value = "127.0.0.1:7878", value_name = "HOST:PORT")]
+    pub listen: String,
     /// Path below which a proxy shows the server, for example `/nas`.
     #[arg(long, env = "SKEIN_PREFIX", default_value = "", value_name = "PATH")]
     pub prefix: String,
@@ -51,7 +62,7 @@ pub struct ServeArgs {
     #[arg(long, env = "SKEIN_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
     pub allow_host: Vec<String>,
     /// Refuse new runs when less than this is free in the data folder.
-    #[arg(long, env = "SKEIN_MIN_FREE_MIB", default_value_t = 256, value_name = "MIB")]
+    #[arg(long, env = "SKEIN_MIN_FREE_MIB", default_value_t = MIN_FREE_MIB, value_name = "MIB")]
     pub min_free_mib: u64,
     /// Set the index aside and build a new one from the runs' folders.
     #[arg(long)]
@@ -130,7 +141,9 @@ impl ServeArgs {
         let checks_host = address.ip().is_loopback() || !self.allow_host.is_empty();
         Ok((address, Settings { prefix, allow_host, checks_host }))
     }
+}
 
+impl Places {
     /// Folder of the data sets.
     #[must_use]
     pub fn datasets(&self) -> PathBuf {

@@ -1,7 +1,5 @@
 //! `skein demo`: a server and a real search in one command.
 
-use std::path::PathBuf;
-
 use clap::Parser as _;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +11,7 @@ use super::text::pairs;
 use super::{ClientError, check_end, runs, say, search};
 use crate::log::init_log;
 use crate::serve::{ServeError, Server};
-use crate::settings::{Cli, Command, ServeArgs, token};
+use crate::settings::{Cli, Command, Places, ServeArgs, token};
 use crate::views::RunView;
 
 /// What the demonstration searches. The published rate of the rows moves them over hundreds of
@@ -39,15 +37,9 @@ pub struct Args {
     /// End the server after the table; the exit code says whether the run succeeded.
     #[arg(long)]
     exit: bool,
-    /// Folder of all runs.
-    #[arg(long, env = "SKEIN_DATA", default_value = "skein-data", value_name = "DIR")]
-    data: PathBuf,
-    /// Folder of the data sets [default: DATA/datasets].
-    #[arg(long, env = "SKEIN_DATASETS", value_name = "DIR")]
-    datasets: Option<PathBuf>,
-    /// Program that works on runs [default: `skein-worker` beside this program].
-    #[arg(long, env = "SKEIN_WORKER", value_name = "FILE")]
-    worker: Option<PathBuf>,
+    /// Where things are.
+    #[command(flatten)]
+    places: Places,
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
     listen: String,
@@ -59,7 +51,7 @@ pub(super) fn run(args: Args) -> Result<(), ClientError> {
     let runtime = tokio::runtime::Runtime::new()?;
     let shutdown = CancellationToken::new();
     let exit = args.exit;
-    let data = args.data.clone();
+    let data = args.places.data.clone();
     let server = runtime.block_on(Server::start(serve_args(args)?, shutdown.clone()));
     let server = server.map_err(failed)?;
     let url = server.url();
@@ -90,8 +82,8 @@ fn serve_args(args: Args) -> Result<ServeArgs, ClientError> {
     let Command::Serve(defaults) = parsed.command else {
         return Err(ClientError::Failed("the command line cannot be read".to_owned()));
     };
-    let Args { data, datasets, worker, listen, .. } = args;
-    Ok(ServeArgs { data, datasets, worker, listen, token: token(), ..defaults })
+    let Args { places, listen, .. } = args;
+    Ok(ServeArgs { places, listen, token: token(), ..defaults })
 }
 
 fn stop_on_signal(

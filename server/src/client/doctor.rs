@@ -11,23 +11,15 @@ use super::{ClientError, say, say_json};
 use crate::executor::devices;
 use crate::service::create::free_bytes;
 use crate::service::datasets;
+use crate::settings::{MIN_FREE_MIB, Places};
 use crate::views::RunList;
-
-/// A new run wants this much free disk.
-const WANTED_BYTES: u64 = 256 << 20;
 
 /// Where to look.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of all runs.
-    #[arg(long, env = "SKEIN_DATA", default_value = "skein-data", value_name = "DIR")]
-    data: PathBuf,
-    /// Folder of the data sets [default: DATA/datasets].
-    #[arg(long, env = "SKEIN_DATASETS", value_name = "DIR")]
-    datasets: Option<PathBuf>,
-    /// Program that works on runs [default: `skein-worker` beside this program].
-    #[arg(long, env = "SKEIN_WORKER", value_name = "FILE")]
-    worker: Option<PathBuf>,
+    /// Where things are.
+    #[command(flatten)]
+    places: Places,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -50,9 +42,8 @@ impl Check {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), ClientError> {
-    let sets = args.datasets.clone().unwrap_or_else(|| args.data.join("datasets"));
-    let here = || std::env::current_exe().unwrap_or_default().with_file_name("skein-worker");
-    let worker = args.worker.clone().unwrap_or_else(here);
+    let Places { data, .. } = &args.places;
+    let (sets, worker) = (args.places.datasets(), args.places.worker());
     let mut checks = vec![
         Check::new("server", server()),
         Check::new("worker", find_worker(&worker)),
@@ -63,8 +54,8 @@ pub(super) fn run(args: &Args) -> Result<(), ClientError> {
         let place = sets.join(known.id).display().to_string();
         checks.push(Check::new(known.id, problem.map_or(Ok(place), Err)));
     }
-    checks.push(Check::new("data folder", writable(&args.data)));
-    checks.push(Check::new("disk space", space(&args.data)));
+    checks.push(Check::new("data folder", writable(data)));
+    checks.push(Check::new("disk space", space(data)));
     let wrong = checks.iter().filter(|check| !check.ok).count();
     if args.json {
         say_json(&checks)?;
@@ -124,10 +115,10 @@ fn writable(folder: &Path) -> Result<String, String> {
 fn space(folder: &Path) -> Result<String, String> {
     let free = free_bytes(&existing(folder)).map_err(|error| error.to_string())?;
     let text = format!("{} MiB free", free >> 20);
-    if free >= WANTED_BYTES {
+    if free >> 20 >= MIN_FREE_MIB {
         return Ok(text);
     }
-    Err(format!("{text}, a new run wants {}; delete runs or files", WANTED_BYTES >> 20))
+    Err(format!("{text}, a new run wants {}; delete runs or files", MIN_FREE_MIB))
 }
 
 /// The folder, or what it would be created in.
