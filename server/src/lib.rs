@@ -10,6 +10,7 @@ pub mod client;
 pub mod domain;
 pub mod executor;
 pub mod extract;
+pub mod figures;
 pub mod frame;
 pub mod guard;
 pub mod log;

@@ -2,18 +2,12 @@
 
 use skein_core::number::Num;
 
+use crate::figures::thousands;
+
 /// `1234567` as `1,234,567`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    thousands(&number.to_string())
 }
 
 /// `5837440` as `5.84 M`.

@@ -4,6 +4,8 @@ use skein_core::number::Num;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub(super) use crate::figures::thousands;
+
 /// `0.912`, `1.24`, `1,204`.
 #[must_use]
 pub(super) fn value(number: Num) -> String {
@@ -33,20 +35,6 @@ pub(super) fn short(count: u64) -> String {
         Some((size, unit)) => format!("{:.1} {unit}", x / size),
         None => count.to_string(),
     }
-}
-
-/// `60,000`; the text must be the digits of a whole number, with a sign at most.
-#[must_use]
-pub(super) fn thousands(digits: &str) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
-    let mut text = sign.to_owned();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `8 s`, `2 min 05 s`, `3 h 12 min`, `2 d 03 h`; a dash if it cannot be told.
