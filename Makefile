@@ -12,6 +12,8 @@ BENCH ?= --space toy-cell --optimizer drnas --batch-size 64
 DATASETS := .deps/datasets
 BIN := target/release
 CARGO_FLAGS := --release --locked
+# Installs a folder's packages by its lock file, if that is newer.
+NPM_CI = { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
 
 help: ## Lists the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,8 +28,7 @@ data: ## Fetches FashionMNIST into .deps/datasets; DATA_DIR=/path takes a folder
 
 static: ## Builds the pages' scripts and styles.
 	@scripts/need.sh node npm
-	@cd static && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
-	@cd static && npm run --silent build
+	@cd static && $(NPM_CI) && npm run --silent build
 
 build: setup static ## Builds the binaries.
 	cargo build $(CARGO_FLAGS) --workspace
@@ -53,7 +54,7 @@ unit: build ## Unit and integration tests.
 
 browser: build ## Walks through the pages in a real browser.
 	@scripts/find_chromium.sh >/dev/null
-	@cd tests/e2e && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
+	@cd tests/e2e && $(NPM_CI)
 	cd tests/e2e && CHROMIUM=$$(../../scripts/find_chromium.sh) npm test --silent
 
 test: lint unit browser ## All of them; this is what CI runs.

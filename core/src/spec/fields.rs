@@ -171,7 +171,7 @@ pub const FIELDS: &[Field] = &[
     )
     .only(OPTIMIZER, &["drnas"]),
     field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Text("softmax")).only(OPTIMIZER, &["darts"]),
-    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights, at about two and a half times the cost.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),
     field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Number(0.1)).only(OPTIMIZER, &["gdas"]),
     field(
