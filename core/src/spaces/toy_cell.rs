@@ -8,7 +8,8 @@ use super::Preset;
 use crate::choice::{Choice, ChoiceId, Site};
 use crate::dataset::DataShape;
 use crate::graph::{
-    BatchNorm, Builder, Conv2d, Elastic, Graph, GraphError, Linear, Mix, NodeId, Op, Size,
+    Add, BatchNorm, Builder, Concat, Conv2d, Dropout, Elastic, Flatten, Graph, GraphError, Linear,
+    Mix, NodeId, Op, Pool, Size,
 };
 use crate::spec::{Sharing, SpaceSpec, ToyCellOptions};
 
@@ -66,16 +67,19 @@ pub fn build(
     for (index, (rows, channels, stride)) in cells.into_iter().enumerate() {
         let cell = Cell { name: format!("cell{index}"), rows, channels, stride, sharing };
         x = cell.add(&mut builder, x);
-        x = builder.add(format!("drop{index}"), Op::Dropout(options.dropout), &[x]);
+        x = builder.add(
+            format!("drop{index}"),
+            Op::Dropout(Dropout::elements(options.dropout)),
+            &[x],
+        );
     }
-    x = builder.add("pool", Op::MaxPool(2), &[x]);
-    x = builder.add("flatten", Op::Flatten, &[x]);
+    x = builder.add("pool", Op::MaxPool(Pool::window(2)), &[x]);
+    x = builder.add("flatten", Op::Flatten(Flatten), &[x]);
     let (in_features, hidden) = (builder.shape(x)[0], 4 * c);
-    x = builder.add("fc1", Op::Linear(Linear { in_features, out_features: hidden }), &[x]);
-    x = builder.add("fc1_relu", Op::Relu, &[x]);
-    x = builder.add("fc1_drop", Op::Dropout(options.dropout), &[x]);
-    let head = Linear { in_features: hidden, out_features: shape.classes };
-    x = builder.add("fc2", Op::Linear(head), &[x]);
+    x = builder.add("fc1", Op::Linear(Linear::new(in_features, hidden)), &[x]);
+    x = builder.add("fc1_relu", Op::RELU, &[x]);
+    x = builder.add("fc1_drop", Op::Dropout(Dropout::elements(options.dropout)), &[x]);
+    x = builder.add("fc2", Op::Linear(Linear::new(hidden, shape.classes)), &[x]);
     builder.finish(x)
 }
 
@@ -85,6 +89,7 @@ fn edge_choice(tensor: &str, from: usize, to: usize) -> Choice {
         label: format!("{from}→{to}"),
         options: OPERATIONS.map(|(name, ..)| name.to_owned()).to_vec(),
         site: Site::Edge { cell: tensor.to_owned(), from, to },
+        when: None,
     }
 }
 
@@ -101,19 +106,19 @@ impl Cell {
     fn add(&self, builder: &mut Builder, x: NodeId) -> NodeId {
         let pre = format!("{}.pre", self.name);
         let in_channels = builder.shape(x)[0];
-        let relu = builder.add(format!("{pre}.relu"), Op::Relu, &[x]);
+        let relu = builder.add(format!("{pre}.relu"), Op::RELU, &[x]);
         let conv = Op::Conv2d(Conv2d::pointwise(in_channels, self.channels));
         let conv = builder.add(format!("{pre}.conv"), conv, &[relu]);
         let node0 = builder.add(format!("{pre}.bn"), self.norm(), &[conv]);
         let node1 = self.edge(builder, 0, node0);
         let from0 = self.edge(builder, 1, node0);
         let from1 = self.edge(builder, 2, node1);
-        let node2 = builder.add(format!("{}.node2", self.name), Op::Add, &[from0, from1]);
-        builder.add(format!("{}.out", self.name), Op::Concat, &[node1, node2])
+        let node2 = builder.add(format!("{}.node2", self.name), Op::Add(Add), &[from0, from1]);
+        builder.add(format!("{}.out", self.name), Op::Concat(Concat), &[node1, node2])
     }
 
     fn norm(&self) -> Op {
-        Op::BatchNorm(BatchNorm { channels: self.channels, affine: false })
+        Op::BatchNorm(BatchNorm::plain(self.channels))
     }
 
     fn edge(&self, builder: &mut Builder, edge: usize, x: NodeId) -> NodeId {
@@ -179,7 +184,7 @@ impl Cell {
         conv: Conv2d,
         x: NodeId,
     ) -> NodeId {
-        let x = builder.add(format!("{name}.relu{part}"), Op::Relu, &[x]);
+        let x = builder.add(format!("{name}.relu{part}"), Op::RELU, &[x]);
         let x = builder.add(format!("{name}.dw{part}"), Op::Conv2d(conv), &[x]);
         let pointwise = Op::Conv2d(Conv2d::pointwise(self.channels, self.channels));
         let x = builder.add(format!("{name}.pw{part}"), pointwise, &[x]);

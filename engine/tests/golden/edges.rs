@@ -24,6 +24,7 @@ fn choice(options: &[&str]) -> Choice {
         label: "0→1".to_owned(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
         site: Site::Edge { cell: "row".to_owned(), from: 0, to: 1 },
+        when: None,
     }
 }
 
@@ -43,7 +44,7 @@ fn branch(
     stride: i64,
 ) -> NodeId {
     let c = CHANNELS;
-    let norm = || Op::BatchNorm(BatchNorm { channels: c, affine: false });
+    let norm = || Op::BatchNorm(BatchNorm::plain(c));
     let mut x = b.input();
     let parts: &[(&str, i64, i64)] = match kind {
         "sep" => &[("1", stride, 1), ("2", 1, 1)],
@@ -51,7 +52,7 @@ fn branch(
         _ => &[],
     };
     for (part, stride, dilation) in parts {
-        x = b.add(format!("{prefix}relu{part}"), Op::Relu, &[x]);
+        x = b.add(format!("{prefix}relu{part}"), Op::RELU, &[x]);
         x = b.add(
             format!("{prefix}dw{part}"),
             Op::Conv2d(Conv2d::depthwise(c, kernel(sizes), *stride, *dilation)),
@@ -61,7 +62,7 @@ fn branch(
         x = b.add(format!("{prefix}bn{part}"), norm(), &[x]);
     }
     if kind == "nb201" {
-        x = b.add(format!("{prefix}relu"), Op::Relu, &[x]);
+        x = b.add(format!("{prefix}relu"), Op::RELU, &[x]);
         let conv = Conv2d { kernel: kernel(sizes), bias: true, ..Conv2d::pointwise(c, c) };
         x = b.add(format!("{prefix}conv"), Op::Conv2d(conv), &[x]);
         x = b.add(format!("{prefix}bn"), norm(), &[x]);
@@ -120,7 +121,7 @@ fn check(v: &Vectors, graph: Graph, sharing: Sharing, row: Row, pass: Pass) {
     let compute = Compute::exact();
     let store = Store::zeroed(&graph, compute);
     v.fill(&store, ["w.", "before."], str::to_owned);
-    let exec = Executor::new(graph, sharing, Fidelity::Reference, compute);
+    let exec = Executor::new(graph, sharing, Fidelity::Reference, compute).unwrap();
     let x = v.get("x").set_requires_grad(true);
     let a = v.get("a").set_requires_grad(true);
     let weights = match row {

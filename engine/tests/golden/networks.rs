@@ -57,7 +57,7 @@ fn check(v: &Vectors, channels: i64, mode: &str, sampler: &str, tau: f64) {
     };
     let rows = alphas.split(&drawn, Kind::Double);
     let path = Architecture::argmax(&alphas.to_host(&drawn).unwrap());
-    let exec = Executor::new(graph, sharing, Fidelity::Reference, compute);
+    let exec = Executor::new(graph, sharing, Fidelity::Reference, compute).unwrap();
     let plan =
         if sampler == "gdas" { Plan::Path(&path, Some(&rows)) } else { Plan::Superposed(&rows) };
     let logits = exec.forward(&store, &v.get("x"), plan, TRAIN).unwrap();
@@ -134,7 +134,7 @@ fn discrete_networks(#[values("arch2", "arch3", "arch5")] case: &str) {
         })
     };
     v.fill(&store, ["w.", "buf."], rename);
-    let exec = Executor::fixed(fixed.graph, compute);
+    let exec = Executor::fixed(fixed.graph, compute).unwrap();
     let nothing = Architecture(vec![]);
     let plan = Plan::Path(&nothing, None);
     v.check("logits_eval", &exec.forward(&store, &v.get("x"), plan, Pass::EVALUATE).unwrap());
@@ -177,7 +177,7 @@ fn the_three_executions_agree(
     let graph = build(&ToyCellOptions { channels: 3, dropout: 0.0 }, shape, sharing).unwrap();
     let store =
         Store::initialised(&graph, compute, 5, skein_engine::state::seed::Stream::Weights).unwrap();
-    let exec = Executor::new(graph.clone(), sharing, Fidelity::Corrected, compute);
+    let exec = Executor::new(graph.clone(), sharing, Fidelity::Corrected, compute).unwrap();
     let options = (Kind::Double, compute.device);
     let x = skein_engine::state::seed::seeded(7, compute.device, || {
         Tensor::randn([3, 1, 17, 15], options)
@@ -199,7 +199,7 @@ fn the_three_executions_agree(
         let fixed = graph.specialise(&architecture).unwrap();
         let inherited = store.inherit(&fixed, compute).unwrap();
         let nothing = Architecture(vec![]);
-        let alone = Executor::fixed(fixed.graph, compute);
+        let alone = Executor::fixed(fixed.graph, compute).unwrap();
         let alone = alone.forward(&inherited, &x, Plan::Path(&nothing, None), Pass::BATCH).unwrap();
         for other in [mixed, alone] {
             assert!((&path - other).abs().max().double_value(&[]) < 1e-10, "{architecture:?}");
