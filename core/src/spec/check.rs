@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod list;
+
 use super::fields::{FIELDS, Field, Kind};
 use crate::dataset;
 
@@ -22,11 +24,10 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
         violations.add("", format!("a JSON object is expected, not {}", describe(value)));
         return Err(violations.0);
     }
-    let optimizer = get(value, "search.optimizer.kind").and_then(Value::as_str).unwrap_or("");
     let mut filled = Map::new();
     for field in FIELDS.iter().filter(|field| applies(field, value)) {
         let found = match get(value, field.path) {
-            Some(Value::Null) | None => field.default.value(optimizer),
+            Some(Value::Null) | None => field.default.value(value),
             Some(given) => Some(check_kind(field, given, &mut violations)),
         };
         match found {
@@ -149,6 +150,7 @@ fn kind_fault(kind: Kind, given: &Value) -> Result<Value, String> {
             Some(flag) => Ok(flag.into()),
             None => Err(format!("true or false is expected, not {got}")),
         },
+        Kind::List(item) => list::check(*item, given),
     }
 }
 
@@ -251,7 +253,11 @@ fn rules(filled: &Value, violations: &mut Violations) {
         violations
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
     }
-    let id = get(filled, "dataset.id").and_then(Value::as_str).unwrap_or("");
+    let text = |path: &str| get(filled, path).and_then(Value::as_str).unwrap_or("");
+    if text("space.preset") == "conv-macro" && text("search.weights") != "entangled" {
+        violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
+    }
+    let id = text("dataset.id");
     let Some(known) = dataset::find(id) else { return };
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
     let images = number("dataset.limit").unwrap_or(known.train_images as f64);
@@ -350,6 +356,12 @@ mod tests {
           "space": {
             "channels": 32,
             "dropout": 0.2,
+            "operations": [
+              "sep3",
+              "sep5",
+              "dil3",
+              "dil5"
+            ],
             "preset": "toy-cell"
           }
         }
@@ -370,6 +382,8 @@ mod tests {
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
+    #[case::widths(json!({"space": {"preset": "conv-macro"}, "search": {"weights": "shared"}}), "search.weights must be `entangled` in a space of widths and kernels")]
+    #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
