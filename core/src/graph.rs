@@ -20,12 +20,15 @@ mod validate;
 pub use build::Builder;
 pub use cost::{Cost, CostRange, NodeCost};
 pub use decide::Pruning;
-pub use nodes::activation::{Activation, Dropout};
+pub use nodes::activation::{Activation, Dropout, Unit};
+pub use nodes::attention::{CausalAttention, Qkv, RelativeAttention};
 pub use nodes::conv::Conv2d;
+pub use nodes::excite::SqueezeExcite;
 pub use nodes::join::{Add, Concat, Input, Mix};
 pub use nodes::linear::Linear;
-pub use nodes::norm::BatchNorm;
-pub use nodes::pool::{Flatten, GlobalAvgPool, Pool, Shift, Zero};
+pub use nodes::norm::{BatchNorm, LayerNorm};
+pub use nodes::pool::{Flatten, GlobalAvgPool, Pool, Resize, Shift, Zero};
+pub use nodes::token::{Embedding, PatchEmbed, Positions, TiedLinear, TokenMean};
 pub use params::{Dim, Param, Part, Role};
 pub use shape::Shape;
 pub use size::{Elastic, Scaled, Size};
@@ -36,6 +39,8 @@ use crate::choice::{Architecture, Choice};
 /// Index of a node within its graph.
 pub type NodeId = usize;
 
+/// What layer norm adds to the variance.
+pub const LAYER_NORM_EPS: f64 = 1e-5;
 /// Momentum of batch norm's running statistics.
 pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 /// What batch norm adds to the variance.
@@ -88,6 +93,8 @@ pub enum Op {
     Flatten(Flatten),
     /// The map without its first row and column.
     Shift(Shift),
+    /// The map in another size.
+    Resize(Resize),
     /// Zeros: the candidate `none`.
     Zero(Zero),
     /// Concatenation along channels.
@@ -96,6 +103,26 @@ pub enum Op {
     Add(Add),
     /// Fully connected layer.
     Linear(Linear),
+    /// Layer norm.
+    LayerNorm(LayerNorm),
+    /// Channels scaled by a small network of their means.
+    SqueezeExcite(SqueezeExcite),
+    /// An image cut into patches: tokens.
+    PatchEmbed(PatchEmbed),
+    /// Token ids to vectors.
+    Embedding(Embedding),
+    /// Learned positions, added to the tokens.
+    Positions(Positions),
+    /// The mean over an image's tokens.
+    TokenMean(TokenMean),
+    /// A linear layer with the weight of an embedding, its second input.
+    TiedLinear(TiedLinear),
+    /// Queries, keys and values.
+    Qkv(Qkv),
+    /// Attention over an image's patches with relative positions.
+    RelativeAttention(RelativeAttention),
+    /// Attention over the tokens before.
+    CausalAttention(CausalAttention),
     /// Weighted sum of the inputs (superposed), or the selected one (in a discrete network).
     Mix(Mix),
 }

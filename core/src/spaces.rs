@@ -1,8 +1,11 @@
 //! The built-in search spaces; each file below builds one elastic graph from its options.
 
+pub mod autoformer;
 pub mod cell;
 pub mod conv_macro;
 pub mod darts;
+pub mod language;
+pub mod mobilenet_v3;
 pub mod nas_bench_201;
 pub mod toy_cell;
 
@@ -30,8 +33,16 @@ pub struct Preset {
 }
 
 /// All presets, in the order in which a page lists them.
-pub const PRESETS: &[Preset] =
-    &[toy_cell::PRESET, conv_macro::PRESET, nas_bench_201::PRESET, darts::PRESET];
+pub const PRESETS: &[Preset] = &[
+    toy_cell::PRESET,
+    conv_macro::PRESET,
+    nas_bench_201::PRESET,
+    darts::PRESET,
+    autoformer::TINY,
+    autoformer::SMALL,
+    autoformer::BASE,
+    mobilenet_v3::PRESET,
+];
 
 /// What a list of spaces says about one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +87,13 @@ pub fn build(space: &SpaceSpec, shape: DataShape, sharing: Sharing) -> Result<Gr
         SpaceSpec::ConvMacro(options) => conv_macro::build(options, shape, sharing),
         SpaceSpec::NasBench201(options) => nas_bench_201::build(options, shape, sharing),
         SpaceSpec::Darts(options) => darts::build(options, shape, sharing),
+        SpaceSpec::AutoformerT(options)
+        | SpaceSpec::AutoformerS(options)
+        | SpaceSpec::AutoformerB(options) => autoformer::build(options, shape, sharing),
+        SpaceSpec::MobilenetV3(options) => mobilenet_v3::build(options, shape, sharing),
+        SpaceSpec::Language(options) | SpaceSpec::LanguageChar(options) => {
+            language::build(options, shape, sharing)
+        }
     }
 }
 
@@ -87,6 +105,12 @@ pub fn preset(space: &SpaceSpec) -> &'static Preset {
         SpaceSpec::ConvMacro(_) => &conv_macro::PRESET,
         SpaceSpec::NasBench201(_) => &nas_bench_201::PRESET,
         SpaceSpec::Darts(_) => &darts::PRESET,
+        SpaceSpec::AutoformerT(_) => &autoformer::TINY,
+        SpaceSpec::AutoformerS(_) => &autoformer::SMALL,
+        SpaceSpec::AutoformerB(_) => &autoformer::BASE,
+        SpaceSpec::MobilenetV3(_) => &mobilenet_v3::PRESET,
+        SpaceSpec::Language(_) => &language::TINY_STORIES,
+        SpaceSpec::LanguageChar(_) => &language::CHARACTERS,
     }
 }
 

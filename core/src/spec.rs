@@ -58,6 +58,18 @@ pub enum SpaceSpec {
     NasBench201(NasBench201Options),
     /// See [`crate::spaces::darts`].
     Darts(DartsOptions),
+    /// See [`crate::spaces::autoformer`].
+    AutoformerT(AutoformerOptions),
+    /// See [`crate::spaces::autoformer`].
+    AutoformerS(AutoformerOptions),
+    /// See [`crate::spaces::autoformer`].
+    AutoformerB(AutoformerOptions),
+    /// See [`crate::spaces::mobilenet_v3`].
+    MobilenetV3(MobilenetV3Options),
+    /// See [`crate::spaces::language`].
+    Language(LanguageOptions),
+    /// See [`crate::spaces::language`].
+    LanguageChar(LanguageOptions),
 }
 
 impl SpaceSpec {
@@ -120,6 +132,59 @@ pub struct DartsOptions {
     pub nodes: i64,
     /// Edges that enter each node of the derived cell.
     pub keep: i64,
+}
+
+/// Options of the AutoFormer spaces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AutoformerOptions {
+    /// Widths of a token to choose from.
+    #[serde(rename = "embed_widths")]
+    pub widths: Vec<i64>,
+    /// Numbers of layers to choose from.
+    pub depths: Vec<i64>,
+    /// Numbers of heads to choose from in each layer.
+    pub heads: Vec<i64>,
+    /// Hidden width of the MLP over the token's width, to choose from in each layer.
+    pub ratios: Vec<f64>,
+    /// Side that images are resized to, in pixels.
+    pub image_size: i64,
+    /// Side of a patch, in pixels.
+    pub patch: i64,
+    /// Probability with which the last residual branch is left out; rises linearly from 0.
+    pub drop_path: f64,
+}
+
+/// Options of the MobileNetV3 space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MobilenetV3Options {
+    /// Numbers of blocks to choose from in each stage.
+    pub depths: Vec<i64>,
+    /// Expansion ratios to choose from in each block.
+    pub expansions: Vec<i64>,
+    /// Sides of the kernels to choose from in each block.
+    pub kernels: Vec<i64>,
+    /// What every stage's channels are multiplied with.
+    pub width: f64,
+    /// Side that images are resized to, in pixels.
+    pub image_size: i64,
+    /// Probability with which a feature is zeroed before the last layer.
+    pub dropout: f64,
+}
+
+/// Options of the language models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LanguageOptions {
+    /// Numbers of layers to choose from.
+    pub layers: Vec<i64>,
+    /// Widths of a token to choose from.
+    #[serde(rename = "embed_widths")]
+    pub widths: Vec<i64>,
+    /// Numbers of heads to choose from in each layer.
+    pub heads: Vec<i64>,
+    /// Hidden width of the MLP over the token's width, to choose from in each layer.
+    pub ratios: Vec<f64>,
+    /// Probability with which an element is zeroed after embedding, attention and MLP.
+    pub dropout: f64,
 }
 
 /// How the space is searched.

@@ -3,19 +3,22 @@
 //! Superposition is done by masks on the largest weight (see [`crate::entangle`]), never by padded
 //! copies. A fixed network is a graph without choices, executed along the empty architecture.
 
+mod attention;
+mod layers;
 mod mix;
+mod token;
 mod walk;
 mod weights;
 
 use skein_core::choice::{Architecture, ChoiceId};
-use skein_core::graph::{Activation, BatchNorm, Conv2d, Graph, NodeId, Op, Size};
+use skein_core::graph::{Activation, Graph, NodeId, Op, Size};
 use skein_core::spec::{Fidelity, Sharing};
 use tch::Tensor;
 
 use crate::EngineError;
 use crate::device::Compute;
 use crate::nodes::norm::Statistics;
-use crate::nodes::{conv, dropout, norm, pool};
+use crate::nodes::{dropout, pool};
 use crate::store::Store;
 use walk::{Walk, sum};
 use weights::Weights;
@@ -148,7 +151,20 @@ impl Executor {
             Op::Input(_) => x?,
             Op::Conv2d(spec) => self.conv(id, spec, &x?, walk, picked)?,
             Op::BatchNorm(spec) => self.batch_norm(id, spec, &x?, walk, picked)?,
+            Op::LayerNorm(spec) => self.layer_norm(id, spec, &x?, walk)?,
+            Op::SqueezeExcite(_) => self.squeeze_excite(id, &x?, walk)?,
+            Op::PatchEmbed(spec) => self.patch_embed(id, spec, &x?, walk)?,
+            Op::Embedding(_) => self.embedding(id, &x?, walk)?,
+            Op::Positions(_) => self.positions(id, &x?, walk)?,
+            Op::TokenMean(_) => self.token_mean(id, &x?, walk)?,
+            Op::TiedLinear(_) => self.tied_linear(id, node.inputs[1], x?, walk)?,
+            Op::Qkv(spec) => self.qkv(id, spec, &x?, walk)?,
+            Op::RelativeAttention(spec) => self.relative_attention(id, spec, &x?, walk)?,
+            Op::CausalAttention(spec) => self.causal_attention(id, spec, &x?, walk)?,
             Op::Activation(Activation::Relu) => walk.relu(node.inputs[0])?,
+            Op::Activation(Activation::Hswish) => x?.hardswish(),
+            Op::Activation(Activation::Gelu) => x?.gelu("none"),
+            Op::Activation(Activation::GeluTanh) => x?.gelu("tanh"),
             Op::MaxPool(spec) => pool::max(spec, &x?),
             Op::AvgPool(spec) => pool::average(spec, &x?),
             Op::GlobalAvgPool(_) => pool::global_average(&x?),
@@ -158,6 +174,7 @@ impl Executor {
             },
             Op::Flatten(_) => x?.flatten(1, -1),
             Op::Shift(_) => pool::shift(&x?),
+            Op::Resize(spec) => pool::resize(spec, &x?),
             Op::Zero(spec) => pool::zero(spec, &x?),
             Op::Concat(_) => Tensor::cat(&walk.all(&node.inputs)?, 1),
             Op::Add(_) => sum(walk.all(&node.inputs)?)?,
@@ -169,33 +186,5 @@ impl Executor {
             }
             Op::Mix(mix) => self.mix(mix, &node.inputs, walk)?,
         })
-    }
-
-    fn conv(
-        &self,
-        id: NodeId,
-        spec: &Conv2d,
-        x: &Tensor,
-        walk: &mut Walk<'_>,
-        picked: Option<(ChoiceId, usize)>,
-    ) -> Result<Tensor, EngineError> {
-        let weight = self.weights.get(id, "weight", walk, picked)?;
-        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
-        Ok(conv::forward(spec, x, &weight, bias.as_ref()))
-    }
-
-    fn batch_norm(
-        &self,
-        id: NodeId,
-        spec: &BatchNorm,
-        x: &Tensor,
-        walk: &mut Walk<'_>,
-        picked: Option<(ChoiceId, usize)>,
-    ) -> Result<Tensor, EngineError> {
-        let mut get = |name: &str| self.weights.get(id, name, walk, picked);
-        let affine = if spec.affine { Some((get("weight")?, get("bias")?)) } else { None };
-        let running = (get("running_mean")?, get("running_var")?);
-        let (scale, shift) = affine.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
-        Ok(norm::forward(x, scale, shift, (&running.0, &running.1), walk.pass.statistics))
     }
 }

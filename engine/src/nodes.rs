@@ -1,5 +1,6 @@
 //! What a node computes, one file a kind. Nodes know no space and no optimizer.
 
+pub mod attention;
 pub mod conv;
 pub mod dropout;
 pub mod norm;

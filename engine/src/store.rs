@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 
-use skein_core::graph::{FixedNetwork, Graph, Param, Role};
+use skein_core::graph::{FixedNetwork, Graph, Inherited, Param, Role};
 use tch::{Kind, Tensor};
 
 use crate::EngineError;
 use crate::device::Compute;
+use crate::nodes::conv;
 use crate::state::seed::{Stream, derive, seeded};
 
 /// The stored tensors of one network.
@@ -151,6 +152,25 @@ pub(crate) fn replace(tensor: &Tensor, content: &Tensor, name: &str) -> Result<(
     Ok(())
 }
 
+/// The parts of a tensor that are kept, side by side where a dimension keeps several.
+///
+/// # Errors
+/// - [`EngineError::Tensor`] if a part lies outside.
+pub(crate) fn narrow(whole: &Tensor, kept: &[Vec<(i64, i64)>]) -> Result<Tensor, EngineError> {
+    let mut part = whole.shallow_clone();
+    for (dim, ranges) in (0..).zip(kept) {
+        part = match ranges[..] {
+            [(0, length)] if length == part.size()[usize::try_from(dim).unwrap_or(0)] => part,
+            [(first, length)] => part.f_narrow(dim, first, length)?,
+            _ => {
+                let parts = ranges.iter().map(|(first, n)| part.f_narrow(dim, *first, *n));
+                Tensor::f_cat(&parts.collect::<Result<Vec<_>, _>>()?, dim)?
+            }
+        };
+    }
+    Ok(part)
+}
+
 impl Store {
     /// Zeroed tensors for a graph.
     #[must_use]
@@ -172,24 +192,8 @@ impl Store {
     ) -> Result<Self, EngineError> {
         let store = Self::zeroed(graph, compute);
         for (at, param) in graph.params().iter().enumerate() {
-            let fill = match param.role {
-                Role::Weight { fan_in } | Role::Bias { fan_in } => {
-                    #[expect(clippy::cast_precision_loss, reason = "fans are small")]
-                    let bound = 1.0 / (fan_in as f64).sqrt();
-                    // On the CPU, so that a GPU starts from the same weights.
-                    let unit = seeded(derive(seed, stream, at as u64), tch::Device::Cpu, || {
-                        Tensor::rand(param.shape.as_slice(), (Kind::Double, tch::Device::Cpu))
-                    });
-                    (unit * 2.0 - 1.0) * bound
-                }
-                Role::Scale | Role::RunningVar => {
-                    Tensor::ones(param.shape.as_slice(), tch::kind::DOUBLE_CPU)
-                }
-                Role::Shift | Role::RunningMean => {
-                    Tensor::zeros(param.shape.as_slice(), tch::kind::DOUBLE_CPU)
-                }
-            };
-            store.set(&param.name, &fill)?;
+            let seed = derive(seed, stream, at as u64);
+            store.set(&param.name, &start(param, seed))?;
         }
         Ok(store)
     }
@@ -201,13 +205,20 @@ impl Store {
     pub fn inherit(&self, network: &FixedNetwork, compute: Compute) -> Result<Self, EngineError> {
         let store = Self::zeroed(&network.graph, compute);
         for inherited in &network.inherited {
-            let mut part = self.get(&inherited.name)?.shallow_clone();
-            for (dim, (first, length)) in inherited.slices.iter().enumerate() {
-                part = part.f_narrow(i64::try_from(dim).unwrap_or(0), *first, *length)?;
-            }
-            store.set(&inherited.name, &part)?;
+            let part = self.get(&inherited.name)?.shallow_clone();
+            let part = self.transformed(inherited, part)?;
+            store.set(&inherited.name, &narrow(&part, &inherited.kept)?)?;
         }
         Ok(store)
+    }
+
+    /// A kernel after the matrices that lead from the largest to the size that is kept.
+    fn transformed(&self, inherited: &Inherited, whole: Tensor) -> Result<Tensor, EngineError> {
+        let mut kernel = whole;
+        for (name, side) in &inherited.transforms {
+            kernel = conv::shrink(&kernel, self.get(name)?, *side);
+        }
+        Ok(kernel)
     }
 
     /// A tensor by its name, trained or not.
@@ -224,5 +235,25 @@ impl Store {
     /// - [`EngineError::Missing`] or [`EngineError::Shape`].
     pub fn set(&self, name: &str, value: &Tensor) -> Result<(), EngineError> {
         self.weights.set(name, value).or_else(|_| self.stats.set(name, value))
+    }
+}
+
+/// What a tensor starts with, drawn on the CPU, so that a GPU starts from the same weights.
+fn start(param: &Param, seed: u64) -> Tensor {
+    let (size, options) = (param.shape.as_slice(), (Kind::Double, tch::Device::Cpu));
+    match param.role {
+        Role::Weight { fan_in } | Role::Bias { fan_in } => {
+            #[expect(clippy::cast_precision_loss, reason = "fans are small")]
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            let unit = seeded(seed, options.1, || Tensor::rand(size, options));
+            (unit * 2.0 - 1.0) * bound
+        }
+        Role::Table { std } => {
+            let normal = seeded(seed, options.1, || Tensor::randn(size, options));
+            normal.clamp(-2.0, 2.0) * std
+        }
+        Role::Identity => Tensor::eye(param.shape[0], options),
+        Role::Scale | Role::RunningVar => Tensor::ones(size, options),
+        Role::Shift | Role::RunningMean => Tensor::zeros(size, options),
     }
 }

@@ -1,11 +1,14 @@
 //! What the kinds of nodes have in common; each file below is one family of kinds.
 
 pub(super) mod activation;
+pub(super) mod attention;
 pub(super) mod conv;
+pub(super) mod excite;
 pub(super) mod join;
 pub(super) mod linear;
 pub(super) mod norm;
 pub(super) mod pool;
+pub(super) mod token;
 
 use super::{Op, Param, Shape, Size};
 
@@ -71,9 +74,20 @@ impl Op {
             Self::Flatten(kind) => kind,
             Self::Shift(kind) => kind,
             Self::Zero(kind) => kind,
+            Self::Resize(kind) => kind,
             Self::Concat(kind) => kind,
             Self::Add(kind) => kind,
             Self::Linear(kind) => kind,
+            Self::LayerNorm(kind) => kind,
+            Self::SqueezeExcite(kind) => kind,
+            Self::PatchEmbed(kind) => kind,
+            Self::Embedding(kind) => kind,
+            Self::Positions(kind) => kind,
+            Self::TokenMean(kind) => kind,
+            Self::TiedLinear(kind) => kind,
+            Self::Qkv(kind) => kind,
+            Self::RelativeAttention(kind) => kind,
+            Self::CausalAttention(kind) => kind,
             Self::Mix(kind) => kind,
         }
     }
@@ -90,9 +104,20 @@ impl Op {
             Self::Flatten(kind) => kind,
             Self::Shift(kind) => kind,
             Self::Zero(kind) => kind,
+            Self::Resize(kind) => kind,
             Self::Concat(kind) => kind,
             Self::Add(kind) => kind,
             Self::Linear(kind) => kind,
+            Self::LayerNorm(kind) => kind,
+            Self::SqueezeExcite(kind) => kind,
+            Self::PatchEmbed(kind) => kind,
+            Self::Embedding(kind) => kind,
+            Self::Positions(kind) => kind,
+            Self::TokenMean(kind) => kind,
+            Self::TiedLinear(kind) => kind,
+            Self::Qkv(kind) => kind,
+            Self::RelativeAttention(kind) => kind,
+            Self::CausalAttention(kind) => kind,
             Self::Mix(kind) => kind,
         }
     }

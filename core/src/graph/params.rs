@@ -34,6 +34,8 @@ pub enum Part {
     First,
     /// The centre, for kernels.
     Centre,
+    /// The first entries of each third, for queries, keys and values in one matrix.
+    Thirds,
 }
 
 /// What a stored tensor is.
@@ -49,6 +51,13 @@ pub enum Role {
         /// Inputs that one output reads.
         fan_in: i64,
     },
+    /// An embedding or position table; starts normal with this standard deviation.
+    Table {
+        /// Standard deviation of the start, cut off at two of them.
+        std: f64,
+    },
+    /// A square matrix that starts as the identity.
+    Identity,
     /// A norm's scale; starts at 1.
     Scale,
     /// A norm's shift; starts at 0.
@@ -80,14 +89,28 @@ impl Dim {
         Self { size: size.clone(), part: Part::Centre }
     }
 
-    /// `(first, length)` under an architecture; all of it where the node is not used.
+    /// The first entries of each third of a dimension.
     #[must_use]
-    pub fn slice(&self, architecture: &Architecture) -> (i64, i64) {
-        let largest = self.size.largest();
-        let length = self.size.at(architecture).unwrap_or(largest);
-        match self.part {
-            Part::First => (0, length),
-            Part::Centre => ((largest - length) / 2, length),
+    pub fn thirds(size: &Size) -> Self {
+        Self { size: size.clone(), part: Part::Thirds }
+    }
+
+    /// `(first, length)` of what an architecture keeps; all of it where the node is not used.
+    #[must_use]
+    pub fn kept(&self, architecture: &Architecture) -> Vec<(i64, i64)> {
+        self.part.of(self.size.at(architecture).unwrap_or(self.size.largest()), self.size.largest())
+    }
+}
+
+impl Part {
+    /// `(first, length)` of what `size` keeps of `largest`.
+    #[must_use]
+    pub fn of(self, size: i64, largest: i64) -> Vec<(i64, i64)> {
+        match self {
+            Self::First => vec![(0, size)],
+            Self::Centre => vec![((largest - size) / 2, size)],
+            Self::Thirds if size == largest => vec![(0, size)],
+            Self::Thirds => (0..3).map(|third| (third * largest / 3, size / 3)).collect(),
         }
     }
 }
@@ -124,10 +147,10 @@ impl Param {
         found
     }
 
-    /// `(first, length)` of every dimension under an architecture.
+    /// `(first, length)` of what an architecture keeps, for every dimension.
     #[must_use]
-    pub fn slices(&self, architecture: &Architecture) -> Vec<(i64, i64)> {
-        self.dims.iter().map(|dim| dim.slice(architecture)).collect()
+    pub fn kept(&self, architecture: &Architecture) -> Vec<Vec<(i64, i64)>> {
+        self.dims.iter().map(|dim| dim.kept(architecture)).collect()
     }
 }
 

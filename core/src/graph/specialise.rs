@@ -17,8 +17,11 @@ pub struct FixedNetwork {
 pub struct Inherited {
     /// Name of the tensor, the same in both networks.
     pub name: String,
-    /// `(first, length)` per dimension of the supernet's tensor.
-    pub slices: Vec<(i64, i64)>,
+    /// For every dimension of the supernet's tensor the parts `(first, length)` that are kept.
+    pub kept: Vec<Vec<(i64, i64)>>,
+    /// Matrices that lead from the largest kernel to the one that is kept, each with the side of
+    /// its result; what is kept is then a part of the last result.
+    pub transforms: Vec<(String, i64)>,
 }
 
 impl Graph {
@@ -48,10 +51,7 @@ impl Graph {
                 }
             }
             let fixed = Node { name: node.name.clone(), op: fix(&node.op, architecture), inputs };
-            inherited.extend(node.params().into_iter().map(|stored| Inherited {
-                slices: stored.slices(architecture),
-                name: stored.name,
-            }));
+            inherited.extend(inherit(node, &fixed, architecture));
             place[id] = nodes.len();
             nodes.push(fixed);
         }
@@ -82,6 +82,28 @@ impl Graph {
         }
         Self { nodes, output: place[self.output], ..self }
     }
+}
+
+/// What the tensors of a fixed node start from.
+fn inherit(node: &Node, fixed: &Node, architecture: &Architecture) -> Vec<Inherited> {
+    let remaining: Vec<String> = fixed.params().into_iter().map(|param| param.name).collect();
+    let stored = node.params().into_iter().filter(|param| remaining.contains(&param.name));
+    stored
+        .map(|param| {
+            let mut inherited =
+                Inherited { kept: param.kept(architecture), name: param.name, transforms: vec![] };
+            if let (Op::Conv2d(all), Op::Conv2d(one)) = (&node.op, &fixed.op)
+                && all.transforms
+                && inherited.kept.len() == 4
+            {
+                inherited.transforms = all.transforms_to(&node.name, one.kernel.largest());
+                for range in &mut inherited.kept[2..] {
+                    *range = vec![(0, one.kernel.largest())];
+                }
+            }
+            inherited
+        })
+        .collect()
 }
 
 /// Leaves zeros out of a sum, unless there is nothing else.

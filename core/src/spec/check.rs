@@ -254,7 +254,8 @@ fn rules(filled: &Value, violations: &mut Violations) {
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
     }
     let text = |path: &str| get(filled, path).and_then(Value::as_str).unwrap_or("");
-    if text("space.preset") == "conv-macro" && text("search.weights") != "entangled" {
+    let cells = ["toy-cell", "nas-bench-201", "darts"].contains(&text("space.preset"));
+    if !cells && text("search.weights") != "entangled" {
         violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
     }
     let id = text("dataset.id");

@@ -75,6 +75,13 @@ pub enum Item {
         /// Largest value.
         max: u64,
     },
+    /// Different numbers, smallest first.
+    Numbers {
+        /// Smallest value.
+        min: f64,
+        /// Largest value.
+        max: f64,
+    },
     /// Whole numbers in any order; the list may be empty.
     Sizes {
         /// Smallest value.
@@ -196,7 +203,16 @@ const PRESETS: &[(&str, &str)] = &[
     ("conv-macro", "Convolutional macro space"),
     ("nas-bench-201", "NAS-Bench-201"),
     ("darts", "DARTS"),
+    ("autoformer-t", "AutoFormer-T"),
+    ("autoformer-s", "AutoFormer-S"),
+    ("autoformer-b", "AutoFormer-B"),
+    ("mobilenet-v3", "MobileNetV3 (Once-for-all)"),
 ];
+/// The vision transformers.
+const AUTOFORMERS: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b"];
+const MOBILE: &[&str] = &["mobilenet-v3"];
+/// Spaces that resize images.
+const RESIZED: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b", "mobilenet-v3"];
 /// The spaces made of cells.
 const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
 const OPTIMIZERS: &[(&str, &str)] = &[
@@ -232,11 +248,20 @@ pub const FIELDS: &[Field] = &[
     field("space.nodes", "Nodes", "Nodes of a cell besides its two inputs.", integer(1, 12), Default::Is(Integer(4))).only(PRESET, &["darts"]),
     field("space.keep", "Edges kept", "Edges that enter each node of the derived cell.", integer(1, 12), Default::Is(Integer(2))).only(PRESET, &["darts"]),
     field("space.widths", "Widths", "Channels to choose from, a list for each layer.", Kind::List(&Item::Lists { min: 1, max: 4096 }), Default::Is(List("[[8, 16, 32], [16, 32, 64], [32, 64, 128], [64, 128, 256]]"))).only(PRESET, &["conv-macro"]),
-    field("space.kernels", "Kernels", "Sides of the kernels to choose from in each layer, odd.", Kind::List(&Item::Integers { min: 1, max: 31 }), Default::Is(List("[3, 5, 7]"))).only(PRESET, &["conv-macro"]),
+    field("space.kernels", "Kernels", "Sides of the kernels to choose from in each layer or block, odd.", Kind::List(&Item::Integers { min: 1, max: 31 }), Default::Is(List("[3, 5, 7]"))).only(PRESET, &["conv-macro", "mobilenet-v3"]),
     field("space.pools", "Pooling after", "Layers after which the map is halved, counted from 1.", Kind::List(&Item::Sizes { min: 1, max: 64 }), Default::Is(List("[2, 3]"))).only(PRESET, &["conv-macro"]),
     field("space.last_width", "Last width", "Channels of the fixed convolution after the searched ones.", integer(1, 4096), Default::Is(Integer(256))).only(PRESET, &["conv-macro"]),
     field("space.head", "Head", "Widths of the hidden linear layers.", Kind::List(&Item::Sizes { min: 1, max: 65_536 }), Default::Is(List("[256, 128, 64]"))).only(PRESET, &["conv-macro"]),
-    field("space.dropout", "Dropout", "Probability with which an element (toy cell) or a channel (macro space) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5))])).only(PRESET, &["toy-cell", "conv-macro"]),
+    field("space.dropout", "Dropout", "Probability with which an element (in the macro space, a channel) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5))])).only(PRESET, &["toy-cell", "conv-macro"]),
+    field("space.depths", "Depths", "Numbers of layers, or of blocks in a stage, to choose from.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[12, 13, 14]")), ("autoformer-s", List("[12, 13, 14]")), ("autoformer-b", List("[14, 15, 16]"))])).only(PRESET, AUTOFORMERS),
+    field("space.embed_widths", "Token widths", "Widths of a token to choose from.", Kind::List(&Item::Integers { min: 1, max: 4096 }), Default::By(PRESET, &[("autoformer-t", List("[192, 216, 240]")), ("autoformer-s", List("[320, 384, 448]")), ("autoformer-b", List("[528, 576, 624]"))])).only(PRESET, AUTOFORMERS),
+    field("space.heads", "Heads", "Numbers of attention heads to choose from in each layer.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[3, 4]")), ("autoformer-s", List("[5, 6, 7]")), ("autoformer-b", List("[8, 9, 10]"))])).only(PRESET, AUTOFORMERS),
+    field("space.ratios", "MLP ratios", "Hidden width over the token's width, to choose from in each layer.", Kind::List(&Item::Numbers { min: 0.1, max: 16.0 }), Default::By(PRESET, &[("autoformer-t", List("[3.5, 4.0]")), ("autoformer-s", List("[3.0, 3.5, 4.0]")), ("autoformer-b", List("[3.0, 3.5, 4.0]"))])).only(PRESET, AUTOFORMERS),
+    field("space.expansions", "Expansions", "Expansion ratios to choose from in each block.", Kind::List(&Item::Integers { min: 1, max: 16 }), Default::Is(List("[3, 4, 6]"))).only(PRESET, MOBILE),
+    field("space.width", "Width", "What the channels of every stage are multiplied with.", number(0.05, 4.0), Default::Is(Number(1.0))).only(PRESET, MOBILE),
+    field("space.image_size", "Image size", "Images are resized to this side.", integer(1, 1024), Default::Is(Integer(224))).unit("pixels").only(PRESET, RESIZED),
+    field("space.patch", "Patch", "Side of a patch; a token each.", integer(1, 512), Default::Is(Integer(16))).unit("pixels").only(PRESET, AUTOFORMERS),
+    field("space.drop_path", "Drop path", "Probability with which the last residual branch is left out; rises linearly from 0.", number(0.0, 0.9), Default::Is(Number(0.1))).only(PRESET, AUTOFORMERS),
     field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field(
         "search.optimizer.kl_scale",

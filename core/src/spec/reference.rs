@@ -40,6 +40,7 @@ fn range(field: &Field) -> String {
         Kind::Device => "`auto`, `cpu`, `cuda`, `cuda:N`".to_owned(),
         Kind::Flag => "true, false".to_owned(),
         Kind::List(Item::Integers { min, max }) => format!("rising list, {min} to {max}"),
+        Kind::List(Item::Numbers { min, max }) => format!("rising list, {min} to {max}"),
         Kind::List(Item::Sizes { min, max }) => format!("list, {min} to {max}"),
         Kind::List(Item::Lists { min, max }) => format!("rising lists, {min} to {max}"),
         Kind::List(Item::Names(names)) => format!("list of `{}`", names.join("`, `")),

@@ -72,6 +72,10 @@ fn list(item: Item) -> Value {
         Item::Integers { min, max } => {
             json!({"type": "array", "minItems": 1, "items": integers(min, max)})
         }
+        Item::Numbers { min, max } => {
+            let items = json!({"type": "number", "minimum": min, "maximum": max});
+            json!({"type": "array", "minItems": 1, "items": items})
+        }
         Item::Sizes { min, max } => json!({"type": "array", "items": integers(min, max)}),
         Item::Lists { min, max } => {
             let inner = list(Item::Integers { min, max });

@@ -148,11 +148,9 @@ fn ratios(scaled: &Scaled, dim: &Dim, compute: (Kind, Device)) -> Steps {
 }
 
 fn kept(size: i64, largest: i64, part: Part) -> Vec<f64> {
-    let first = match part {
-        Part::First => 0,
-        Part::Centre => (largest - size) / 2,
-    };
-    (0..largest).map(|at| f64::from(u8::from((first..first + size).contains(&at)))).collect()
+    let ranges = part.of(size, largest);
+    let within = |at: i64| ranges.iter().any(|(first, n)| (*first..first + n).contains(&at));
+    (0..largest).map(|at| f64::from(u8::from(within(at)))).collect()
 }
 
 fn table(rows: &[Vec<f64>], (kind, device): (Kind, Device)) -> Tensor {
@@ -221,13 +219,11 @@ mod tests {
             }
             let mut part = weight.shallow_clone();
             let mut pads = Vec::new();
-            for (dim, (first, length)) in param.slices(&architecture).into_iter().enumerate() {
-                let dim = i64::try_from(dim).unwrap();
-                pads.splice(
-                    0..0,
-                    [first, part.size()[usize::try_from(dim).unwrap()] - first - length],
-                );
-                part = part.narrow(dim, first, length);
+            for (dim, ranges) in param.kept(&architecture).into_iter().enumerate() {
+                let (first, length) = ranges[0];
+                let rest = param.shape[dim] - first - length;
+                pads.splice(0..0, [first, rest]);
+                part = part.narrow(i64::try_from(dim).unwrap(), first, length);
             }
             sum += part.constant_pad_nd(pads) * share;
         }

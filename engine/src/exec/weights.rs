@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use skein_core::choice::{Architecture, ChoiceId};
-use skein_core::graph::{Graph, NodeId, Param};
+use skein_core::graph::{Dim, Graph, NodeId, Param, Part, Role};
 use skein_core::spec::{Fidelity, Sharing};
 use tch::Tensor;
 
@@ -12,6 +12,7 @@ use super::walk::Walk;
 use crate::EngineError;
 use crate::device::Compute;
 use crate::entangle::mask::{Factor, held_above_zero, mass};
+use crate::store::narrow;
 
 /// How the stored tensors of every node become what a pass uses.
 #[derive(Debug)]
@@ -45,7 +46,16 @@ impl Weights {
         let mut nodes = Vec::with_capacity(graph.nodes.len());
         for node in &graph.nodes {
             let mut stored = Vec::new();
-            for param in node.params() {
+            // A size of a node without tensors is a gate on its input.
+            let sizes = node.op.sizes().into_iter().enumerate();
+            let gates = sizes.map(|(at, size)| {
+                let gate = Param::new(&format!("size{at}"), vec![Dim::first(size)], Role::Scale);
+                Param { name: format!("{}.{}", node.name, gate.name), ..gate }
+            });
+            for mut param in node.params().into_iter().chain(gates) {
+                if fidelity == Fidelity::Reference {
+                    whole_stacks(&mut param);
+                }
                 let mut own = Vec::new();
                 for factor in Factor::all(&param, options, (compute.kind, compute.device))? {
                     let key = Factor::key(&param, factor.choice());
@@ -75,11 +85,7 @@ impl Weights {
         walk: &mut Walk<'_>,
         picked: Option<(ChoiceId, usize)>,
     ) -> Result<Tensor, EngineError> {
-        let stored = self.nodes[id].iter().find(|stored| {
-            stored.param.name.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
-        });
-        let stored =
-            stored.ok_or_else(|| EngineError::Bug(format!("node {id} stores no {name}")))?;
+        let stored = self.stored(id, name)?;
         let whole = walk.store.get(&stored.param.name)?;
         if stored.scales.is_empty() {
             return Ok(whole.shallow_clone());
@@ -87,7 +93,7 @@ impl Weights {
         if let Some((choice, option)) = picked {
             let mut architecture = Architecture(vec![0; self.count]);
             architecture.0[choice] = option;
-            return slice(&stored.param, whole, &architecture);
+            return narrow(whole, &stored.param.kept(&architecture));
         }
         match walk.plan {
             Plan::Superposed(rows) if stored.param.role.is_trained() => {
@@ -95,13 +101,73 @@ impl Weights {
             }
             Plan::Superposed(_) => Ok(whole.shallow_clone()),
             Plan::Path(architecture, rows) => {
-                let part = slice(&stored.param, whole, architecture)?;
+                let part = narrow(whole, &stored.param.kept(architecture))?;
                 match rows.filter(|_| stored.param.role.is_trained()) {
                     Some(rows) => Ok(self.scaled(stored, part, architecture, rows)),
                     None => Ok(part),
                 }
             }
         }
+    }
+
+    fn stored(&self, id: NodeId, name: &str) -> Result<&Stored, EngineError> {
+        let found = self.nodes[id].iter().find(|stored| {
+            stored.param.name.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+        });
+        found.ok_or_else(|| EngineError::Bug(format!("node {id} stores no {name}")))
+    }
+
+    /// The masks of a node's tensor in a superposed pass, each with its choice.
+    pub(super) fn masks(
+        &self,
+        id: NodeId,
+        name: &str,
+        walk: &mut Walk<'_>,
+        rows: &[Tensor],
+    ) -> Result<Vec<(ChoiceId, Tensor)>, EngineError> {
+        let mut masks = Vec::new();
+        for at in &self.stored(id, name)?.factors {
+            let factor = &self.factors[*at];
+            let mask = walk.masks[*at].get_or_insert_with(|| factor.mask(rows, self.fidelity));
+            masks.push((factor.choice(), mask.shallow_clone()));
+        }
+        Ok(masks)
+    }
+
+    /// A node's value cut and weighed by one of its sizes along the last dimension.
+    pub(super) fn gated(
+        &self,
+        id: NodeId,
+        size: usize,
+        x: Tensor,
+        walk: &mut Walk<'_>,
+    ) -> Result<Tensor, EngineError> {
+        let name = format!("size{size}");
+        match walk.plan {
+            Plan::Superposed(rows) => {
+                let masks = self.masks(id, &name, walk, rows)?;
+                Ok(masks.into_iter().fold(x, |x, (_, mask)| x * mask))
+            }
+            Plan::Path(architecture, rows) => {
+                let stored = self.stored(id, &name)?;
+                Ok(match rows {
+                    Some(rows) => self.scaled(stored, x, architecture, rows),
+                    None => x,
+                })
+            }
+        }
+    }
+
+    /// A size of a node under a path; the largest in a superposed pass.
+    pub(super) fn size(&self, id: NodeId, size: usize, plan: Plan<'_>) -> Result<i64, EngineError> {
+        let stored = self.stored(id, &format!("size{size}"))?;
+        let largest = stored.param.shape[0];
+        Ok(match plan {
+            Plan::Superposed(_) => largest,
+            Plan::Path(architecture, _) => {
+                stored.param.dims[0].size.at(architecture).unwrap_or(largest)
+            }
+        })
     }
 
     fn masked(
@@ -125,6 +191,21 @@ impl Weights {
             }
         }
         value
+    }
+
+    /// Another tensor, weighed as one of a node's own by a straight-through row.
+    pub(super) fn scaled_by(
+        &self,
+        id: NodeId,
+        name: &str,
+        part: &Tensor,
+        (architecture, rows): (&Architecture, &[Tensor]),
+    ) -> Tensor {
+        let part = part.shallow_clone();
+        match self.stored(id, name) {
+            Ok(stored) => self.scaled(stored, part, architecture, rows),
+            Err(_) => part,
+        }
     }
 
     /// A straight-through row multiplies what is picked by its entry, which is one.
@@ -154,6 +235,13 @@ impl Weights {
     }
 }
 
+/// The published code cuts a stack of queries, keys and values as a whole.
+fn whole_stacks(param: &mut Param) {
+    for dim in param.dims.iter_mut().filter(|dim| dim.part == Part::Thirds) {
+        dim.part = Part::First;
+    }
+}
+
 /// Choices that weigh a tensor; of a group, the options that use it.
 fn scales(param: &Param, options: impl Fn(ChoiceId) -> usize) -> Vec<(ChoiceId, Vec<usize>)> {
     let mut scales: Vec<(ChoiceId, Vec<usize>)> = Vec::new();
@@ -173,14 +261,4 @@ fn scales(param: &Param, options: impl Fn(ChoiceId) -> usize) -> Vec<(ChoiceId, 
     }
     scales.extend(param.also.iter().map(|choice| (*choice, vec![])));
     scales
-}
-
-fn slice(param: &Param, whole: &Tensor, at: &Architecture) -> Result<Tensor, EngineError> {
-    let mut part = whole.shallow_clone();
-    for (dim, (first, length)) in param.slices(at).into_iter().enumerate() {
-        if length != param.shape[dim] {
-            part = part.f_narrow(i64::try_from(dim).unwrap_or(0), first, length)?;
-        }
-    }
-    Ok(part)
 }

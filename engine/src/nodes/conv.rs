@@ -25,6 +25,18 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
     plain(conv, x, weight, bias, (conv.stride, padding, conv.dilation))
 }
 
+/// The next smaller kernel of Once-for-all: the centre of side `side`, flattened, times a matrix.
+///
+/// # Shapes
+/// - `kernel`: `[channels, 1, k, k]`; `matrix`: `[side², side²]`; returned:
+///   `[channels, 1, side, side]`.
+pub fn shrink(kernel: &Tensor, matrix: &Tensor, side: i64) -> Tensor {
+    let edge = (kernel.size()[2] - side) / 2;
+    let centre = kernel.narrow(2, edge, side).narrow(3, edge, side);
+    let flat = centre.reshape([-1, side * side]);
+    flat.matmul(&matrix.tr()).view([-1, 1, side, side])
+}
+
 fn plain(
     conv: &Conv2d,
     x: &Tensor,

@@ -5,7 +5,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use skein_core::graph::Dropout;
+use skein_core::graph::{Dropout, Unit};
 use tch::{Kind, Tensor};
 
 use crate::state::seed::seeded;
@@ -18,9 +18,12 @@ pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
         return x.shallow_clone();
     }
     let mut size = x.size();
-    if dropout.channels {
-        size.iter_mut().skip(2).for_each(|side| *side = 1);
-    }
+    let together = match dropout.unit {
+        Unit::Element => size.len(),
+        Unit::Channel => 2,
+        Unit::Example => 1,
+    };
+    size.iter_mut().skip(together).for_each(|side| *side = 1);
     let mask = if x.device().is_cuda() {
         // Drawn where the data is.
         let drawn = || Tensor::empty(size.as_slice(), (x.kind(), x.device())).bernoulli_p(1.0 - p);

@@ -1,6 +1,6 @@
-//! Batch norm.
+//! Batch norm and layer norm.
 
-use skein_core::graph::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM};
+use skein_core::graph::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, LAYER_NORM_EPS};
 use tch::Tensor;
 
 /// Which statistics batch norm uses and what happens to the running ones.
@@ -38,6 +38,38 @@ pub fn forward(
         Statistics::Batch => run(false, true, BATCH_NORM_MOMENTUM),
         Statistics::Estimate(batch) => run(true, true, 1.0 / f64::from(batch)),
     }
+}
+
+/// Normalises over the last dimension.
+///
+/// # Shapes
+/// - `x`: `[…, features]`; `scale` and `shift`: `[features]`.
+pub fn layer(x: &Tensor, scale: &Tensor, shift: Option<&Tensor>) -> Tensor {
+    x.layer_norm(scale.size(), Some(scale), shift, LAYER_NORM_EPS, true)
+}
+
+/// The mixture of the layer norms over several widths: `γ ⊙ Σ_e a_e · pad(norm(x[..e])) + β`, so
+/// that a candidate's statistics are those of its own features.
+///
+/// # Shapes
+/// - `x`: `[…, features]`; `scale`: `[features]`, not masked; `shift`: `[features]`, masked;
+///   `weights`: one entry per width.
+pub fn mixed_layer(
+    x: &Tensor,
+    scale: &Tensor,
+    shift: Option<&Tensor>,
+    (weights, widths): (&Tensor, &[i64]),
+) -> Tensor {
+    let features = x.size().last().copied().unwrap_or(0);
+    let terms = widths.iter().zip(0..).map(|(width, at)| {
+        let part = x.narrow(-1, 0, *width);
+        let normed =
+            part.layer_norm([*width], None::<Tensor>, None::<Tensor>, LAYER_NORM_EPS, true);
+        normed.constant_pad_nd([0, features - width]) * weights.get(at)
+    });
+    let mixed = terms.reduce(|sum, term| sum + term).unwrap_or_else(|| x.zeros_like());
+    let scaled = mixed * scale;
+    shift.map_or_else(|| scaled.shallow_clone(), |shift| &scaled + shift)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Nodes that shrink or move maps without weights.
 
-use skein_core::graph::{Pool, Zero};
+use skein_core::graph::{Pool, Resize, Zero};
 use tch::{Kind, Tensor};
 
 /// The largest value of each window.
@@ -21,6 +21,11 @@ pub fn global_average(x: &Tensor) -> Tensor {
 /// The map without its first row and column.
 pub fn shift(x: &Tensor) -> Tensor {
     x.slice(2, 1, None, 1).slice(3, 1, None, 1)
+}
+
+/// The map resized to a square, bicubic.
+pub fn resize(resize: &Resize, x: &Tensor) -> Tensor {
+    x.upsample_bicubic2d([resize.side, resize.side], false, None, None)
 }
 
 /// Zeros in the shape of the map at the stride.

@@ -175,8 +175,12 @@ fn forward(
 }
 
 /// Mean cross-entropy in nats, in the kind of the logits.
+///
+/// # Shapes
+/// - `logits`: `[…, classes]`; `y`: `[…]`.
 pub fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
-    logits.cross_entropy_loss::<Tensor>(y, None, Reduction::Mean, -100, 0.0)
+    let (logits, y) = (logits.flatten(0, -2), y.reshape([-1]));
+    logits.cross_entropy_loss::<Tensor>(&y, None, Reduction::Mean, -100, 0.0)
 }
 
 /// Loss and accuracy without their graphs.

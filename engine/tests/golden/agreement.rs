@@ -5,7 +5,7 @@ use rstest::rstest;
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
 use skein_core::graph::Graph;
-use skein_core::spaces::{PRESETS, build};
+use skein_core::spaces::{PRESETS, build, language};
 use skein_core::spec::{Fidelity, Sharing, SpaceSpec};
 use skein_engine::device::Compute;
 use skein_engine::exec::{Executor, Pass, Plan};
@@ -16,7 +16,8 @@ use tch::{Kind, Tensor};
 
 /// A preset in a size that a test can afford.
 fn small(preset: &str) -> (SpaceSpec, DataShape) {
-    let preset = PRESETS.iter().find(|known| known.preset == preset).unwrap();
+    let all = PRESETS.iter().chain([&language::TINY_STORIES]);
+    let preset = all.into_iter().find(|known| known.preset == preset).unwrap();
     let mut shape = DataShape { height: 17, width: 15, ..preset.shape };
     let mut space = (preset.defaults)();
     match &mut space {
@@ -33,6 +34,23 @@ fn small(preset: &str) -> (SpaceSpec, DataShape) {
             options.widths = vec![vec![2, 3, 5], vec![3, 4, 6], vec![2, 4, 8]];
             (options.last_width, options.head, options.dropout) = (4, vec![6], 0.0);
             (shape.height, shape.width) = (16, 16);
+        }
+        SpaceSpec::AutoformerT(options)
+        | SpaceSpec::AutoformerS(options)
+        | SpaceSpec::AutoformerB(options) => {
+            options.widths = vec![8, 12, 16];
+            options.depths = vec![1, 2, 3];
+            (options.image_size, options.patch) = (24, 6);
+        }
+        SpaceSpec::MobilenetV3(options) => {
+            options.depths = vec![1, 2];
+            (options.width, options.image_size, options.dropout) = (0.1, 32, 0.0);
+            shape.classes = 10;
+        }
+        SpaceSpec::Language(options) | SpaceSpec::LanguageChar(options) => {
+            (options.layers, options.widths) = (vec![1, 2, 3], vec![12, 24, 48]);
+            (options.heads, options.dropout) = (vec![2, 3, 4], 0.0);
+            shape = DataShape { height: 1, width: 9, classes: 17, ..shape };
         }
     }
     (space, shape)
@@ -56,14 +74,21 @@ fn one_hot(graph: &Graph, architecture: &Architecture) -> Vec<Tensor> {
 #[case::nas_bench_201_separate("nas-bench-201", Sharing::Shared)]
 #[case::darts("darts", Sharing::Entangled)]
 #[case::conv_macro("conv-macro", Sharing::Entangled)]
+#[case::autoformer_t("autoformer-t", Sharing::Entangled)]
+#[case::autoformer_s("autoformer-s", Sharing::Entangled)]
+#[case::mobilenet_v3("mobilenet-v3", Sharing::Entangled)]
+#[case::language("language", Sharing::Entangled)]
 fn the_three_executions_agree(#[case] preset: &str, #[case] sharing: Sharing) {
     let (compute, (space, shape)) = (Compute::exact(), small(preset));
     let graph = build(&space, shape, sharing).unwrap();
     let store = Store::initialised(&graph, compute, 5, Stream::Weights).unwrap();
     let exec = Executor::new(graph.clone(), sharing, Fidelity::Corrected, compute).unwrap();
-    let x = seeded(7, compute.device, || {
-        let size = [3, shape.channels, shape.height, shape.width];
-        Tensor::randn(size, (Kind::Double, compute.device))
+    let x = seeded(7, compute.device, || match graph.input_shape().unwrap()[..] {
+        [tokens] => Tensor::randint(shape.classes, [3, tokens], (Kind::Int64, compute.device)),
+        _ => {
+            let size = [3, shape.channels, shape.height, shape.width];
+            Tensor::randn(size, (Kind::Double, compute.device))
+        }
     });
     let mut generator = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(8);
     for _ in 0..100 {

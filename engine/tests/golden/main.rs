@@ -9,4 +9,5 @@ mod layers;
 mod networks;
 mod samplers;
 mod supernet;
+mod transformer;
 mod vectors;

@@ -113,6 +113,7 @@ fn field_value(field: &Field, specification: &Value) -> Value {
         Kind::Flag => json!({ "type": "flag" }),
         Kind::List(item) => match *item {
             Item::Integers { min, max } => json!({ "type": "integers", "min": min, "max": max }),
+            Item::Numbers { min, max } => json!({ "type": "numbers", "min": min, "max": max }),
             Item::Sizes { min, max } => json!({ "type": "sizes", "min": min, "max": max }),
             Item::Lists { min, max } => json!({ "type": "lists", "min": min, "max": max }),
             Item::Names(names) => json!({ "type": "names", "values": names }),

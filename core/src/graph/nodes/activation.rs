@@ -8,6 +8,12 @@ use crate::graph::Shape;
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
+    /// `x · min(max(x + 3, 0), 6) / 6`.
+    Hswish,
+    /// `x · Φ(x)` with the normal distribution's Φ.
+    Gelu,
+    /// The same with a hyperbolic tangent in place of the error function.
+    GeluTanh,
 }
 
 impl Kind for Activation {
@@ -21,21 +27,38 @@ impl Kind for Activation {
 pub struct Dropout {
     /// Probability of a zero.
     pub p: f64,
-    /// Whole channels of a map at a time, instead of single elements.
-    pub channels: bool,
+    /// What is zeroed together.
+    pub unit: Unit,
+}
+
+/// What a dropout zeroes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Each element by itself.
+    Element,
+    /// Whole channels of a map (`Dropout2d`).
+    Channel,
+    /// Whole examples: drop path (stochastic depth).
+    Example,
 }
 
 impl Dropout {
     /// Dropout of single elements.
     #[must_use]
     pub fn elements(p: f64) -> Self {
-        Self { p, channels: false }
+        Self { p, unit: Unit::Element }
     }
 
-    /// Dropout of whole channels (`Dropout2d`).
+    /// Dropout of whole channels.
     #[must_use]
     pub fn channels(p: f64) -> Self {
-        Self { p, channels: true }
+        Self { p, unit: Unit::Channel }
+    }
+
+    /// Drop path: a residual branch is left out for some examples.
+    #[must_use]
+    pub fn path(p: f64) -> Self {
+        Self { p, unit: Unit::Example }
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Conv2d {
     pub depthwise: bool,
     /// Whether a bias is added.
     pub bias: bool,
+    /// Whether smaller kernels are linear maps of the larger ones' centres instead of the centres
+    /// themselves (Once-for-all, arXiv:1908.09791).
+    pub transforms: bool,
 }
 
 impl Conv2d {
@@ -42,6 +45,7 @@ impl Conv2d {
             padding: None,
             depthwise: false,
             bias: false,
+            transforms: false,
         }
     }
 
@@ -78,6 +82,37 @@ impl Conv2d {
         self
     }
 
+    /// Kernel sizes from the largest down, if smaller ones are transformed.
+    #[must_use]
+    pub fn chain(&self) -> Vec<i64> {
+        let mut sizes: Vec<i64> = self.kernel.values().into_iter().map(|(_, size)| size).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        sizes.dedup();
+        sizes
+    }
+
+    /// The matrices from each kernel size to the next smaller one, `T75` for 7 to 5.
+    fn transforms(&self) -> Vec<Param> {
+        if !self.transforms {
+            return vec![];
+        }
+        let matrix = |pair: &[i64]| {
+            let side = Size::Fixed(pair[1] * pair[1]);
+            let name = format!("T{}{}", pair[0], pair[1]);
+            Param::new(&name, vec![Dim::first(&side), Dim::first(&side)], Role::Identity)
+        };
+        self.chain().windows(2).map(matrix).collect()
+    }
+
+    /// The matrices from the largest kernel down to `kernel`, by full name, each with the side of
+    /// its result.
+    #[must_use]
+    pub fn transforms_to(&self, node: &str, kernel: i64) -> Vec<(String, i64)> {
+        let chain = self.chain();
+        let steps = chain.windows(2).filter(|pair| pair[1] >= kernel);
+        steps.map(|pair| (format!("{node}.T{}{}", pair[0], pair[1]), pair[1])).collect()
+    }
+
     /// Padding on each side for a kernel of side `kernel`.
     #[must_use]
     pub fn padding(&self, kernel: i64) -> i64 {
@@ -108,6 +143,7 @@ impl Kind for Conv2d {
         let dims = vec![written.clone(), Dim::first(&inner), kernel.clone(), kernel];
         let weight = Param::new("weight", dims, Role::Weight { fan_in });
         let mut params = vec![weight];
+        params.extend(self.transforms());
         if self.bias {
             let bias = Param::new("bias", vec![written], Role::Bias { fan_in });
             params.push(match self.out_channels {

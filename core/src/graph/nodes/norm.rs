@@ -1,4 +1,4 @@
-//! Batch norm.
+//! Batch norm and layer norm.
 
 use super::{Kind, Misfit};
 use crate::graph::{Dim, Param, Role, Shape, Size};
@@ -52,5 +52,41 @@ impl Kind for BatchNorm {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.channels]
+    }
+}
+
+/// Layer norm over the last dimension, with a learned scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerNorm {
+    /// Features.
+    pub features: Size,
+    /// Whether a learned shift is added.
+    pub bias: bool,
+}
+
+impl Kind for LayerNorm {
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
+        let features = self.features.largest();
+        match inputs[0].last() == Some(&features) {
+            true => Ok(inputs[0].clone()),
+            false => Misfit::of(inputs[0], format!("{features} features expected")),
+        }
+    }
+
+    fn params(&self) -> Vec<Param> {
+        let param = |name, role| Param::new(name, vec![Dim::first(&self.features)], role);
+        let mut params = vec![param("weight", Role::Scale)];
+        if self.bias {
+            params.push(param("bias", Role::Shift));
+        }
+        params
+    }
+
+    fn sizes(&self) -> Vec<&Size> {
+        vec![&self.features]
+    }
+
+    fn sizes_mut(&mut self) -> Vec<&mut Size> {
+        vec![&mut self.features]
     }
 }

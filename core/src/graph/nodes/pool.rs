@@ -102,3 +102,19 @@ impl Kind for Zero {
         }
     }
 }
+
+/// Resizes a map to a square (bicubic).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resize {
+    /// The new side.
+    pub side: i64,
+}
+
+impl Kind for Resize {
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
+        match inputs[0][..] {
+            [channels, _, _] => Ok(vec![channels, self.side, self.side]),
+            _ => Misfit::of(inputs[0], "a map expected"),
+        }
+    }
+}

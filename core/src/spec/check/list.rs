@@ -22,6 +22,7 @@ pub(super) fn check(item: Item, given: &Value) -> Result<Value, String> {
     match item {
         Item::Integers { min, max } => rising(entries, min, max),
         Item::Sizes { min, max } => numbers(entries, min, max).map(Value::from),
+        Item::Numbers { min, max } => fractions(entries, min, max),
         Item::Lists { min, max } => {
             let inner = |entry| check(Item::Integers { min, max }, entry);
             let numbered = entries.iter().zip(1..);
@@ -37,6 +38,7 @@ fn expected(item: Item) -> &'static str {
     match item {
         Item::Integers { .. } | Item::Sizes { .. } => "a list of whole numbers",
         Item::Lists { .. } => "a list of lists of whole numbers",
+        Item::Numbers { .. } => "a list of numbers",
         Item::Names(_) => "a list of names",
     }
 }
@@ -52,6 +54,19 @@ fn numbers(entries: &[Value], min: u64, max: u64) -> Result<Vec<u64>, String> {
 
 fn rising(entries: &[Value], min: u64, max: u64) -> Result<Value, String> {
     let numbers = numbers(entries, min, max)?;
+    match numbers.windows(2).find(|pair| pair[0] >= pair[1]) {
+        Some(pair) => Err(format!("must rise, but {} stands before {}", pair[0], pair[1])),
+        None => Ok(numbers.into()),
+    }
+}
+
+fn fractions(entries: &[Value], min: f64, max: f64) -> Result<Value, String> {
+    let number = |entry: &Value| match entry.as_f64() {
+        Some(value) if (min..=max).contains(&value) => Ok(value),
+        Some(value) => Err(format!("{value} is not within {min} to {max}")),
+        None => Err(format!("numbers are expected, not {}", describe(entry))),
+    };
+    let numbers = entries.iter().map(number).collect::<Result<Vec<f64>, String>>()?;
     match numbers.windows(2).find(|pair| pair[0] >= pair[1]) {
         Some(pair) => Err(format!("must rise, but {} stands before {}", pair[0], pair[1])),
         None => Ok(numbers.into()),
@@ -92,6 +107,8 @@ mod tests {
     #[case::twice(RISING, json!([3, 3]), "must rise, but 3 stands before 3")]
     #[case::inner(LISTS, json!([[1], [2, 1]]), "entry 2: must rise, but 2 stands before 1")]
     #[case::flat(LISTS, json!([1, 2]), "entry 1: a list of whole numbers is expected, not 1")]
+    #[case::ratio(Item::Numbers { min: 1.0, max: 4.0 }, json!([3.5, 0.5]), "0.5 is not within 1 to 4")]
+    #[case::ratios(Item::Numbers { min: 1.0, max: 4.0 }, json!([3.5, 3]), "must rise, but 3.5 stands before 3")]
     #[case::name(NAMES, json!(["pool"]), "\"pool\" is not one of skip, sep3")]
     #[case::names(NAMES, json!(["skip", "skip"]), "`skip` stands twice")]
     fn a_wrong_list_is_refused(#[case] item: Item, #[case] given: Value, #[case] fault: &str) {

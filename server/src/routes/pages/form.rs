@@ -180,7 +180,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::OneOf(_) => "one-of",
         Kind::Device => "device",
         Kind::Flag => "flag",
-        Kind::List(Item::Integers { .. } | Item::Sizes { .. }) => "integers",
+        Kind::List(Item::Integers { .. } | Item::Numbers { .. } | Item::Sizes { .. }) => "integers",
         Kind::List(Item::Lists { .. }) => "lists",
         Kind::List(Item::Names(_)) => "names",
     }

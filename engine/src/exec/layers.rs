@@ -1,0 +1,139 @@
+//! Convolutions and norms, with the tensors that a pass gives them.
+
+use skein_core::choice::ChoiceId;
+use skein_core::graph::{BatchNorm, Conv2d, LayerNorm, NodeId, Size};
+use skein_core::spec::Fidelity;
+use tch::Tensor;
+
+use super::walk::Walk;
+use super::{Executor, Plan};
+use crate::EngineError;
+use crate::entangle::mask::take;
+use crate::nodes::{conv, norm};
+
+impl Executor {
+    pub(super) fn conv(
+        &self,
+        id: NodeId,
+        spec: &Conv2d,
+        x: &Tensor,
+        walk: &mut Walk<'_>,
+        picked: Option<(ChoiceId, usize)>,
+    ) -> Result<Tensor, EngineError> {
+        let weight = if spec.transforms && spec.chain().len() > 1 {
+            self.transformed(id, spec, walk)?
+        } else {
+            self.weights.get(id, "weight", walk, picked)?
+        };
+        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
+        Ok(conv::forward(spec, x, &weight, bias.as_ref()))
+    }
+
+    pub(super) fn batch_norm(
+        &self,
+        id: NodeId,
+        spec: &BatchNorm,
+        x: &Tensor,
+        walk: &mut Walk<'_>,
+        picked: Option<(ChoiceId, usize)>,
+    ) -> Result<Tensor, EngineError> {
+        let mut get = |name: &str| self.weights.get(id, name, walk, picked);
+        let affine = if spec.affine { Some((get("weight")?, get("bias")?)) } else { None };
+        let running = (get("running_mean")?, get("running_var")?);
+        let (scale, shift) = affine.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
+        Ok(norm::forward(x, scale, shift, (&running.0, &running.1), walk.pass.statistics))
+    }
+
+    /// The kernel of a convolution whose smaller kernels are transforms of the larger ones'
+    /// centres: each is computed once, on all channels.
+    fn transformed(
+        &self,
+        id: NodeId,
+        spec: &Conv2d,
+        walk: &mut Walk<'_>,
+    ) -> Result<Tensor, EngineError> {
+        let name = &self.graph.nodes[id].name;
+        let Size::Elastic(sizes) = &spec.kernel else {
+            return Err(EngineError::Bug(format!("{name}: a fixed kernel is not transformed")));
+        };
+        let largest = spec.kernel.largest();
+        let mut kernels =
+            vec![(largest, walk.store.get(&format!("{name}.weight"))?.shallow_clone())];
+        for (matrix, side) in spec.transforms_to(name, 1) {
+            let last = &kernels[kernels.len() - 1].1;
+            let next = conv::shrink(last, walk.store.get(&matrix)?, side);
+            kernels.push((side, next));
+        }
+        let of = |side: i64| kernels.iter().find(|(known, _)| *known == side).map(|(_, k)| k);
+        match walk.plan {
+            Plan::Path(architecture, rows) => {
+                let side = spec.kernel.at(architecture).unwrap_or(largest);
+                let kernel = of(side).ok_or_else(|| EngineError::Bug(format!("{name}: {side}")))?;
+                let channels = spec.out_channels.at(architecture);
+                let kernel = match channels {
+                    Some(channels) => kernel.narrow(0, 0, channels),
+                    None => kernel.shallow_clone(),
+                };
+                Ok(rows.map_or_else(
+                    || kernel.shallow_clone(),
+                    |rows| self.weights.scaled_by(id, "weight", &kernel, (architecture, rows)),
+                ))
+            }
+            Plan::Superposed(rows) => {
+                let mut mixed: Option<Tensor> = None;
+                for (option, side) in &sizes.sizes {
+                    let Some(kernel) = of(*side) else { continue };
+                    let edge = (largest - side) / 2;
+                    let padded = kernel.constant_pad_nd([edge, edge, edge, edge]);
+                    let term = padded * take(&rows[sizes.choice], &[*option]);
+                    mixed = Some(mixed.map_or_else(|| term.shallow_clone(), |sum| sum + &term));
+                }
+                let mut mixed =
+                    mixed.ok_or_else(|| EngineError::Bug(format!("{name}: no kernel")))?;
+                for (choice, mask) in self.weights.masks(id, "weight", walk, rows)? {
+                    if choice != sizes.choice {
+                        mixed = &mixed * mask;
+                    }
+                }
+                Ok(mixed)
+            }
+        }
+    }
+
+    pub(super) fn layer_norm(
+        &self,
+        id: NodeId,
+        spec: &LayerNorm,
+        x: &Tensor,
+        walk: &mut Walk<'_>,
+    ) -> Result<Tensor, EngineError> {
+        let weight = self.weights.get(id, "weight", walk, None)?;
+        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, None)).transpose()?;
+        if let (Plan::Superposed(rows), Fidelity::Corrected, Size::Elastic(sizes)) =
+            (walk.plan, self.fidelity, &spec.features)
+        {
+            let own = walk.store.get(&format!("{}.weight", self.graph.nodes[id].name))?;
+            let options: Vec<usize> = sizes.sizes.iter().map(|(option, _)| *option).collect();
+            let widths: Vec<i64> = sizes.sizes.iter().map(|(_, width)| *width).collect();
+            let weights = take(&rows[sizes.choice], &options);
+            return Ok(norm::mixed_layer(x, own, bias.as_ref(), (&weights, &widths)));
+        }
+        Ok(norm::layer(x, &weight, bias.as_ref()))
+    }
+
+    pub(super) fn squeeze_excite(
+        &self,
+        id: NodeId,
+        x: &Tensor,
+        walk: &mut Walk<'_>,
+    ) -> Result<Tensor, EngineError> {
+        let mut get = |name: &str| self.weights.get(id, name, walk, None);
+        let (reduce, reduce_bias) = (get("reduce.weight")?, get("reduce.bias")?);
+        let (expand, expand_bias) = (get("expand.weight")?, get("expand.bias")?);
+        let mean = x.mean_dim([2_i64, 3].as_slice(), true, x.kind());
+        let small = mean.conv2d(&reduce, Some(&reduce_bias), 1, 0, 1, 1).relu();
+        let gate = small.conv2d(&expand, Some(&expand_bias), 1, 0, 1, 1);
+        // Not `hardsigmoid`, whose backward pass divides by six in single precision.
+        Ok(x * ((gate + 3.0).relu6() / 6.0))
+    }
+}
