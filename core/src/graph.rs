@@ -6,6 +6,7 @@
 //! [`Graph::cost`], [`Graph::specialise`] and [`Graph::validate`] here, the three kinds of
 //! execution in the engine.
 
+mod bound;
 mod build;
 mod cost;
 mod params;

@@ -111,6 +111,50 @@ pub struct SearchSpec {
     pub arch_weight_decay: f64,
     /// Images of the architecture split on which the supernet is validated after each epoch.
     pub valid_limit: u64,
+    /// How architectures are compared on the trained supernet.
+    pub second_stage: SecondStageSpec,
+}
+
+/// How architectures are compared on the trained supernet, once it is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecondStageSpec {
+    /// Not at all: the rows tell the architecture.
+    None,
+    /// Uniform random candidates, all different.
+    Random {
+        /// How many.
+        candidates: u64,
+    },
+    /// Mutation and crossover of the best candidates so far.
+    Evolution {
+        /// Candidates of a generation.
+        population: u64,
+        /// Best candidates so far that may have children.
+        parents: u64,
+        /// Children of one parent in each generation.
+        mutations: u64,
+        /// Children of two parents in each generation.
+        crossovers: u64,
+        /// Probability with which a mutation draws a choice anew.
+        mutation_prob: f64,
+        /// The same for choices of depth and of the embedding's width.
+        structure_prob: f64,
+        /// Generations, the random first one included.
+        generations: u64,
+    },
+}
+
+impl SecondStageSpec {
+    /// Candidates that are compared at most.
+    #[must_use]
+    pub fn candidates(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Random { candidates } => *candidates,
+            Self::Evolution { population, generations, .. } => population * generations,
+        }
+    }
 }
 
 /// How rows are learned.
@@ -136,12 +180,9 @@ pub enum OptimizerSpec {
         /// Temperature in the last epoch.
         tau_end: f64,
     },
-    /// Uniform single paths; rows are not learned, the architecture comes from a random search on
-    /// the trained supernet (SPOS, arXiv:1904.00420).
-    Spos {
-        /// Architectures that the search compares at the end.
-        candidates: u64,
-    },
+    /// Uniform single paths; rows are not learned, the architecture comes from the second stage
+    /// (SPOS, arXiv:1904.00420).
+    Spos,
 }
 
 impl OptimizerSpec {
@@ -152,7 +193,7 @@ impl OptimizerSpec {
             Self::Drnas { .. } => "drnas",
             Self::Darts { .. } => "darts",
             Self::Gdas { .. } => "gdas",
-            Self::Spos { .. } => "spos",
+            Self::Spos => "spos",
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::fields::{FIELDS, Field, Kind};
+use super::fields::{Default, FIELDS, Field, Kind};
 use crate::dataset;
 
 /// One thing that is wrong with a specification.
@@ -15,14 +15,20 @@ pub struct Violation {
     pub detail: String,
 }
 
+const OPTIMIZER: &str = "search.optimizer.kind";
+
+/// Fields that had another path once, so that older specifications stay readable.
+const MOVED: &[(&str, &str)] = &[("search.optimizer.candidates", "search.second_stage.candidates")];
+
 /// Fills every default in, or says everything that is wrong.
 pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
-    let mut violations = Violations::default();
+    let mut violations = Violations(vec![]);
     if !value.is_object() {
         violations.add("", format!("a JSON object is expected, not {}", describe(value)));
         return Err(violations.0);
     }
-    let optimizer = get(value, "search.optimizer.kind").and_then(Value::as_str).unwrap_or("");
+    let value = &moved(value.clone());
+    let optimizer = get(value, OPTIMIZER).and_then(Value::as_str).unwrap_or("");
     let mut filled = Map::new();
     for field in FIELDS.iter().filter(|field| applies(field, value)) {
         let found = match get(value, field.path) {
@@ -43,7 +49,6 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
     if violations.0.is_empty() { Ok(filled) } else { Err(violations.0) }
 }
 
-#[derive(Default)]
 struct Violations(Vec<Violation>);
 
 impl Violations {
@@ -60,9 +65,28 @@ fn missing(field: &Field) -> String {
 }
 
 fn applies(field: &Field, value: &Value) -> bool {
-    field.when.is_none_or(|(path, values)| {
-        get(value, path).and_then(Value::as_str).is_some_and(|given| values.contains(&given))
-    })
+    let Some((path, values)) = field.when else { return true };
+    match get(value, path) {
+        Some(Value::Null) | None => {
+            let optimizer = get(value, OPTIMIZER).and_then(Value::as_str).unwrap_or("");
+            let default = super::fields::find(path).and_then(|at| at.default.value(optimizer));
+            default.as_ref().and_then(Value::as_str).is_some_and(|found| values.contains(&found))
+        }
+        Some(given) => given.as_str().is_some_and(|given| values.contains(&given)),
+    }
+}
+
+/// The value with fields of older specifications at their present paths.
+fn moved(mut value: Value) -> Value {
+    for (from, to) in MOVED {
+        let Some((parent, key)) = from.rsplit_once('.') else { continue };
+        let holder = parent.split('.').try_fold(&mut value, |at, part| at.get_mut(part));
+        let found = holder.and_then(Value::as_object_mut).and_then(|object| object.remove(key));
+        if let (Some(found), Some(object)) = (found, value.as_object_mut()) {
+            set(object, to, found);
+        }
+    }
+    value
 }
 
 fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -76,6 +100,9 @@ fn set(object: &mut Map<String, Value>, path: &str, value: Value) {
         }
         Some((first, rest)) => {
             let inner = object.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            if inner.is_null() {
+                *inner = Value::Object(Map::new());
+            }
             if let Value::Object(inner) = inner {
                 set(inner, rest, value);
             }
@@ -175,8 +202,9 @@ fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violation
         if let Some(field) = super::fields::find(&path) {
             if let Some((when, values)) = field.when.filter(|_| !applies(field, root)) {
                 // A discriminator that is itself wrong is reported on its own.
-                let known = get(root, when).is_some_and(|given| {
-                    super::fields::find(when).is_some_and(|at| kind_fault(at.kind, given).is_ok())
+                let known = super::fields::find(when).is_some_and(|at| match get(root, when) {
+                    Some(Value::Null) | None => at.default != Default::Required,
+                    Some(given) => kind_fault(at.kind, given).is_ok(),
                 });
                 if known {
                     let detail = format!("applies only if `{when}` is {}", values.join(" or "));
@@ -250,6 +278,13 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if number("search.optimizer.tau_end") > number("search.optimizer.tau_start") {
         violations
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
+    }
+    let text = |path: &str| get(filled, path).and_then(Value::as_str);
+    if text(OPTIMIZER) == Some("spos") && text("search.second_stage.kind") == Some("none") {
+        violations.add(
+            "search.second_stage.kind",
+            "must be `random` or `evolution`: SPOS learns no rows that could tell an architecture",
+        );
     }
     let id = get(filled, "dataset.id").and_then(Value::as_str).unwrap_or("");
     let Some(known) = dataset::find(id) else { return };
@@ -337,6 +372,9 @@ mod tests {
               "kind": "drnas",
               "kl_scale": 0.0
             },
+            "second_stage": {
+              "kind": "none"
+            },
             "train_portion": 0.5,
             "valid_limit": 2048,
             "weight_decay": 0.0005,
@@ -370,6 +408,8 @@ mod tests {
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
+    #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random` or `evolution`: SPOS learns no rows that could tell an architecture")]
+    #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -382,6 +422,27 @@ mod tests {
         assert_eq!(
             fields,
             ["seed", "dataset.id", "space.preset", "search.optimizer.kind", "search.epochs", "x"]
+        );
+    }
+
+    #[test]
+    fn a_second_stage_follows_the_optimizer_and_older_specifications() {
+        let stage = |optimizer: Value, stage: Value| {
+            let mut value = minimal();
+            merge(&mut value, &json!({"search": {"optimizer": optimizer, "second_stage": stage}}));
+            RunSpec::parse(&value).unwrap().to_value()["search"]["second_stage"].clone()
+        };
+        assert_eq!(stage(json!({"kind": "gdas"}), Value::Null), json!({"kind": "none"}));
+        let random = json!({"kind": "random", "candidates": 64});
+        assert_eq!(stage(json!({"kind": "spos"}), Value::Null), random);
+        let older = stage(json!({"kind": "spos", "candidates": 7}), Value::Null);
+        assert_eq!(older, json!({"kind": "random", "candidates": 7}));
+        assert_eq!(
+            stage(json!({"kind": "drnas"}), json!({"kind": "evolution", "population": 9})),
+            json!({
+                "kind": "evolution", "population": 9, "parents": 10, "mutations": 25,
+                "crossovers": 25, "mutation_prob": 0.2, "structure_prob": 0.4, "generations": 20
+            })
         );
     }
 

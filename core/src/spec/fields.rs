@@ -70,6 +70,8 @@ pub enum Default {
     Flag(bool),
     /// A whole number that depends on `search.optimizer.kind`.
     ByOptimizer(&'static [(&'static str, u64)]),
+    /// Text that depends on `search.optimizer.kind`; the first for kinds that are not listed.
+    TextByOptimizer(&'static [(&'static str, &'static str)]),
 }
 
 impl Default {
@@ -83,16 +85,20 @@ impl Default {
             Self::Number(value) => Some(json!(value)),
             Self::Text(value) => Some(json!(value)),
             Self::Flag(value) => Some(json!(value)),
-            Self::ByOptimizer(values) => {
-                let found = values.iter().find(|(kind, _)| *kind == optimizer);
-                Some(found.or(values.first()).map_or(Value::Null, |(_, value)| json!(value)))
-            }
+            Self::ByOptimizer(values) => Some(listed(values, optimizer)),
+            Self::TextByOptimizer(values) => Some(listed(values, optimizer)),
         }
     }
 }
 
+fn listed<T: serde::Serialize>(values: &[(&str, T)], optimizer: &str) -> Value {
+    let found = values.iter().find(|(kind, _)| *kind == optimizer);
+    found.or(values.first()).map_or(Value::Null, |(_, value)| json!(value))
+}
+
 const OPTIMIZER: &str = "search.optimizer.kind";
 const PRESET: &str = "space.preset";
+const SECOND_STAGE: &str = "search.second_stage.kind";
 const DEPTH: u64 = 1_000_000;
 
 const fn field(
@@ -149,6 +155,8 @@ const SHARINGS: &[(&str, &str)] = &[
 ];
 const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", "Reference")];
 const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
+const SECOND_STAGES: &[(&str, &str)] =
+    &[("none", "None"), ("random", "Random search"), ("evolution", "Evolution")];
 const PRECISIONS: &[(&str, &str)] =
     &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
 
@@ -174,14 +182,6 @@ pub const FIELDS: &[Field] = &[
     field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),
     field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Number(0.1)).only(OPTIMIZER, &["gdas"]),
-    field(
-        "search.optimizer.candidates",
-        "Candidates",
-        "Random architectures that are compared on the trained supernet at the end.",
-        integer(1, 1_000_000),
-        Default::Integer(64),
-    )
-    .only(OPTIMIZER, &["spos"]),
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Text("entangled")).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Text("corrected")).plain(),
     field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::ByOptimizer(&[("drnas", 100), ("darts", 50), ("gdas", 250), ("spos", 250)])).plain(),
@@ -198,6 +198,15 @@ pub const FIELDS: &[Field] = &[
     field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Number(0.999)),
     field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Number(1e-3)),
     field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Integer(2048)).unit("images"),
+    field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::TextByOptimizer(&[("drnas", "none"), ("spos", "random")])).plain(),
+    field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Integer(64)).only(SECOND_STAGE, &["random"]),
+    field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Integer(50)).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.parents", "Parents", "Best candidates so far that may have children.", integer(1, 10_000), Default::Integer(10)).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutations", "Mutations", "Children of one parent in each generation.", integer(0, 10_000), Default::Integer(25)).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.crossovers", "Crossovers", "Children of two parents in each generation; random candidates fill the population up.", integer(0, 10_000), Default::Integer(25)).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Number(0.2)).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Number(0.4)).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Integer(20)).only(SECOND_STAGE, &["evolution"]),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Integer(2048)).unit("images"),
     field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Integer(0)).plain(),
     field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Integer(96)).unit("images"),

@@ -52,6 +52,11 @@ fn default(field: &Field) -> String {
             .map(|(kind, value)| format!("{value} ({kind})"))
             .collect::<Vec<_>>()
             .join(", "),
+        Default::TextByOptimizer(values) => values
+            .iter()
+            .map(|(kind, value)| format!("`{value}` ({kind})"))
+            .collect::<Vec<_>>()
+            .join(", "),
         other => other.value("").map(|value| value.to_string()).unwrap_or_default(),
     }
 }

@@ -18,7 +18,7 @@ use crate::rows::uniform;
 use crate::state::seed::{Stream, derive, generator};
 use crate::train::evaluate::{Score, evaluate};
 
-/// Candidates of a random search after each epoch but the last.
+/// Random candidates that are compared after each epoch where no rows are learned.
 const GLANCE: u64 = 4;
 /// Images per batch of an evaluation.
 pub const EVALUATION_BATCH: usize = 256;
@@ -178,19 +178,17 @@ impl Search {
     /// The architecture that would be derived now.
     ///
     /// Gradient-based optimizers take the largest entry of each row. Uniform sampling learns no
-    /// rows: there, random candidates are compared on the supernet with the batches' own
-    /// statistics, a few after each epoch and all that were asked for after the last.
+    /// rows: there, a few random candidates are compared on the supernet with the batches' own
+    /// statistics; the second stage compares more, and with more care.
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
-        let OptimizerSpec::Spos { candidates } = self.spec.search.optimizer else {
+        if self.spec.search.optimizer != OptimizerSpec::Spos {
             return self.most_likely(epoch);
-        };
-        let count =
-            if epoch + 1 == self.spec.search.epochs { candidates } else { GLANCE.min(candidates) };
+        }
         let mut best: Option<(f64, Architecture)> = None;
-        for candidate in 0..count {
+        for candidate in 0..GLANCE {
             let mut generator =
                 generator(self.spec.seed, Stream::Candidates, epoch << 32 | candidate);
             let architecture = uniform::draw(&self.net.graph().choices, &mut generator);
@@ -224,6 +222,13 @@ impl Search {
         self.valid.first().and_then(|first| usize::try_from(*first).ok()).unwrap_or(0)
     }
 
+    /// Images that a candidate of a second stage goes through, `recalibrate` of them for batch
+    /// norm's statistics.
+    #[must_use]
+    pub fn candidate_images(&self, recalibrate: u64) -> u64 {
+        recalibrate.min(self.weight_images() as u64) + self.valid.len() as u64
+    }
+
     /// Positions of at most `limit` images of the weight split, from its beginning.
     #[must_use]
     pub fn weight_positions(&self, limit: u64) -> Vec<i64> {
@@ -244,7 +249,7 @@ fn reported(optimizer: &OptimizerSpec) -> &'static [&'static str] {
     const ALL: &[&str] =
         &["weight_loss", "weight_accuracy", "gradient_norm", "arch_loss", "arch_accuracy"];
     match optimizer {
-        OptimizerSpec::Spos { .. } => &ALL[..3],
+        OptimizerSpec::Spos => &ALL[..3],
         _ => ALL,
     }
 }

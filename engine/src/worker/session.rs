@@ -2,6 +2,7 @@
 
 mod after;
 mod searching;
+mod selecting;
 mod snapshot;
 
 use std::fs;
@@ -18,6 +19,7 @@ use crate::EngineError;
 use crate::data::Data;
 use crate::device::{self, Compute};
 use crate::error::IoContext;
+use crate::search::evolve::Tried;
 use crate::search::run::Search;
 use crate::state::checkpoint::{Snapshot, newest};
 use crate::state::stop::Stop;
@@ -53,6 +55,8 @@ struct Context<'a> {
     data: Data,
     events: &'a mut Events,
     meter: Meter,
+    /// Candidates of the second stage so far.
+    tried: Vec<Tried>,
 }
 
 /// Works on a run until it is complete or a stop is asked for.
@@ -103,7 +107,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
         Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));
-    let mut context = Context { session, spec, compute, data, events, meter };
+    let mut context = Context { session, spec, compute, data, events, meter, tried: vec![] };
     let derived = match (found, state) {
         (Some(snapshot), Some(state)) => context.restore(&mut search, &snapshot, state)?,
         _ => None,
@@ -122,6 +126,7 @@ impl Context<'_> {
         let text = format!("going on from the checkpoint at step {}", snapshot.step);
         self.events.log(text)?;
         snapshot::load_search(search, snapshot, &state)?;
+        self.tried = state.tried;
         Ok(state.derived.map(|derived| Resumed {
             derived,
             fit_step: state.fit_step,
@@ -167,6 +172,8 @@ fn plan(spec: &RunSpec, search: &Search, data: &Data) -> Plan {
     Plan {
         search: search.total_steps(),
         search_batch: spec.search.batch_size,
+        select: spec.search.second_stage.candidates(),
+        select_images: search.candidate_images(spec.after.recalibrate_images),
         fit: spec.after.fit_epochs * images.div_ceil(spec.after.fit_batch_size),
         fit_batch: spec.after.fit_batch_size,
     }

@@ -115,6 +115,40 @@ fn events_are_counted_and_tell_the_whole_story() {
     assert_eq!((last.step, last.fraction.0), (last.total_steps, 1.0));
 }
 
+/// The second stage measures as the ladder does, picks the best, and tells all it compared.
+#[test]
+fn the_second_stage_picks_its_best_candidate() {
+    let run = Run::new(&json!({
+        "search": {"optimizer": {"kind": "spos"}, "epochs": 1, "second_stage": {"candidates": 7}},
+        "after": {"fit_epochs": 0}
+    }));
+    assert!(run.finish(1).success());
+    let csv = String::from_utf8(run.artifact(1, "candidates.csv")).unwrap();
+    let candidates: Vec<(&str, f64)> = csv
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let (text, numbers) = line[1..].split_once("\",").unwrap();
+            (text, numbers.split(',').next().unwrap().parse().unwrap())
+        })
+        .collect();
+    assert_eq!(candidates.iter().map(|(text, _)| text).collect::<BTreeSet<_>>().len(), 7);
+    let best = candidates.iter().map(|(_, accuracy)| *accuracy).fold(0.0, f64::max);
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    let rung = &summary["ladder"][1];
+    assert_eq!(
+        (&rung["weights"], rung["valid_accuracy"].as_f64()),
+        (&json!("recalibrated"), Some(best))
+    );
+    assert!(candidates.contains(&(summary["architecture"].as_str().unwrap(), best)));
+    let events = run.events(1);
+    let told = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Architecture(now) => Some(now.text.clone()),
+        _ => None,
+    });
+    assert_eq!(told.as_deref(), summary["architecture"].as_str());
+}
+
 #[test]
 fn double_precision_runs_too() {
     let run = Run::new(

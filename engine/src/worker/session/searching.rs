@@ -6,7 +6,8 @@ use skein_core::choice::Architecture;
 use skein_core::event::{ArchitectureNow, Checkpoint, EventBody, Metrics, PhaseName, Rows};
 use skein_core::number::Num;
 
-use super::{Context, snapshot};
+use super::Context;
+use super::snapshot::{self, Done};
 use crate::EngineError;
 use crate::search::run::{Search, entropy};
 use crate::search::sampler::Sampler;
@@ -40,13 +41,12 @@ impl Context<'_> {
                 self.say_rows(search, epoch)?;
                 if search.sampler(epoch) != Sampler::Uniform {
                     let architecture = search.derive(&self.data, epoch)?;
-                    self.say_architecture(search, epoch, &architecture)?;
+                    self.say_architecture(search, search.step, epoch, &architecture)?;
                 }
             }
             let stop = self.session.stop.asked() && search.step < total;
             if stop || search.step == total || search.step.is_multiple_of(every) {
-                let snapshot = snapshot::take(search, None, None, self.meter.worked_s())?;
-                self.checkpoint(&snapshot)?;
+                self.keep(search, &Done::default())?;
             }
             if stop {
                 self.events.log("asked to stop; a checkpoint is on disk")?;
@@ -85,7 +85,7 @@ impl Context<'_> {
         self.metrics(PhaseName::Search, search.step, epoch, values)?;
         self.say_rows(search, epoch)?;
         let architecture = search.derive(&self.data, epoch)?;
-        self.say_architecture(search, epoch, &architecture)
+        self.say_architecture(search, search.step, epoch, &architecture)
     }
 
     fn say_rows(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
@@ -97,15 +97,16 @@ impl Context<'_> {
         self.events.say(EventBody::Rows(Rows { step: search.step, epoch, rows }))
     }
 
-    fn say_architecture(
+    pub(super) fn say_architecture(
         &mut self,
         search: &Search,
+        step: u64,
         epoch: u64,
         architecture: &Architecture,
     ) -> Result<(), EngineError> {
         let graph = search.net.graph();
         self.events.say(EventBody::Architecture(ArchitectureNow {
-            step: search.step,
+            step,
             epoch,
             choices: architecture.0.clone(),
             text: architecture.to_text(self.spec.space.preset(), &graph.choices),
@@ -137,10 +138,9 @@ impl Context<'_> {
         }
     }
 
-    pub(super) fn checkpoint(
-        &mut self,
-        snapshot: &crate::state::checkpoint::Snapshot,
-    ) -> Result<(), EngineError> {
+    /// Writes a checkpoint.
+    pub(super) fn keep(&mut self, search: &Search, done: &Done<'_>) -> Result<(), EngineError> {
+        let snapshot = snapshot::take(search, &self.tried, done, self.meter.worked_s())?;
         let folder = snapshot.write(&self.session.attempt.checkpoints())?;
         self.events.say(EventBody::Checkpoint(Checkpoint { step: snapshot.step, folder }))
     }

@@ -153,18 +153,19 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         when: field.when.map(|(path, values)| (path, values.join(","))),
         hidden: field.when.is_some_and(|(path, values)| {
             let given = text(at(spec, path));
-            let given = if given.is_empty() { default_of(path) } else { given };
+            let given = if given.is_empty() { default_of(path, optimizer) } else { given };
             !values.contains(&given.as_str())
         }),
         value,
     }
 }
 
-/// What a field holds that is required but was left out: the first of its values.
-fn default_of(path: &str) -> String {
-    match skein_core::spec::fields::find(path).map(|field| field.kind) {
-        Some(Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
-        _ => String::new(),
+/// What a field holds that was left out; if it is required, the first of its values.
+fn default_of(path: &str, optimizer: &str) -> String {
+    let Some(field) = skein_core::spec::fields::find(path) else { return String::new() };
+    match (field.default.value(optimizer), field.kind) {
+        (None, Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
+        (default, _) => text(default.as_ref()),
     }
 }
 
@@ -227,6 +228,10 @@ fn defaults(field: &Field, first: &str) -> String {
             object.extend(
                 values.iter().map(|(kind, value)| ((*kind).to_owned(), value.to_string().into())),
             );
+        }
+        Default::TextByOptimizer(values) => {
+            object.extend(values.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).into())));
+            object.insert("_".to_owned(), values.first().map_or("", |(_, value)| value).into());
         }
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
         other => drop(object.insert("_".to_owned(), text(other.value("").as_ref()).into())),

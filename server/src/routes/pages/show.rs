@@ -22,7 +22,7 @@ pub(super) struct ShowPage {
     api: String,
     total_steps: u64,
     figures: [Figure; 4],
-    search_charts: [Chart; 4],
+    search_charts: [Chart; 5],
     fit_charts: [Chart; 2],
     drawing: String,
     drawing_alt: String,
@@ -109,7 +109,7 @@ const fn chart(
     Chart { kind, phase, title, unit, waits, short: false, optional: false }
 }
 
-fn search_charts() -> [Chart; 4] {
+fn search_charts() -> [Chart; 5] {
     let once = "The first point appears after the first steps.";
     [
         chart("loss", "search", "Loss", "nats", once),
@@ -133,6 +133,11 @@ fn search_charts() -> [Chart; 4] {
                 "",
                 "Appears with the first epoch.",
             )
+        },
+        Chart {
+            short: true,
+            optional: true,
+            ..chart("accuracy", "select", "Second stage", "share of images, by candidates", "")
         },
     ]
 }
@@ -306,6 +311,7 @@ fn phase(run: &RunView) -> &'static str {
         ("starting", _) | (_, None) => "starting",
         ("succeeded", _) => "finished",
         (_, Some(PhaseName::Search)) => "searching",
+        (_, Some(PhaseName::Select)) => "comparing architectures",
         (_, Some(PhaseName::Inherit)) => "measuring the derived network",
         (_, Some(PhaseName::Fit)) => "training from scratch",
         (_, Some(PhaseName::Package)) => "writing the result",
