@@ -12,6 +12,7 @@ mod cost;
 mod params;
 mod shape;
 mod specialise;
+mod tables;
 mod validate;
 
 pub use build::Builder;
@@ -19,6 +20,7 @@ pub use cost::{Cost, CostRange, NodeCost};
 pub use params::{Param, Role};
 pub use shape::Shape;
 pub use specialise::{FixedNetwork, Inherited};
+pub use tables::CostTable;
 
 use crate::choice::{Architecture, Choice, ChoiceId};
 

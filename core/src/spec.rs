@@ -29,6 +29,8 @@ pub struct RunSpec {
     pub space: SpaceSpec,
     /// How it is searched.
     pub search: SearchSpec,
+    /// What the network that is searched may cost.
+    pub constraints: ConstraintsSpec,
     /// What happens to the network that was found.
     pub after: AfterSpec,
     /// Where it runs.
@@ -228,6 +230,16 @@ pub enum Fidelity {
     Reference,
     /// A group's weight scales its output instead of vanishing in batch norm.
     Corrected,
+}
+
+/// What the network that is searched may cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConstraintsSpec {
+    /// Most trained numbers; any if absent.
+    pub max_params: Option<u64>,
+    /// Most multiply-accumulates per image; any if absent.
+    pub max_macs: Option<u64>,
 }
 
 /// What happens to the network that was found.

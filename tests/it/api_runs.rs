@@ -54,6 +54,7 @@ fn a_run_goes_from_queue_to_result() {
 #[case::no_such_gpu(json!({"resources": {"device": "cuda:0"}}), &["resources.device"])]
 #[case::no_gpu_at_all(json!({"resources": {"device": "cuda"}}), &["resources.device"])]
 #[case::batch_larger_than_split(json!({"search": {"batch_size": 512}}), &["search.batch_size"])]
+#[case::limit_out_of_reach(json!({"constraints": {"max_params": 5, "max_macs": 1_000_000_000}}), &["constraints.max_params"])]
 #[case::all_at_once(
     json!({"seed": -1, "search": {"epochs": "many", "clip": 0}, "what": 1}),
     &["seed", "search.epochs", "search.clip", "what"]

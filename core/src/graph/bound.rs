@@ -35,13 +35,13 @@ impl Graph {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Builder, Conv2d, Elastic, Mix};
     use super::*;
     use crate::choice::{Choice, Site};
 
     /// A depth of one or two layers, and a kernel size in each of them.
-    pub(crate) fn deep() -> Graph {
+    pub(in crate::graph) fn deep() -> Graph {
         let mut builder = Builder::new(vec![2, 6, 6]);
         let choice = |tensor: &str, label: &str, options: [&str; 2]| Choice {
             tensor: tensor.to_owned(),

@@ -348,6 +348,10 @@ mod tests {
             "fit_weight_decay": 0.0005,
             "recalibrate_images": 2048
           },
+          "constraints": {
+            "max_macs": null,
+            "max_params": null
+          },
           "dataset": {
             "id": "fashion-mnist",
             "limit": null

@@ -207,6 +207,8 @@ pub const FIELDS: &[Field] = &[
     field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Number(0.2)).only(SECOND_STAGE, &["evolution"]),
     field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Number(0.4)).only(SECOND_STAGE, &["evolution"]),
     field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Integer(20)).only(SECOND_STAGE, &["evolution"]),
+    field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
+    field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Integer(2048)).unit("images"),
     field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Integer(0)).plain(),
     field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Integer(96)).unit("images"),

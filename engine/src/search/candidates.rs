@@ -2,6 +2,7 @@
 
 use skein_core::choice::Architecture;
 use skein_core::graph::Graph;
+use skein_core::limits::Limits;
 
 use super::breed::Domain;
 use super::run::{EVALUATION_BATCH, Search};
@@ -19,12 +20,13 @@ pub struct Candidates<'a> {
     graph: &'a Graph,
     options: Vec<usize>,
     structure: Vec<bool>,
+    limits: Option<&'a Limits>,
 }
 
 impl<'a> Candidates<'a> {
-    /// All architectures of a graph.
+    /// The architectures of a graph that are within the limits.
     #[must_use]
-    pub fn new(graph: &'a Graph) -> Self {
+    pub fn new(graph: &'a Graph, limits: Option<&'a Limits>) -> Self {
         let structure = graph.choices.iter().map(|choice| {
             let named = |word: &&str| choice.tensor.contains(*word);
             STRUCTURE.iter().any(named)
@@ -33,6 +35,7 @@ impl<'a> Candidates<'a> {
             options: graph.choices.iter().map(|choice| choice.options.len()).collect(),
             structure: structure.collect(),
             graph,
+            limits,
         }
     }
 }
@@ -50,12 +53,12 @@ impl Domain for Candidates<'_> {
         self.structure[gene]
     }
 
-    fn allows(&self, _genome: &Architecture) -> bool {
-        true
+    fn allows(&self, genome: &Architecture) -> bool {
+        self.limits.is_none_or(|limits| limits.allow(genome))
     }
 
     fn refuge(&self) -> Option<&Architecture> {
-        None
+        self.limits.map(Limits::refuge)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
+use skein_core::limits::Limits;
 use skein_core::spec::{Fidelity, OptimizerSpec, RunSpec};
 
 use super::bilevel::{Bilevel, is_unrolled};
@@ -20,6 +21,8 @@ use crate::train::evaluate::{Score, evaluate};
 
 /// Random candidates that are compared after each epoch where no rows are learned.
 const GLANCE: u64 = 4;
+/// Draws for each of them until one is within the limits.
+const GLANCE_DRAWS: usize = 100;
 /// Images per batch of an evaluation.
 pub const EVALUATION_BATCH: usize = 256;
 
@@ -33,6 +36,8 @@ pub struct Search {
     pub bilevel: Bilevel,
     /// Numbers since the last report.
     pub pending: Pending,
+    /// What the network may cost.
+    pub limits: Option<Limits>,
     /// Steps done.
     pub step: u64,
     weight_order: Order,
@@ -61,8 +66,12 @@ impl Search {
         }
         let limit = usize::try_from(search.valid_limit).unwrap_or(usize::MAX).min(second);
         let at = |position: usize| i64::try_from(position).unwrap_or(0);
+        let net = Supernet::initialised(spec, shape, compute)?;
+        let limits = Limits::of(net.graph(), &spec.constraints)
+            .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
         Ok(Self {
-            net: Supernet::initialised(spec, shape, compute)?,
+            net,
+            limits,
             bilevel: Bilevel::new(search),
             pending: Pending::new(reported(&search.optimizer)),
             step: 0,
@@ -177,7 +186,8 @@ impl Search {
 
     /// The architecture that would be derived now.
     ///
-    /// Gradient-based optimizers take the largest entry of each row. Uniform sampling learns no
+    /// Gradient-based optimizers take the largest entry of each row; where the cost is limited, the
+    /// likeliest architecture within the limits. Uniform sampling learns no
     /// rows: there, a few random candidates are compared on the supernet with the batches' own
     /// statistics; the second stage compares more, and with more care.
     ///
@@ -185,13 +195,22 @@ impl Search {
     /// - [`EngineError`] if libtorch refuses.
     pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
         if self.spec.search.optimizer != OptimizerSpec::Spos {
-            return self.most_likely(epoch);
+            return Ok(match &self.limits {
+                Some(limits) => limits.likeliest(&self.probabilities(epoch)?).architecture,
+                None => self.most_likely(epoch)?,
+            });
         }
         let mut best: Option<(f64, Architecture)> = None;
         for candidate in 0..GLANCE {
             let mut generator =
                 generator(self.spec.seed, Stream::Candidates, epoch << 32 | candidate);
-            let architecture = uniform::draw(&self.net.graph().choices, &mut generator);
+            let draw = |_| uniform::draw(&self.net.graph().choices, &mut generator);
+            let within = |one: &Architecture| self.limits.as_ref().is_none_or(|l| l.allow(one));
+            let drawn = (0..GLANCE_DRAWS).map(draw).find(within);
+            let Some(architecture) = drawn.or_else(|| Some(self.limits.as_ref()?.refuge().clone()))
+            else {
+                continue;
+            };
             let plan = Plan::Path(&architecture, None);
             let score = evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, _| {
                 self.net.exec.forward(&self.net.store, &batch.x, plan, Pass::BATCH)

@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
 
+use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use skein_core::event::EventBody;
 use skein_core::manifest::Manifest;
+use skein_core::spaces;
+use skein_core::spec::{Sharing, SpaceSpec, ToyCellOptions};
 use tch::Tensor;
 
 use crate::harness::Run;
@@ -147,6 +150,34 @@ fn the_second_stage_picks_its_best_candidate() {
         _ => None,
     });
     assert_eq!(told.as_deref(), summary["architecture"].as_str());
+}
+
+/// With rows, by evolution, and by a glance: nothing that is derived costs more than is allowed.
+#[rstest]
+#[case::rows(json!({"optimizer": {"kind": "drnas"}}))]
+#[case::second_stage(json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
+fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
+    search["epochs"] = json!(1);
+    let graph = spaces::build(
+        &SpaceSpec::ToyCell(ToyCellOptions { channels: 2, dropout: 0.2 }),
+        spaces::toy_cell::PRESET.shape,
+        Sharing::Entangled,
+    );
+    let range = graph.unwrap().cost_range().unwrap();
+    let max = range.min.params + (range.max.params - range.min.params) / 8;
+    let limits = json!({"max_params": max, "max_macs": range.max.macs});
+    let spec = json!({"search": search, "constraints": limits, "after": {"fit_epochs": 0}});
+    let run = Run::new(&spec);
+    assert!(run.finish(1).success());
+    let mut seen = 0;
+    for event in run.events(1) {
+        if let EventBody::Architecture(now) = event.body {
+            assert!(now.cost.params <= max, "{} of {max}", now.cost.params);
+            seen += 1;
+        }
+    }
+    assert!(seen > 1);
+    assert!(run.record().unwrap()["outcome"]["summary"]["cost"]["params"].as_u64() <= Some(max));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use skein_core::dataset::DataShape;
+use skein_core::limits::{Limits, LimitsError};
 use skein_core::spaces::{self, SpaceInfo};
 use skein_core::spec::{RunSpec, Violation};
 use skein_core::{dataset, folder};
@@ -96,14 +98,17 @@ impl Runs {
             }
         }
         let shape = known.map_or(spaces::toy_cell::PRESET.shape, |known| known.shape);
-        match spaces::describe(&spec.space, shape) {
-            Ok(space) if violations.is_empty() => return Ok((spec, space)),
-            Ok(_) => {}
+        let space = spaces::describe(&spec.space, shape);
+        match &space {
+            Ok(_) => violations.extend(out_of_reach(&spec, shape)),
             Err(error) => {
-                violations.push(Violation { field: "space".to_owned(), detail: error.to_string() })
+                violations.push(Violation { field: "space".to_owned(), detail: error.to_string() });
             }
         }
-        Err(ServiceError::Invalid(violations))
+        match space {
+            Ok(space) if violations.is_empty() => Ok((spec, space)),
+            _ => Err(ServiceError::Invalid(violations)),
+        }
     }
 
     fn write(&self, id: RunId, spec: RunSpec) -> Result<RunView, ServiceError> {
@@ -147,6 +152,12 @@ impl Runs {
             mib(self.min_free_bytes)
         ))))
     }
+}
+
+/// Limits that no architecture of the space meets.
+fn out_of_reach(spec: &RunSpec, shape: DataShape) -> Option<Violation> {
+    let graph = spaces::build(&spec.space, shape, spec.search.weights).ok()?;
+    Limits::of(&graph, &spec.constraints).err().map(LimitsError::violation)
 }
 
 /// Bytes that we may still write below a folder.

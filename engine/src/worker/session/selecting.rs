@@ -29,7 +29,7 @@ impl Context<'_> {
             return Ok(Selected::None);
         };
         let graph = search.net.graph();
-        let domain = Candidates::new(graph);
+        let domain = Candidates::new(graph, search.limits.as_ref());
         let known = std::mem::take(&mut self.tried);
         let mut evolution = Evolution::resume(rules, self.spec.seed, &domain, &known)?;
         self.tried = known;

@@ -61,10 +61,11 @@ pub(super) struct Choice {
     pub(super) selected: bool,
 }
 
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 6] = [
     ("dataset", "Data"),
     ("space", "Space"),
     ("search", "Search"),
+    ("constraints", "Limits"),
     ("after", "After the search"),
     ("resources", "Resources"),
 ];
@@ -184,6 +185,7 @@ fn empty(field: &Field) -> &'static str {
     match field.path {
         "name" => "called after what it does",
         "dataset.limit" => "all training images",
+        "constraints.max_params" | "constraints.max_macs" => "no limit",
         "after.fit_limit" => "all training images",
         _ => "",
     }
@@ -283,6 +285,7 @@ mod tests {
             ("dataset", false),
             ("space", false),
             ("search", true),
+            ("constraints", false),
             ("after", false),
             ("resources", false),
         ];

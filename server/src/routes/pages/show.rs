@@ -293,6 +293,7 @@ fn groups(spec: &Value) -> Vec<Group> {
 fn shown(field: &Field, value: &Value) -> String {
     let typed = text(Some(value));
     match (field.kind, value) {
+        (_, Value::Null) if field.path.starts_with("constraints.") => "no limit".to_owned(),
         (_, Value::Null) => "all".to_owned(),
         (Kind::OneOf(_), _) => label(field.path, &typed),
         (_, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
