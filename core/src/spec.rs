@@ -113,8 +113,22 @@ pub struct SearchSpec {
     pub arch_weight_decay: f64,
     /// Images of the architecture split on which the supernet is validated after each epoch.
     pub valid_limit: u64,
+    /// What happens when a loss is no number.
+    pub on_nonfinite: OnNonfinite,
+    /// Epochs without a change of rows and architecture after which the search ends; 0 for never.
+    pub patience_epochs: u64,
     /// How architectures are compared on the trained supernet.
     pub second_stage: SecondStageSpec,
+}
+
+/// What happens when a loss is no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNonfinite {
+    /// The run fails.
+    Stop,
+    /// Back to the last checkpoint with half the learning rates, a few times.
+    Rollback,
 }
 
 /// How architectures are compared on the trained supernet, once it is trained.

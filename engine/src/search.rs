@@ -4,6 +4,7 @@ pub mod bilevel;
 pub mod breed;
 pub mod candidates;
 pub mod evolve;
+pub mod health;
 pub mod pending;
 pub mod run;
 pub mod sampler;

@@ -372,10 +372,12 @@ mod tests {
             "clip": 5.0,
             "epochs": 100,
             "fidelity": "corrected",
+            "on_nonfinite": "stop",
             "optimizer": {
               "kind": "drnas",
               "kl_scale": 0.0
             },
+            "patience_epochs": 0,
             "second_stage": {
               "kind": "none"
             },

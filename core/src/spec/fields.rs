@@ -198,6 +198,8 @@ pub const FIELDS: &[Field] = &[
     field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Number(0.999)),
     field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Number(1e-3)),
     field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Integer(2048)).unit("images"),
+    field("search.on_nonfinite", "If a loss is no number", "Go back: to the last checkpoint with half the learning rates, three times at most.", Kind::OneOf(&[("stop", "Fail the run"), ("rollback", "Go back")]), Default::Text("stop")),
+    field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Integer(0)).unit("epochs"),
     field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::TextByOptimizer(&[("drnas", "none"), ("spos", "random")])).plain(),
     field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Integer(64)).only(SECOND_STAGE, &["random"]),
     field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Integer(50)).only(SECOND_STAGE, &["evolution"]),

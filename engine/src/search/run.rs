@@ -4,8 +4,10 @@ use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
 use skein_core::limits::Limits;
 use skein_core::spec::{Fidelity, OptimizerSpec, RunSpec};
+use tch::Tensor;
 
 use super::bilevel::{Bilevel, is_unrolled};
+use super::health::Health;
 use super::pending::Pending;
 use super::sampler::{At, Sampler};
 use super::supernet::Supernet;
@@ -38,6 +40,8 @@ pub struct Search {
     pub pending: Pending,
     /// What the network may cost.
     pub limits: Option<Limits>,
+    /// Signs that it goes wrong.
+    pub health: Health,
     /// Steps done.
     pub step: u64,
     weight_order: Order,
@@ -74,6 +78,7 @@ impl Search {
             limits,
             bilevel: Bilevel::new(search),
             pending: Pending::new(reported(&search.optimizer)),
+            health: Health::default(),
             step: 0,
             weight_order: Order::new(
                 (0..at(first)).collect(),
@@ -98,10 +103,11 @@ impl Search {
         self.weight_order.steps()
     }
 
-    /// Iterations of the whole search.
+    /// Iterations of the whole search; fewer than asked for once it has ended early.
     #[must_use]
     pub fn total_steps(&self) -> u64 {
-        self.spec.search.epochs * self.steps_per_epoch()
+        let all = self.spec.search.epochs * self.steps_per_epoch();
+        self.health.stopped_at.unwrap_or(all)
     }
 
     /// The epoch that the next step belongs to, from 0.
@@ -114,7 +120,8 @@ impl Search {
     #[must_use]
     pub fn weight_lr(&self, epoch: u64) -> f64 {
         let search = &self.spec.search;
-        cosine(search.weight_lr, search.weight_lr_min, epoch, search.epochs)
+        let lr = cosine(search.weight_lr, search.weight_lr_min, epoch, search.epochs);
+        lr * self.health.rate()
     }
 
     /// The sampler of an epoch.
@@ -130,6 +137,7 @@ impl Search {
     pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
         let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
         let (sampler, lr) = (self.sampler(epoch), self.weight_lr(epoch));
+        self.bilevel.arch.lr = self.spec.search.arch_lr * self.health.rate();
         let train = images.batch(&self.weight_order.positions(step))?;
         let at = |stream| At { seed, stream, step };
         let pass = |stream| Pass::train(derive(seed, stream, step));
@@ -233,6 +241,19 @@ impl Search {
     /// - [`EngineError::Tensor`] if the copy to the host fails.
     pub fn probabilities(&self, epoch: u64) -> Result<Vec<Vec<f64>>, EngineError> {
         self.net.alphas.to_host(&self.sampler(epoch).probabilities(&self.net.alphas))
+    }
+
+    /// Whether weights, statistics, rows and numbers not yet reported are finite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        let (store, pending) = (&self.net.store, self.pending.save());
+        let all = [store.weights.buffer(), store.stats.buffer(), self.net.alphas.buffer()];
+        let finite = |tensor: &Tensor| tensor.isfinite().all();
+        let each = tch::no_grad(|| {
+            let all = all.into_iter().chain(pending.as_ref()).map(finite).collect::<Vec<_>>();
+            Tensor::stack(&all, 0).all()
+        });
+        each.int64_value(&[]) != 0
     }
 
     /// Images that train weights.

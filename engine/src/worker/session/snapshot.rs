@@ -8,6 +8,7 @@ use tch::Tensor;
 
 use crate::EngineError;
 use crate::search::evolve::Tried;
+use crate::search::health::Health;
 use crate::search::run::Search;
 use crate::state::checkpoint::Snapshot;
 use crate::train::fit::Fit;
@@ -26,6 +27,9 @@ pub(super) struct State {
     pub(super) arch_steps: u64,
     /// Seconds that all attempts worked.
     pub(super) worked_s: f64,
+    /// Signs that the search goes wrong.
+    #[serde(default)]
+    pub(super) health: Health,
     /// Candidates of the second stage so far.
     #[serde(default)]
     pub(super) tried: Vec<Tried>,
@@ -72,6 +76,7 @@ pub(super) fn take(
         fit_step: fit.map_or(0, |fit| fit.step),
         arch_steps: search.bilevel.arch.steps,
         worked_s,
+        health: search.health.clone(),
         tried: tried.to_vec(),
         derived: done.derived.cloned(),
     };
@@ -124,6 +129,7 @@ pub(super) fn load_search(
     search.bilevel.arch.steps = state.arch_steps;
     search.pending.load(snapshot.optimizer.get("search.pending"));
     search.step = state.search_step;
+    search.health = state.health.clone();
     Ok(())
 }
 
