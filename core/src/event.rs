@@ -188,6 +188,12 @@ pub struct ArchitectureNow {
     pub text: String,
     /// What it costs.
     pub cost: Cost,
+    /// Accuracy that the attached benchmark tells, `0..=1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_accuracy: Option<Num>,
+    /// Its rank in the attached benchmark, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_rank: Option<u64>,
 }
 
 /// A checkpoint is on disk.

@@ -9,9 +9,11 @@
 //! 4. [`draw`]: pictures of a space, of the rows' state, of an architecture;
 //! 5. [`spec`]: what a user asks for, with every default filled in;
 //! 6. [`limits`], [`solve`]: the best architecture that costs no more than is allowed;
-//! 7. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
+//! 7. [`benchmark`]: tables of what architectures really reach;
+//! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
 //!    curve, and where it is written.
 
+pub mod benchmark;
 pub mod choice;
 pub mod curve;
 pub mod dataset;

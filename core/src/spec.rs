@@ -33,6 +33,8 @@ pub struct RunSpec {
     pub constraints: ConstraintsSpec,
     /// What happens to the network that was found.
     pub after: AfterSpec,
+    /// What architectures really reach, if that is known.
+    pub benchmark: BenchmarkSpec,
     /// Where it runs.
     pub resources: ResourcesSpec,
 }
@@ -272,6 +274,18 @@ pub struct AfterSpec {
     pub fit_weight_decay: f64,
     /// Only the first so many training images; all if absent.
     pub fit_limit: Option<u64>,
+}
+
+/// A table of what architectures really reach; see [`crate::benchmark`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkSpec {
+    /// Name of the file; none if absent.
+    pub table: Option<String>,
+    /// Columns of the choices, comma-separated; called after the choices if absent.
+    pub columns: Option<String>,
+    /// Column of the accuracy; the first that is called so if absent.
+    pub accuracy: Option<String>,
 }
 
 /// Where the run works.

@@ -82,6 +82,38 @@ fn a_missing_gpu_is_answered_with_the_devices_there_are() {
 }
 
 #[test]
+fn a_benchmark_is_checked_against_the_space_and_copied_into_the_run() {
+    let server = TestServer::start();
+    let benchmark = |table: &str, columns: &str| {
+        patched(&json!({"benchmark": {"table": table, "columns": columns}}))
+    };
+    let refused = |spec: &Value| {
+        let answer = server.post("/api/v1/runs", spec);
+        assert_eq!(answer.status, 422);
+        let errors = answer.json()["errors"].clone();
+        (fields(&answer.json()), errors[0]["detail"].as_str().unwrap().to_owned())
+    };
+    let (field, detail) = refused(&benchmark("toy.csv", "a,b,c,d,e,f"));
+    assert_eq!(field, ["benchmark.table"]);
+    assert!(detail.contains("there are: none"), "{detail}");
+    let folder = server.data().join("benchmarks");
+    std::fs::create_dir_all(&folder).unwrap();
+    let table = "a,b,c,d,e,f,acc\n0,1,2,3,0,0,0.5\n".to_owned();
+    std::fs::write(folder.join("toy.csv"), &table).unwrap();
+    let (field, detail) = refused(&benchmark("other.csv", "a,b,c,d,e,f"));
+    assert_eq!(field, ["benchmark.table"]);
+    assert!(detail.contains("there are: toy.csv"), "{detail}");
+    assert_eq!(refused(&benchmark("../toy.csv", "a,b,c,d,e,f")).0, ["benchmark.table"]);
+    assert_eq!(refused(&benchmark("toy.csv", "a,b")).0, ["benchmark.columns"]);
+    let answer = server.post("/api/v1/runs", &benchmark("toy.csv", "a,b,c,d,e,f"));
+    assert_eq!(answer.status, 201);
+    let run = answer.json()["id"].as_str().unwrap().to_owned();
+    std::fs::write(folder.join("toy.csv"), "changed").unwrap();
+    let kept = std::fs::read_to_string(server.run_folder(&run).join("benchmark.csv")).unwrap();
+    assert_eq!(kept, table);
+}
+
+#[test]
 fn a_missing_or_truncated_data_set_is_refused_with_how_to_get_it() {
     let server = TestServer::with(Options { no_data: true, ..Options::default() });
     let refused = || server.post("/api/v1/runs", &spec("x")).json()["errors"].clone();

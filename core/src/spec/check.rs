@@ -286,6 +286,11 @@ fn rules(filled: &Value, violations: &mut Violations) {
             "must be `random` or `evolution`: SPOS learns no rows that could tell an architecture",
         );
     }
+    if let Some(table) = text("benchmark.table")
+        && !is_file_name(table)
+    {
+        violations.add("benchmark.table", "must be a file name of letters, digits, `.`, `_`, `-`");
+    }
     let id = get(filled, "dataset.id").and_then(Value::as_str).unwrap_or("");
     let Some(known) = dataset::find(id) else { return };
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
@@ -300,6 +305,12 @@ fn rules(filled: &Value, violations: &mut Violations) {
             violations.add("search.batch_size", detail);
         }
     }
+}
+
+/// A plain name: no folder, nothing hidden.
+fn is_file_name(text: &str) -> bool {
+    let known = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
+    !text.is_empty() && !text.starts_with('.') && text.chars().all(known)
 }
 
 #[cfg(test)]
@@ -337,8 +348,9 @@ mod tests {
 
     #[test]
     fn every_default_is_filled_in() {
-        let spec = RunSpec::parse(&minimal()).unwrap();
-        insta::assert_json_snapshot!(spec.to_value(), @r#"
+        let mut spec = RunSpec::parse(&minimal()).unwrap().to_value();
+        spec.as_object_mut().unwrap().remove("search");
+        insta::assert_json_snapshot!(spec, @r#"
         {
           "after": {
             "fit_batch_size": 96,
@@ -347,6 +359,11 @@ mod tests {
             "fit_lr": 0.05,
             "fit_weight_decay": 0.0005,
             "recalibrate_images": 2048
+          },
+          "benchmark": {
+            "accuracy": null,
+            "columns": null,
+            "table": null
           },
           "constraints": {
             "max_macs": null,
@@ -363,33 +380,6 @@ mod tests {
             "precision": "float32",
             "threads": 0
           },
-          "search": {
-            "arch_beta1": 0.5,
-            "arch_beta2": 0.999,
-            "arch_lr": 0.0003,
-            "arch_weight_decay": 0.001,
-            "batch_size": 64,
-            "clip": 5.0,
-            "epochs": 100,
-            "fidelity": "corrected",
-            "on_nonfinite": "stop",
-            "optimizer": {
-              "kind": "drnas",
-              "kl_scale": 0.0
-            },
-            "patience_epochs": 0,
-            "second_stage": {
-              "kind": "none"
-            },
-            "train_portion": 0.5,
-            "valid_limit": 2048,
-            "weight_decay": 0.0005,
-            "weight_lr": 0.025,
-            "weight_lr_min": 0.001,
-            "weight_momentum": 0.9,
-            "weight_nesterov": true,
-            "weights": "entangled"
-          },
           "seed": 9001,
           "space": {
             "channels": 32,
@@ -398,7 +388,46 @@ mod tests {
           }
         }
         "#);
-        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec, "a filled spec is its own");
+    }
+
+    #[test]
+    fn every_default_of_the_search_is_filled_in() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        insta::assert_json_snapshot!(spec.to_value()["search"], @r#"
+        {
+          "arch_beta1": 0.5,
+          "arch_beta2": 0.999,
+          "arch_lr": 0.0003,
+          "arch_weight_decay": 0.001,
+          "batch_size": 64,
+          "clip": 5.0,
+          "epochs": 100,
+          "fidelity": "corrected",
+          "on_nonfinite": "stop",
+          "optimizer": {
+            "kind": "drnas",
+            "kl_scale": 0.0
+          },
+          "patience_epochs": 0,
+          "second_stage": {
+            "kind": "none"
+          },
+          "train_portion": 0.5,
+          "valid_limit": 2048,
+          "weight_decay": 0.0005,
+          "weight_lr": 0.025,
+          "weight_lr_min": 0.001,
+          "weight_momentum": 0.9,
+          "weight_nesterov": true,
+          "weights": "entangled"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_filled_specification_is_its_own() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
     }
 
     #[rstest]
@@ -416,6 +445,7 @@ mod tests {
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
     #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random` or `evolution`: SPOS learns no rows that could tell an architecture")]
     #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
+    #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);

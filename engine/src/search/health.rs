@@ -125,7 +125,7 @@ impl Health {
             self.collapsed(watched, epoch, rows),
             self.unmoved(rows),
             self.restless(watched, epoch),
-            skips.and_then(|skips| dominated(skips)),
+            skips.and_then(dominated),
             gap.and_then(|gap| self.growing(gap)),
         ];
         let new =

@@ -8,6 +8,8 @@ mod snapshot;
 use std::fs;
 use std::path::Path;
 
+use skein_core::benchmark::Table;
+use skein_core::choice::Choice;
 use skein_core::event::{EventBody, Phase, PhaseName, Started, Summary};
 use skein_core::spec::RunSpec;
 use skein_core::{dataset, folder};
@@ -55,6 +57,8 @@ struct Context<'a> {
     data: Data,
     events: &'a mut Events,
     meter: Meter,
+    /// What architectures really reach, if a benchmark is attached.
+    benchmark: Option<Table>,
     /// Candidates of the second stage so far.
     tried: Vec<Tried>,
 }
@@ -107,7 +111,10 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
         Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));
-    let mut context = Context { session, spec, compute, data, events, meter, tried: vec![] };
+    let choices = &search.net.graph().choices;
+    let benchmark = read_benchmark(&session.attempt.run, &spec, choices)?;
+    let mut context =
+        Context { session, spec, compute, data, events, meter, benchmark, tried: vec![] };
     let derived = match (found, state) {
         (Some(snapshot), Some(state)) => context.restore(&mut search, &snapshot, state)?,
         _ => None,
@@ -164,6 +171,21 @@ fn read_spec(run: &Path) -> Result<RunSpec, EngineError> {
     let value = serde_json::from_str(&text)
         .map_err(|error| EngineError::Content { path: path.clone(), reason: error.to_string() })?;
     RunSpec::parse(&value).map_err(EngineError::Spec)
+}
+
+/// The table that the server copied into the run's folder.
+fn read_benchmark(
+    run: &Path,
+    spec: &RunSpec,
+    choices: &[Choice],
+) -> Result<Option<Table>, EngineError> {
+    if spec.benchmark.table.is_none() {
+        return Ok(None);
+    }
+    let path = run.join(folder::BENCHMARK);
+    let text = fs::read_to_string(&path).at(&path)?;
+    let table = Table::read(&text, choices, &spec.benchmark);
+    table.map(Some).map_err(|violation| EngineError::Spec(vec![violation]))
 }
 
 fn plan(spec: &RunSpec, search: &Search, data: &Data) -> Plan {

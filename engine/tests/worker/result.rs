@@ -6,10 +6,12 @@ use std::io::{Cursor, Read};
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use skein_core::benchmark::Table;
+use skein_core::choice::Architecture;
 use skein_core::event::EventBody;
 use skein_core::manifest::Manifest;
 use skein_core::spaces;
-use skein_core::spec::{Sharing, SpaceSpec, ToyCellOptions};
+use skein_core::spec::{BenchmarkSpec, Sharing, SpaceSpec, ToyCellOptions};
 use tch::Tensor;
 
 use crate::harness::Run;
@@ -178,6 +180,53 @@ fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
     }
     assert!(seen > 1);
     assert!(run.record().unwrap()["outcome"]["summary"]["cost"]["params"].as_u64() <= Some(max));
+}
+
+/// A table in which an architecture's accuracy follows from its options.
+#[test]
+fn an_attached_benchmark_tells_accuracy_and_rank_of_what_is_derived() {
+    let run = Run::new(&json!({
+        "search": {"epochs": 3},
+        "after": {"fit_epochs": 0},
+        "benchmark": {"table": "any.csv", "columns": "a,b,c,d,e,f"}
+    }));
+    let accuracy = |id: usize| 50.0 + f64::from(u32::try_from(id * 2741 % 4096).unwrap()) / 100.0;
+    let mut table = "a,b,c,d,e,f,test_acc\n".to_owned();
+    for id in 0..4096 {
+        let digits = (0..6).map(|digit| (id >> (2 * digit) & 3).to_string());
+        table += &format!("{},{}\n", digits.collect::<Vec<_>>().join(","), accuracy(id));
+    }
+    std::fs::write(run.folder().join("benchmark.csv"), table).unwrap();
+    assert!(run.finish(1).success());
+    let mut seen = 0;
+    for event in run.events(1) {
+        let EventBody::Architecture(now) = event.body else { continue };
+        let id = now.choices.iter().rev().fold(0, |id, option| id << 2 | option);
+        let better = (0..4096).filter(|other| accuracy(*other) > accuracy(id)).count();
+        assert!((now.true_accuracy.unwrap().0 - accuracy(id) / 100.0).abs() < 1e-12);
+        assert_eq!(now.true_rank, Some(better as u64 + 1));
+        seen += 1;
+    }
+    assert!(seen >= 3);
+    let metrics = String::from_utf8(run.artifact(1, "metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().filter(|line| line.contains(",true_rank,")).count(), 3);
+}
+
+/// The published table of the toy cell, where it is at hand.
+#[test]
+fn the_published_table_of_the_toy_cell_is_read() {
+    let Ok(path) = std::env::var("SKEIN_TOY_TABLE") else {
+        eprintln!("skipped: SKEIN_TOY_TABLE names no table");
+        return;
+    };
+    let text = std::fs::read_to_string(path).unwrap();
+    let preset = spaces::toy_cell::PRESET;
+    let graph = spaces::build(&(preset.defaults)(), preset.shape, Sharing::Entangled).unwrap();
+    let columns = Some("n01,n02,n12,r01,r02,r12".to_owned());
+    let spec = BenchmarkSpec { table: None, columns, accuracy: Some("test_acc".to_owned()) };
+    let table = Table::read(&text, &graph.choices, &spec).unwrap();
+    let best = table.look_up(&Architecture(vec![0, 0, 2, 0, 2, 0])).unwrap();
+    assert_eq!((table.count(), best.accuracy, best.rank), (4096, 0.9163, 1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use skein_core::benchmark::Truth;
 use skein_core::choice::Architecture;
 use skein_core::event::{ArchitectureNow, Checkpoint, EventBody, Metrics, PhaseName, Rows};
 use skein_core::number::Num;
@@ -132,6 +133,7 @@ impl Context<'_> {
         if sampler != Sampler::Uniform {
             values.extend(self.examine(search, epoch, &architecture)?);
         }
+        values.extend(self.truth_values(&architecture));
         if let Sampler::Gdas { tau } = sampler {
             values.insert("temperature".to_owned(), Num(tau));
         }
@@ -187,13 +189,29 @@ impl Context<'_> {
         architecture: &Architecture,
     ) -> Result<(), EngineError> {
         let graph = search.net.graph();
+        let truth = self.truth(architecture);
         self.events.say(EventBody::Architecture(ArchitectureNow {
             step,
             epoch,
             choices: architecture.0.clone(),
             text: architecture.to_text(self.spec.space.preset(), &graph.choices),
             cost: graph.cost(architecture)?,
+            true_accuracy: truth.map(|truth| Num(truth.accuracy)),
+            true_rank: truth.map(|truth| truth.rank),
         }))
+    }
+
+    fn truth(&self, architecture: &Architecture) -> Option<Truth> {
+        self.benchmark.as_ref().and_then(|table| table.look_up(architecture))
+    }
+
+    /// What the attached benchmark says of an architecture, as numbers for a curve.
+    pub(super) fn truth_values(&self, architecture: &Architecture) -> Vec<(String, Num)> {
+        let Some(truth) = self.truth(architecture) else { return vec![] };
+        #[expect(clippy::cast_precision_loss, reason = "tables are far below 2^53")]
+        let rank = truth.rank as f64;
+        let values = [("true_accuracy", truth.accuracy), ("true_rank", rank)];
+        values.map(|(name, value)| (name.to_owned(), Num(value))).into()
     }
 
     /// Says numbers; a loss that is no number ends the run.

@@ -1,5 +1,7 @@
 //! The second stage: architectures are compared on the trained supernet.
 
+use std::collections::BTreeMap;
+
 use skein_core::choice::Architecture;
 use skein_core::event::PhaseName;
 use skein_core::number::Num;
@@ -91,12 +93,14 @@ impl Context<'_> {
         let Some(best) = evolution.best() else { return Ok(()) };
         let generation = evolution.generation() as u64 - 1;
         let step = evolution.tried().len() as u64;
-        let values = [
+        let mut values: BTreeMap<String, Num> = [
             ("best_accuracy".to_owned(), best.accuracy),
             ("best_loss".to_owned(), best.loss),
             ("mean_accuracy".to_owned(), Num(mean(evolution.tried()))),
-        ];
-        self.metrics(PhaseName::Select, step, generation, values.into())?;
+        ]
+        .into();
+        values.extend(self.truth_values(&best.architecture));
+        self.metrics(PhaseName::Select, step, generation, values)?;
         let epoch = self.spec.search.epochs + generation;
         self.say_architecture(search, search.step + step, epoch, &best.architecture)
     }

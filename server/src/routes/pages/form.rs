@@ -61,12 +61,13 @@ pub(super) struct Choice {
     pub(super) selected: bool,
 }
 
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("dataset", "Data"),
     ("space", "Space"),
     ("search", "Search"),
     ("constraints", "Limits"),
     ("after", "After the search"),
+    ("benchmark", "Benchmark"),
     ("resources", "Resources"),
 ];
 
@@ -185,6 +186,7 @@ fn empty(field: &Field) -> &'static str {
     match field.path {
         "name" => "called after what it does",
         "dataset.limit" => "all training images",
+        "benchmark.table" => "no benchmark",
         "constraints.max_params" | "constraints.max_macs" => "no limit",
         "after.fit_limit" => "all training images",
         _ => "",
@@ -287,6 +289,7 @@ mod tests {
             ("search", true),
             ("constraints", false),
             ("after", false),
+            ("benchmark", false),
             ("resources", false),
         ];
         assert_eq!(open, expected);
