@@ -190,6 +190,7 @@ mod tests {
             label: format!("0→{to}"),
             options: ["sep3", "sep5", "1"].map(str::to_owned).to_vec(),
             site: Site::Edge { cell: "normal".to_owned(), from: 0, to },
+            when: None,
         };
         vec![edge(1), edge(2)]
     }

@@ -16,6 +16,10 @@ pub struct Choice {
     pub options: Vec<String>,
     /// Where the decision sits, for drawings.
     pub site: Site,
+    /// The decision matters only while another one has one of these options, as for layers
+    /// beyond the depth; otherwise always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<(ChoiceId, Vec<usize>)>,
 }
 
 impl Choice {
@@ -38,6 +42,13 @@ pub enum Site {
         from: usize,
         /// Node that the edge enters.
         to: usize,
+    },
+    /// A property of a layer, or of the whole network.
+    Layer {
+        /// Where it acts, for example `conv1` or `block3`; `network` for all of it.
+        layer: String,
+        /// What is decided, for example `channels`.
+        property: String,
     },
 }
 
@@ -187,6 +198,7 @@ mod tests {
             label: format!("0→{to}"),
             options: ["sep3", "sep5", "dil3"].map(str::to_owned).to_vec(),
             site: Site::Edge { cell: tensor.to_owned(), from: 0, to },
+            when: None,
         };
         vec![edge("normal", 1), edge("normal", 2), edge("reduce", 1)]
     }

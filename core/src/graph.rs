@@ -1,28 +1,40 @@
 //! The elastic graph: a search space, written once.
 //!
 //! Nodes stand in topological order. Sizes are fixed or *elastic*, that is, bound to the options
-//! of a choice; a [`Op::Mix`] node chooses among its inputs. A graph without choices is one fixed
+//! of choices; a [`Op::Mix`] node chooses among its inputs. A graph without choices is one fixed
 //! network. Everything else about a space is a walk over this graph: [`Graph::shapes`],
-//! [`Graph::cost`], [`Graph::specialise`] and [`Graph::validate`] here, the three kinds of
-//! execution in the engine.
+//! [`Graph::params`], [`Graph::cost`], [`Graph::specialise`], [`Graph::derive`] and
+//! [`Graph::validate`] here, the three kinds of execution in the engine. What the walks need of a
+//! node kind stands in one file below `nodes/`.
 
 mod bound;
 mod build;
 mod cost;
+mod decide;
+mod nodes;
 mod params;
 mod shape;
+mod size;
 mod specialise;
 mod tables;
 mod validate;
 
 pub use build::Builder;
 pub use cost::{Cost, CostRange, NodeCost};
-pub use params::{Param, Role};
+pub use decide::Pruning;
+pub use nodes::activation::{Activation, Dropout};
+pub use nodes::conv::Conv2d;
+pub use nodes::join::{Add, Concat, Input, Mix};
+pub use nodes::linear::Linear;
+pub use nodes::norm::BatchNorm;
+pub use nodes::pool::{Flatten, GlobalAvgPool, Pool, Shift, Zero};
+pub use params::{Dim, Param, Part, Role};
 pub use shape::Shape;
+pub use size::{Elastic, Scaled, Size};
 pub use specialise::{FixedNetwork, Inherited};
 pub use tables::CostTable;
 
-use crate::choice::{Architecture, Choice, ChoiceId};
+use crate::choice::{Architecture, Choice};
 
 /// Index of a node within its graph.
 pub type NodeId = usize;
@@ -39,6 +51,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Open decisions, in the order of the rows.
     pub choices: Vec<Choice>,
+    /// Choices of which only some may keep an operation.
+    pub prunings: Vec<Pruning>,
     /// The node whose value is the network's output (class scores).
     pub output: NodeId,
 }
@@ -58,161 +72,40 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// The images, `[channels, height, width]`.
-    Input(Shape),
+    Input(Input),
     /// Two-dimensional convolution.
     Conv2d(Conv2d),
     /// Batch norm over channels with running statistics.
     BatchNorm(BatchNorm),
-    /// `max(x, 0)`.
-    Relu,
-    /// Square max-pooling without padding; the stride equals the window.
-    MaxPool(i64),
-    /// Zeroes each element with this probability while training.
-    Dropout(f64),
+    /// An elementwise function.
+    Activation(Activation),
+    /// The largest value of each window.
+    MaxPool(Pool),
+    /// The mean of each window, padding not counted.
+    AvgPool(Pool),
+    /// The mean of each channel.
+    GlobalAvgPool(GlobalAvgPool),
+    /// Zeroes elements or channels while training.
+    Dropout(Dropout),
     /// All dimensions into one.
-    Flatten,
+    Flatten(Flatten),
+    /// The map without its first row and column.
+    Shift(Shift),
+    /// Zeros: the candidate `none`.
+    Zero(Zero),
     /// Concatenation along channels.
-    Concat,
+    Concat(Concat),
     /// Sum of the inputs.
-    Add,
-    /// Fully connected layer with bias.
+    Add(Add),
+    /// Fully connected layer.
     Linear(Linear),
     /// Weighted sum of the inputs (superposed), or the selected one (in a discrete network).
     Mix(Mix),
 }
 
-/// A convolution whose padding keeps the map's size at stride 1: `dilation·(kernel − 1)/2`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conv2d {
-    /// Channels read.
-    pub in_channels: i64,
-    /// Channels written.
-    pub out_channels: i64,
-    /// Side of the square kernel, odd.
-    pub kernel: Size,
-    /// Stride in both directions.
-    pub stride: i64,
-    /// Spacing of the kernel's points.
-    pub dilation: i64,
-    /// One filter per channel instead of a dense kernel.
-    pub depthwise: bool,
-    /// Whether a bias is added.
-    pub bias: bool,
-}
-
-impl Conv2d {
-    /// A 1×1 convolution without bias.
-    #[must_use]
-    pub fn pointwise(in_channels: i64, out_channels: i64) -> Self {
-        let kernel = Size::Fixed(1);
-        Self {
-            in_channels,
-            out_channels,
-            kernel,
-            stride: 1,
-            dilation: 1,
-            depthwise: false,
-            bias: false,
-        }
-    }
-
-    /// A depth-wise convolution without bias.
-    #[must_use]
-    pub fn depthwise(channels: i64, kernel: Size, stride: i64, dilation: i64) -> Self {
-        let (in_channels, out_channels) = (channels, channels);
-        Self { in_channels, out_channels, kernel, stride, dilation, depthwise: true, bias: false }
-    }
-
-    /// Padding on each side for a kernel of side `kernel`.
-    #[must_use]
-    pub fn padding(&self, kernel: i64) -> i64 {
-        self.dilation * (kernel - 1) / 2
-    }
-
-    /// Groups in libtorch's sense.
-    #[must_use]
-    pub fn groups(&self) -> i64 {
-        if self.depthwise { self.in_channels } else { 1 }
-    }
-}
-
-/// Batch norm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchNorm {
-    /// Channels.
-    pub channels: i64,
-    /// Whether a learned scale and shift follow.
-    pub affine: bool,
-}
-
-/// A fully connected layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Linear {
-    /// Features read.
-    pub in_features: i64,
-    /// Features written.
-    pub out_features: i64,
-}
-
-/// Which input stands for which options of a choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mix {
-    /// The choice that weighs the inputs.
-    pub choice: ChoiceId,
-    /// For every input the options it serves; more than one where the input's own elastic sizes
-    /// tell them apart (an entangled group).
-    pub branches: Vec<Vec<usize>>,
-}
-
-impl Mix {
-    /// Position of the input that serves `option`.
-    #[must_use]
-    pub fn branch_of(&self, option: usize) -> Option<usize> {
-        self.branches.iter().position(|options| options.contains(&option))
-    }
-}
-
-/// A size that is fixed or bound to a choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Size {
-    /// Always this.
-    Fixed(i64),
-    /// The choice's selected option decides.
-    Elastic(Elastic),
-}
-
-/// A size bound to (some of) the options of a choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elastic {
-    /// The deciding choice.
-    pub choice: ChoiceId,
-    /// `(option, size)`, only the options under which the node is used.
-    pub sizes: Vec<(usize, i64)>,
-}
-
-impl Size {
-    /// The largest value: what is stored.
-    #[must_use]
-    pub fn largest(&self) -> i64 {
-        match self {
-            Self::Fixed(size) => *size,
-            Self::Elastic(elastic) => {
-                elastic.sizes.iter().map(|(_, size)| *size).max().unwrap_or(0)
-            }
-        }
-    }
-
-    /// The value under an architecture; `None` if the selected option does not use the node.
-    #[must_use]
-    pub fn at(&self, architecture: &Architecture) -> Option<i64> {
-        match self {
-            Self::Fixed(size) => Some(*size),
-            Self::Elastic(elastic) => {
-                let option = architecture.0.get(elastic.choice)?;
-                elastic.sizes.iter().find(|(known, _)| known == option).map(|(_, size)| *size)
-            }
-        }
-    }
+impl Op {
+    /// `max(x, 0)`.
+    pub const RELU: Self = Self::Activation(Activation::Relu);
 }
 
 /// Why a graph cannot be built or walked.
@@ -270,15 +163,8 @@ impl Graph {
     #[must_use]
     pub fn input_shape(&self) -> Option<Shape> {
         match self.nodes.first().map(|node| &node.op) {
-            Some(Op::Input(shape)) => Some(shape.clone()),
+            Some(Op::Input(Input(shape))) => Some(shape.clone()),
             _ => None,
         }
-    }
-
-    /// Number of architectures, in decimal; saturates far above any space of use.
-    #[must_use]
-    pub fn count(&self) -> u128 {
-        let sizes = self.choices.iter().map(|choice| choice.options.len() as u128);
-        sizes.fold(1, u128::saturating_mul)
     }
 }

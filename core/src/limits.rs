@@ -1,7 +1,7 @@
 //! Limits on the cost of the network that is searched.
 
 use crate::choice::Architecture;
-use crate::graph::{CostTable, Graph, GraphError};
+use crate::graph::{CostTable, Graph, GraphError, Pruning};
 use crate::solve::{Limit, Problem, Solution, Term};
 use crate::spec::{ConstraintsSpec, Violation};
 
@@ -13,6 +13,7 @@ const LEAST: f64 = 1e-12;
 pub struct Limits {
     tables: Vec<CostTable>,
     options: Vec<usize>,
+    prunings: Vec<Pruning>,
     max_params: Option<u64>,
     max_macs: Option<u64>,
     refuge: Architecture,
@@ -65,6 +66,7 @@ impl Limits {
         let mut limits = Self {
             tables: graph.cost_tables()?,
             options: graph.choices.iter().map(|choice| choice.options.len()).collect(),
+            prunings: graph.prunings.clone(),
             max_params,
             max_macs,
             refuge: Architecture(vec![0; graph.choices.len()]),
@@ -115,16 +117,20 @@ impl Limits {
     /// probabilities is largest.
     #[must_use]
     pub fn likeliest(&self, rows: &[Vec<f64>]) -> Solution {
-        let objective = rows.iter().enumerate().map(|(choice, row)| Term {
-            choices: vec![choice],
-            sizes: vec![row.len()],
-            values: row.iter().map(|p| p.max(LEAST).ln()).collect(),
-        });
-        let problem = Problem {
-            options: self.options.clone(),
-            objective: objective.collect(),
-            limits: self.problem_limits(),
-        };
+        let mut objective: Vec<Term> = rows
+            .iter()
+            .enumerate()
+            .map(|(choice, row)| unary(choice, row.iter().map(|p| p.max(LEAST).ln())))
+            .collect();
+        // Where only some choices keep an operation, the others take no part in the sum.
+        for pruning in &self.prunings {
+            for choice in &pruning.choices {
+                objective[*choice].values[pruning.none] = 0.0;
+            }
+        }
+        let mut limits = self.problem_limits();
+        limits.extend(self.pruned());
+        let problem = Problem { options: self.options.clone(), objective, limits };
         problem.solve().unwrap_or_else(|| Solution {
             architecture: self.refuge.clone(),
             value: f64::NEG_INFINITY,
@@ -152,8 +158,27 @@ impl Limits {
         self.bounds().into_iter().map(limit).collect()
     }
 
+    /// Prunings as limits: so many operations at most, and so many empty choices at most.
+    fn pruned(&self) -> Vec<Limit> {
+        let limit = |pruning: &Pruning, empty: bool, bound: usize| {
+            let term = |choice: &usize| {
+                let counts =
+                    (0..self.options[*choice]).map(|option| (option == pruning.none) == empty);
+                unary(*choice, counts.map(|counts| f64::from(u8::from(counts))))
+            };
+            #[expect(clippy::cast_precision_loss, reason = "choices are few")]
+            Limit { terms: pruning.choices.iter().map(term).collect(), bound: bound as f64 }
+        };
+        let both = self.prunings.iter().flat_map(|pruning| {
+            let empty = pruning.choices.len().saturating_sub(pruning.keep);
+            [limit(pruning, false, pruning.keep), limit(pruning, true, empty)]
+        });
+        both.collect()
+    }
+
     /// The cheapest architecture by one cost, within the given limits.
-    fn cheapest(&self, measure: Measure, limits: Vec<Limit>) -> Option<Architecture> {
+    fn cheapest(&self, measure: Measure, mut limits: Vec<Limit>) -> Option<Architecture> {
+        limits.extend(self.pruned());
         let objective = self.terms(measure, -1.0);
         let problem = Problem { options: self.options.clone(), objective, limits };
         problem.solve().map(|solution| solution.architecture)
@@ -184,6 +209,11 @@ fn unreachable(measure: Measure, detail: String) -> LimitsError {
         Measure::Macs => "constraints.max_macs",
     };
     LimitsError::Unreachable(Violation { field: field.to_owned(), detail })
+}
+
+fn unary(choice: usize, values: impl Iterator<Item = f64>) -> Term {
+    let values: Vec<f64> = values.collect();
+    Term { choices: vec![choice], sizes: vec![values.len()], values }
 }
 
 fn values(table: &CostTable, measure: Measure) -> &[u64] {

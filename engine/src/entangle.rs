@@ -1,3 +1,3 @@
 //! How several candidate sizes share one tensor: gates and masks instead of padded copies.
 
-pub mod ring;
+pub mod mask;

@@ -3,22 +3,22 @@
 //! Superposition is done by masks on the largest weight (see [`crate::entangle`]), never by padded
 //! copies. A fixed network is a graph without choices, executed along the empty architecture.
 
+mod mix;
 mod walk;
-
-use std::collections::HashMap;
+mod weights;
 
 use skein_core::choice::{Architecture, ChoiceId};
-use skein_core::graph::{Conv2d, Elastic, Graph, Mix, NodeId, Op, Size};
+use skein_core::graph::{Activation, BatchNorm, Conv2d, Graph, NodeId, Op, Size};
 use skein_core::spec::{Fidelity, Sharing};
 use tch::Tensor;
 
 use crate::EngineError;
 use crate::device::Compute;
-use crate::entangle::ring;
 use crate::nodes::norm::Statistics;
-use crate::nodes::{conv, dropout, norm};
+use crate::nodes::{conv, dropout, norm, pool};
 use crate::store::Store;
-use walk::{Walk, held_above_zero, mass, sum, take};
+use walk::{Walk, sum};
+use weights::Weights;
 
 /// Which candidates take part in a pass, and with which weights.
 #[derive(Debug, Clone, Copy)]
@@ -57,43 +57,40 @@ pub struct Executor {
     graph: Graph,
     sharing: Sharing,
     fidelity: Fidelity,
-    /// Ring masks of every elastic convolution.
-    masks: HashMap<NodeId, Tensor>,
+    weights: Weights,
     /// For every node the choice whose option it depends on inside its branch.
     bound: Vec<Option<ChoiceId>>,
 }
 
-/// Scale of a convolution's kernel, and how its size is found.
-enum Kernel<'a> {
-    Mixed(&'a [Tensor]),
-    Picked(usize, Option<Tensor>),
-}
-
 impl Executor {
     /// Prepares a graph for execution.
-    #[must_use]
-    pub fn new(graph: Graph, sharing: Sharing, fidelity: Fidelity, compute: Compute) -> Self {
-        let options = (compute.kind, compute.device);
-        let elastic = graph
-            .nodes
-            .iter()
-            .enumerate()
-            .filter_map(|(id, node)| elastic_of(&node.op).map(|e| (id, e)));
-        let masks = elastic.map(|(id, elastic)| (id, ring::masks(elastic, options))).collect();
+    ///
+    /// # Errors
+    /// - [`EngineError::Bug`] if a tensor's sizes hang on choices in a way that no space needs.
+    pub fn new(
+        graph: Graph,
+        sharing: Sharing,
+        fidelity: Fidelity,
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        let weights = Weights::new(&graph, (sharing, fidelity), compute)?;
         let mut bound: Vec<Option<ChoiceId>> = Vec::with_capacity(graph.nodes.len());
         for node in &graph.nodes {
             let from_inputs = || node.inputs.iter().find_map(|input| bound[*input]);
+            let own = node.op.sizes().into_iter().flat_map(Size::choices).next();
             bound.push(match &node.op {
                 Op::Mix(_) => None,
-                op => elastic_of(op).map(|elastic| elastic.choice).or_else(from_inputs),
+                _ => own.or_else(from_inputs),
             });
         }
-        Self { graph, sharing, fidelity, masks, bound }
+        Ok(Self { graph, sharing, fidelity, weights, bound })
     }
 
     /// A fixed network's executor.
-    #[must_use]
-    pub fn fixed(graph: Graph, compute: Compute) -> Self {
+    ///
+    /// # Errors
+    /// - as [`Executor::new`].
+    pub fn fixed(graph: Graph, compute: Compute) -> Result<Self, EngineError> {
         Self::new(graph, Sharing::Entangled, Fidelity::Corrected, compute)
     }
 
@@ -123,15 +120,8 @@ impl Executor {
         };
         let outputs =
             matches!(plan, Plan::Superposed(_)) && self.sharing == Sharing::EntangledOutputs;
-        let mut walk = Walk {
-            store,
-            plan,
-            pass,
-            values: vec![],
-            relus: HashMap::new(),
-            rings: HashMap::new(),
-        };
-        walk.values.resize_with(self.graph.nodes.len(), || None);
+        let sizes = (self.graph.nodes.len(), self.weights.factors());
+        let mut walk = Walk::new(store, plan, pass, sizes);
         walk.values[0] = Some(x.shallow_clone());
         for (id, used) in used.iter().enumerate().take(self.graph.output + 1).skip(1) {
             // Branches whose outputs are mixed run once per option, inside the mix.
@@ -142,222 +132,70 @@ impl Executor {
         walk.take(self.graph.output)
     }
 
+    /// A node's value; `picked` is the option that a branch is computed for.
     fn compute(
         &self,
         id: NodeId,
         walk: &mut Walk<'_>,
-        option: Option<usize>,
+        picked: Option<(ChoiceId, usize)>,
     ) -> Result<Tensor, EngineError> {
         let node = &self.graph.nodes[id];
-        let input = |walk: &Walk<'_>, at: usize| walk.get(node.inputs[at]);
+        if matches!(node.op, Op::Input(_)) {
+            return walk.get(0);
+        }
+        let x = walk.get(node.inputs[0]);
         Ok(match &node.op {
-            Op::Input(_) => walk.get(0)?,
-            Op::Conv2d(spec) => {
-                let x = input(walk, 0)?;
-                let weight = self.kernel(id, spec, walk, option)?;
-                let bias = if spec.bias { Some(walk.param(&node.name, "bias")?) } else { None };
-                conv::forward(spec, &x, &weight, bias)
-            }
-            Op::BatchNorm(spec) => {
-                let x = input(walk, 0)?;
-                let affine = if spec.affine {
-                    (Some(walk.param(&node.name, "weight")?), Some(walk.param(&node.name, "bias")?))
-                } else {
-                    (None, None)
-                };
-                let running = (
-                    walk.param(&node.name, "running_mean")?,
-                    walk.param(&node.name, "running_var")?,
-                );
-                norm::forward(&x, affine.0, affine.1, running, walk.pass.statistics)
-            }
-            Op::Relu => walk.relu(node.inputs[0])?,
-            Op::MaxPool(window) => input(walk, 0)?.max_pool2d(*window, *window, 0, 1, false),
-            Op::Dropout(p) => match walk.pass.dropout {
-                Some(seed) => dropout::forward(&input(walk, 0)?, *p, seed.wrapping_add(id as u64)),
-                None => input(walk, 0)?,
+            Op::Input(_) => x?,
+            Op::Conv2d(spec) => self.conv(id, spec, &x?, walk, picked)?,
+            Op::BatchNorm(spec) => self.batch_norm(id, spec, &x?, walk, picked)?,
+            Op::Activation(Activation::Relu) => walk.relu(node.inputs[0])?,
+            Op::MaxPool(spec) => pool::max(spec, &x?),
+            Op::AvgPool(spec) => pool::average(spec, &x?),
+            Op::GlobalAvgPool(_) => pool::global_average(&x?),
+            Op::Dropout(spec) => match walk.pass.dropout {
+                Some(seed) => dropout::forward(spec, &x?, seed.wrapping_add(id as u64)),
+                None => x?,
             },
-            Op::Flatten => input(walk, 0)?.flatten(1, -1),
-            Op::Concat => Tensor::cat(&walk.all(&node.inputs)?, 1),
-            Op::Add => sum(walk.all(&node.inputs)?)?,
-            Op::Linear(_) => {
-                let (weight, bias) =
-                    (walk.param(&node.name, "weight")?, walk.param(&node.name, "bias")?);
-                input(walk, 0)?.linear(weight, Some(bias))
+            Op::Flatten(_) => x?.flatten(1, -1),
+            Op::Shift(_) => pool::shift(&x?),
+            Op::Zero(spec) => pool::zero(spec, &x?),
+            Op::Concat(_) => Tensor::cat(&walk.all(&node.inputs)?, 1),
+            Op::Add(_) => sum(walk.all(&node.inputs)?)?,
+            Op::Linear(spec) => {
+                let weight = self.weights.get(id, "weight", walk, picked)?;
+                let bias =
+                    spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
+                x?.linear(&weight, bias.as_ref())
             }
             Op::Mix(mix) => self.mix(mix, &node.inputs, walk)?,
         })
     }
 
-    /// The kernel that a convolution uses in this pass.
-    fn kernel(
+    fn conv(
         &self,
         id: NodeId,
         spec: &Conv2d,
+        x: &Tensor,
         walk: &mut Walk<'_>,
-        option: Option<usize>,
+        picked: Option<(ChoiceId, usize)>,
     ) -> Result<Tensor, EngineError> {
-        let weight = walk.param(&self.graph.nodes[id].name, "weight")?;
-        let Size::Elastic(elastic) = &spec.kernel else { return Ok(weight.shallow_clone()) };
-        let kernel = match (option, walk.plan) {
-            (Some(option), _) => Kernel::Picked(option, None),
-            (None, Plan::Superposed(rows)) => Kernel::Mixed(rows),
-            (None, Plan::Path(architecture, rows)) => {
-                let option = architecture.0[elastic.choice];
-                Kernel::Picked(
-                    option,
-                    rows.and_then(|rows| self.picked_scale(&rows[elastic.choice], option, elastic)),
-                )
-            }
-        };
-        match kernel {
-            Kernel::Mixed(rows) => {
-                let options: Vec<usize> = elastic.sizes.iter().map(|(option, _)| *option).collect();
-                let masks = &self.masks[&id];
-                let fidelity = self.fidelity;
-                let ring = walk.rings.entry((elastic.choice, options)).or_insert_with_key(
-                    |(choice, options)| {
-                        let weights = take(&rows[*choice], options);
-                        let weights = match fidelity {
-                            Fidelity::Reference => weights,
-                            // Only the ratio matters to the kernel; the mass scales the output.
-                            Fidelity::Corrected => {
-                                &weights / held_above_zero(&mass(&rows[*choice], options))
-                            }
-                        };
-                        ring::mixture(masks, &weights)
-                    },
-                );
-                Ok(weight * &*ring)
-            }
-            Kernel::Picked(option, scale) => {
-                let size =
-                    elastic.sizes.iter().find(|(known, _)| *known == option).map(|(_, size)| *size);
-                let size = size.ok_or_else(|| {
-                    EngineError::Bug(format!("option {option} does not use node {id}"))
-                })?;
-                let part = ring::crop(weight, size);
-                Ok(scale.map_or_else(|| part.shallow_clone(), |scale| &part * scale))
-            }
-        }
+        let weight = self.weights.get(id, "weight", walk, picked)?;
+        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
+        Ok(conv::forward(spec, x, &weight, bias.as_ref()))
     }
 
-    /// What a straight-through row multiplies the picked kernel with.
-    fn picked_scale(&self, row: &Tensor, option: usize, elastic: &Elastic) -> Option<Tensor> {
-        if self.sharing != Sharing::Entangled {
-            return None;
-        }
-        let own = row.get(i64::try_from(option).unwrap_or(0));
-        let options: Vec<usize> = elastic.sizes.iter().map(|(option, _)| *option).collect();
-        Some(match self.fidelity {
-            Fidelity::Reference => own,
-            Fidelity::Corrected => own / held_above_zero(&mass(row, &options)),
-        })
-    }
-
-    fn mix(
+    fn batch_norm(
         &self,
-        mix: &Mix,
-        inputs: &[NodeId],
+        id: NodeId,
+        spec: &BatchNorm,
+        x: &Tensor,
         walk: &mut Walk<'_>,
+        picked: Option<(ChoiceId, usize)>,
     ) -> Result<Tensor, EngineError> {
-        match walk.plan {
-            Plan::Path(architecture, rows) => {
-                let option = architecture.0[mix.choice];
-                let branch = mix
-                    .branch_of(option)
-                    .ok_or_else(|| EngineError::Bug(format!("option {option} has no branch")))?;
-                let value = walk.get(inputs[branch])?;
-                Ok(rows.map_or(value.shallow_clone(), |rows| {
-                    self.picked(mix, branch, option, &value, &rows[mix.choice])
-                }))
-            }
-            Plan::Superposed(rows) => {
-                let row = &rows[mix.choice];
-                let mut terms = Vec::new();
-                for (options, input) in mix.branches.iter().zip(inputs) {
-                    terms.extend(self.branch(mix.choice, options, *input, row, walk)?);
-                }
-                sum(terms)
-            }
-        }
-    }
-
-    /// The weighted outputs of one branch.
-    fn branch(
-        &self,
-        choice: ChoiceId,
-        options: &[usize],
-        input: NodeId,
-        row: &Tensor,
-        walk: &mut Walk<'_>,
-    ) -> Result<Vec<Tensor>, EngineError> {
-        if options.len() == 1 {
-            return Ok(vec![walk.get(input)? * mass(row, options)]);
-        }
-        if self.sharing != Sharing::EntangledOutputs {
-            let value = walk.get(input)?;
-            return Ok(vec![match self.fidelity {
-                Fidelity::Reference => value,
-                Fidelity::Corrected => value * mass(row, options),
-            }]);
-        }
-        let nodes = self.branch_nodes(choice, input);
-        let mut terms = Vec::new();
-        for option in options {
-            // Values of the option before are computed anew, and so are their ReLUs.
-            walk.relus.retain(|from, _| !nodes.contains(from));
-            for id in &nodes {
-                walk.values[*id] = Some(self.compute(*id, walk, Some(*option))?);
-            }
-            terms.push(walk.get(input)? * mass(row, &[*option]));
-        }
-        Ok(terms)
-    }
-
-    /// The nodes before `input` that depend on the choice's option, in order.
-    fn branch_nodes(&self, choice: ChoiceId, input: NodeId) -> Vec<NodeId> {
-        let mut found = vec![false; input + 1];
-        found[input] = true;
-        for id in (0..=input).rev() {
-            if found[id] {
-                let inner = self.graph.nodes[id]
-                    .inputs
-                    .iter()
-                    .filter(|from| self.bound[**from] == Some(choice));
-                inner.for_each(|from| found[*from] = true);
-            }
-        }
-        (0..=input).filter(|id| found[*id]).collect()
-    }
-
-    /// The picked branch's output, through which gradients flow to a straight-through row.
-    fn picked(
-        &self,
-        mix: &Mix,
-        branch: usize,
-        option: usize,
-        value: &Tensor,
-        row: &Tensor,
-    ) -> Tensor {
-        let own = row.get(i64::try_from(option).unwrap_or(0));
-        if self.sharing != Sharing::Entangled {
-            // The others are scalars of value zero, added to every element.
-            let others = row.sum(row.kind()) - &own;
-            return value * own + others;
-        }
-        let options = &mix.branches[branch];
-        match self.fidelity {
-            _ if options.len() == 1 => value * own,
-            Fidelity::Reference => value.shallow_clone(),
-            Fidelity::Corrected => value * mass(row, options),
-        }
-    }
-}
-
-fn elastic_of(op: &Op) -> Option<&Elastic> {
-    match op {
-        Op::Conv2d(Conv2d { kernel: Size::Elastic(elastic), .. }) => Some(elastic),
-        _ => None,
+        let mut get = |name: &str| self.weights.get(id, name, walk, picked);
+        let affine = if spec.affine { Some((get("weight")?, get("bias")?)) } else { None };
+        let running = (get("running_mean")?, get("running_var")?);
+        let (scale, shift) = affine.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
+        Ok(norm::forward(x, scale, shift, (&running.0, &running.1), walk.pass.statistics))
     }
 }

@@ -3,3 +3,4 @@
 pub mod conv;
 pub mod dropout;
 pub mod norm;
+pub mod pool;

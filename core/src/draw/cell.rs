@@ -2,21 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{Scene, escape};
+use super::{STYLE, Scene, escape};
 use crate::choice::Site;
 
 /// Width of one cell's panel, in user units.
 const PANEL: f64 = 480.0;
 const HEIGHT: f64 = 230.0;
 const RADIUS: f64 = 17.0;
-
-/// Colours for both themes; a page may override the variables.
-const STYLE: &str = "svg{color-scheme:light dark;font:13px system-ui,sans-serif;\
---ink:light-dark(#1a1d21,#e6e8eb);--dim:light-dark(#5b6470,#9aa4b0);--rule:light-dark(#c9ced6,#3b424c);\
---mark:light-dark(#0b62c4,#6cb2ff);--paper:light-dark(#ffffff,#16191d)}\
-text{fill:var(--ink)}.dim{fill:var(--dim);font-size:12px}.edge{fill:none;stroke:var(--mark)}\
-.open{stroke:var(--rule)}.node{fill:var(--paper);stroke:var(--ink);stroke-width:1.2}\
-.halo{paint-order:stroke;stroke:var(--paper);stroke-width:5px;stroke-linejoin:round}";
 
 struct Edge<'a> {
     from: usize,
@@ -47,7 +39,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> String {
 fn cells<'a>(scene: &Scene<'a>) -> Vec<(&'a str, Vec<Edge<'a>>)> {
     let mut cells: Vec<(&str, Vec<Edge<'_>>)> = Vec::new();
     for (id, choice) in scene.graph.choices.iter().enumerate() {
-        let Site::Edge { cell, from, to } = &choice.site;
+        let Site::Edge { cell, from, to } = &choice.site else { continue };
         let edge = Edge {
             from: *from,
             to: *to,

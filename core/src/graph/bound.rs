@@ -1,57 +1,47 @@
 //! The walk that tells which choices a node, and a whole architecture, depends on.
 
-use super::{Graph, Op, Size};
+use super::{Graph, Op};
 use crate::choice::{Architecture, ChoiceId};
 
 impl Op {
     /// The choices that this operation itself is bound to: by its sizes, or as a mix.
     #[must_use]
     pub fn bound_choices(&self) -> Vec<ChoiceId> {
-        let of_size = |size: &Size| match size {
-            Size::Fixed(_) => None,
-            Size::Elastic(elastic) => Some(elastic.choice),
-        };
         match self {
-            Self::Conv2d(conv) => of_size(&conv.kernel).into_iter().collect(),
             Self::Mix(mix) => vec![mix.choice],
-            _ => vec![],
+            op => op.sizes().into_iter().flat_map(super::Size::choices).collect(),
         }
     }
 }
 
 impl Graph {
     /// Which choices decide anything under an architecture; the others belong to parts of the
-    /// network that it does not use. The architecture must belong to the graph.
+    /// network that it does not use.
     #[must_use]
     pub fn deciding(&self, architecture: &Architecture) -> Vec<bool> {
-        let mut decides = vec![false; self.choices.len()];
-        for (node, used) in self.nodes.iter().zip(self.reachable(architecture)) {
-            if used {
-                node.op.bound_choices().into_iter().for_each(|choice| decides[choice] = true);
-            }
-        }
-        decides
+        (0..self.choices.len()).map(|choice| self.is_open(architecture, choice)).collect()
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{Builder, Conv2d, Elastic, Mix};
+    use super::super::{Builder, Conv2d, Elastic, Mix, Size};
     use super::*;
     use crate::choice::{Choice, Site};
 
     /// A depth of one or two layers, and a kernel size in each of them.
     pub(in crate::graph) fn deep() -> Graph {
         let mut builder = Builder::new(vec![2, 6, 6]);
-        let choice = |tensor: &str, label: &str, options: [&str; 2]| Choice {
+        let choice = |tensor: &str, label: &str, options: [&str; 2], when| Choice {
             tensor: tensor.to_owned(),
             label: label.to_owned(),
             options: options.map(str::to_owned).to_vec(),
             site: Site::Edge { cell: "c".to_owned(), from: 0, to: 1 },
+            when,
         };
-        builder.choice(choice("depth", "stage", ["1", "2"]));
-        builder.choice(choice("kernel", "first", ["3", "5"]));
-        builder.choice(choice("kernel", "second", ["3", "5"]));
+        builder.choice(choice("depth", "stage", ["1", "2"], None));
+        builder.choice(choice("kernel", "first", ["3", "5"], None));
+        builder.choice(choice("kernel", "second", ["3", "5"], Some((0, vec![1]))));
         let kernel = |choice| Size::Elastic(Elastic { choice, sizes: vec![(0, 3), (1, 5)] });
         let first = Op::Conv2d(Conv2d::depthwise(2, kernel(1), 1, 1));
         let first = builder.add("first", first, &[0]);

@@ -1,7 +1,7 @@
 //! The builder that spaces are written with.
 
 use super::shape::output_shape;
-use super::{Graph, GraphError, Node, NodeId, Op, Shape};
+use super::{Graph, GraphError, Input, Node, NodeId, Op, Pruning, Shape};
 use crate::choice::{Choice, ChoiceId};
 
 /// Grows a graph node by node and knows every node's shape meanwhile.
@@ -13,6 +13,7 @@ pub struct Builder {
     nodes: Vec<Node>,
     shapes: Vec<Shape>,
     choices: Vec<Choice>,
+    prunings: Vec<Pruning>,
     error: Option<GraphError>,
 }
 
@@ -20,8 +21,15 @@ impl Builder {
     /// A graph with its input node; `shape` is `[channels, height, width]`.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
-        let input = Node { name: "input".to_owned(), op: Op::Input(shape.clone()), inputs: vec![] };
-        Self { nodes: vec![input], shapes: vec![shape], choices: vec![], error: None }
+        let input =
+            Node { name: "input".to_owned(), op: Op::Input(Input(shape.clone())), inputs: vec![] };
+        Self {
+            nodes: vec![input],
+            shapes: vec![shape],
+            choices: vec![],
+            prunings: vec![],
+            error: None,
+        }
     }
 
     /// The input node.
@@ -34,6 +42,11 @@ impl Builder {
     pub fn choice(&mut self, choice: Choice) -> ChoiceId {
         self.choices.push(choice);
         self.choices.len() - 1
+    }
+
+    /// Keeps only some of these choices' operations in an architecture.
+    pub fn prune(&mut self, pruning: Pruning) {
+        self.prunings.push(pruning);
     }
 
     /// Adds a node and returns its index.
@@ -63,7 +76,8 @@ impl Builder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let graph = Graph { nodes: self.nodes, choices: self.choices, output };
+        let graph =
+            Graph { nodes: self.nodes, choices: self.choices, prunings: self.prunings, output };
         graph.validate()?;
         Ok(graph)
     }

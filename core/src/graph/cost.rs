@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Graph, GraphError, Node, Op, Shape};
+use super::nodes::count;
+use super::{Graph, GraphError, Node, Shape};
 use crate::choice::Architecture;
 
 /// What one forward pass over one image costs.
@@ -50,16 +51,14 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the architecture does not belong to the graph.
     pub fn node_costs(&self, architecture: &Architecture) -> Result<Vec<NodeCost>, GraphError> {
-        architecture.check(&self.choices)?;
-        let shapes = self.shapes()?;
-        let used = self.reachable(architecture);
-        let nodes = self.nodes.iter().zip(shapes).zip(used);
+        let fixed = self.specialise(architecture)?.graph;
+        let shapes = fixed.shapes()?;
+        let nodes = fixed.nodes.iter().zip(&shapes);
         Ok(nodes
-            .filter(|(_, used)| *used)
-            .map(|((node, shape), _)| NodeCost {
-                name: node.name.clone(),
-                cost: node_cost(node, &shape, architecture),
-                shape,
+            .map(|(node, shape)| {
+                let inputs: Vec<&Shape> = node.inputs.iter().map(|at| &shapes[*at]).collect();
+                let cost = node_cost(node, &inputs, shape);
+                NodeCost { name: node.name.clone(), cost, shape: shape.clone() }
             })
             .collect())
     }
@@ -125,29 +124,12 @@ impl Graph {
     }
 }
 
-fn node_cost(node: &Node, shape: &Shape, architecture: &Architecture) -> Cost {
-    let activations = count(shape);
-    match &node.op {
-        Op::Conv2d(conv) => {
-            let kernel = conv.kernel.at(architecture).unwrap_or_else(|| conv.kernel.largest());
-            let inner = conv.in_channels / conv.groups();
-            let weights = count(&[conv.out_channels, inner, kernel, kernel]);
-            let bias = if conv.bias { count(&[conv.out_channels]) } else { 0 };
-            Cost { params: weights + bias, macs: weights * count(&shape[1..]), activations }
-        }
-        Op::Linear(linear) => {
-            let weights = count(&[linear.in_features, linear.out_features]);
-            Cost { params: weights + count(&[linear.out_features]), macs: weights, activations }
-        }
-        Op::BatchNorm(norm) if norm.affine => {
-            Cost { params: 2 * count(&[norm.channels]), macs: 0, activations }
-        }
-        // Only passes on what its selected input wrote.
-        Op::Mix(_) => Cost::default(),
-        _ => Cost { activations, ..Cost::default() },
+/// The cost of a node whose sizes are fixed.
+fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape) -> Cost {
+    let trained = node.params().into_iter().filter(|param| param.role.is_trained());
+    Cost {
+        params: trained.map(|param| count(&param.shape)).sum(),
+        macs: node.op.kind().macs(inputs, output),
+        activations: count(output),
     }
-}
-
-fn count(shape: &[i64]) -> u64 {
-    shape.iter().map(|size| size.unsigned_abs()).product()
 }

@@ -22,7 +22,8 @@ pub struct Inherited {
 }
 
 impl Graph {
-    /// The network of one architecture: unused nodes dropped, sizes fixed, mixes resolved.
+    /// The network of one architecture: unused nodes dropped, sizes fixed, mixes resolved, and
+    /// zeros left out of sums.
     ///
     /// # Errors
     /// - [`GraphError`] if the architecture does not belong to the graph.
@@ -30,7 +31,7 @@ impl Graph {
         architecture.check(&self.choices)?;
         let used = self.reachable(architecture);
         let mut place: Vec<NodeId> = vec![0; self.nodes.len()];
-        let mut nodes = Vec::new();
+        let mut nodes: Vec<Node> = Vec::new();
         let mut inherited = Vec::new();
         for (id, node) in self.nodes.iter().enumerate().filter(|(id, _)| used[*id]) {
             if let Op::Mix(mix) = &node.op {
@@ -38,41 +39,66 @@ impl Graph {
                 place[id] = place[node.inputs[branch]];
                 continue;
             }
-            let fixed = Node {
-                name: node.name.clone(),
-                op: fix(&node.op, architecture),
-                inputs: node.inputs.iter().map(|input| place[*input]).collect(),
-            };
-            inherited.extend(inherit(node, &fixed));
+            let mut inputs: Vec<NodeId> = node.inputs.iter().map(|input| place[*input]).collect();
+            if matches!(node.op, Op::Add(_)) {
+                without_zeros(&mut inputs, &nodes);
+                if let [only] = inputs[..] {
+                    place[id] = only;
+                    continue;
+                }
+            }
+            let fixed = Node { name: node.name.clone(), op: fix(&node.op, architecture), inputs };
+            inherited.extend(node.params().into_iter().map(|stored| Inherited {
+                slices: stored.slices(architecture),
+                name: stored.name,
+            }));
             place[id] = nodes.len();
             nodes.push(fixed);
         }
-        let graph = Graph { nodes, choices: vec![], output: place[self.output] };
+        let graph = Graph { nodes, choices: vec![], prunings: vec![], output: place[self.output] };
+        let graph = graph.without_unused(&mut inherited);
         graph.validate()?;
         Ok(FixedNetwork { graph, inherited })
     }
+
+    /// Drops nodes that nothing reads, such as zeros that sums left out.
+    fn without_unused(self, inherited: &mut Vec<Inherited>) -> Self {
+        let used = self.reachable(&Architecture(vec![]));
+        if used.iter().all(|used| *used) {
+            return self;
+        }
+        let mut place: Vec<NodeId> = vec![0; self.nodes.len()];
+        let mut nodes = Vec::new();
+        for (id, mut node) in self.nodes.into_iter().enumerate() {
+            // The input stays, whatever reads it.
+            if !used[id] && id > 0 {
+                let dropped = node.params();
+                inherited.retain(|kept| dropped.iter().all(|param| param.name != kept.name));
+                continue;
+            }
+            node.inputs.iter_mut().for_each(|input| *input = place[*input]);
+            place[id] = nodes.len();
+            nodes.push(node);
+        }
+        Self { nodes, output: place[self.output], ..self }
+    }
 }
 
+/// Leaves zeros out of a sum, unless there is nothing else.
+fn without_zeros(inputs: &mut Vec<NodeId>, nodes: &[Node]) {
+    let is_zero = |input: &NodeId| matches!(nodes[*input].op, Op::Zero(_));
+    if inputs.iter().all(is_zero) {
+        inputs.truncate(1);
+    } else {
+        inputs.retain(|input| !is_zero(input));
+    }
+}
+
+/// The operation with every size as the architecture decides it.
 fn fix(op: &Op, architecture: &Architecture) -> Op {
     let mut op = op.clone();
-    if let Op::Conv2d(conv) = &mut op {
-        let kernel = conv.kernel.at(architecture).unwrap_or_else(|| conv.kernel.largest());
-        conv.kernel = Size::Fixed(kernel);
+    for size in op.kind_mut().sizes_mut() {
+        *size = Size::Fixed(size.at(architecture).unwrap_or_else(|| size.largest()));
     }
     op
-}
-
-/// Kernels are centred crops, everything else keeps its first entries.
-fn inherit(node: &Node, fixed: &Node) -> Vec<Inherited> {
-    let pairs = node.params().into_iter().zip(fixed.params());
-    pairs
-        .map(|(stored, kept)| {
-            let sizes = stored.shape.iter().zip(&kept.shape).enumerate();
-            let slices = sizes.map(|(dim, (all, part))| {
-                let is_kernel = stored.shape.len() == 4 && dim >= 2;
-                (if is_kernel { (all - part) / 2 } else { 0 }, *part)
-            });
-            Inherited { name: kept.name, slices: slices.collect() }
-        })
-        .collect()
 }

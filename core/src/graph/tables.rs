@@ -68,7 +68,8 @@ impl Graph {
     pub fn cost_tables(&self) -> Result<Vec<CostTable>, GraphError> {
         let mut groups: BTreeMap<Vec<ChoiceId>, BTreeSet<&str>> = BTreeMap::new();
         for (node, choices) in self.nodes.iter().zip(self.dependencies()) {
-            if let Some(choices) = choices {
+            // Only nodes with parameters cost parameters or multiply-accumulates.
+            if let Some(choices) = choices.filter(|_| !node.params().is_empty()) {
                 groups.entry(choices.into_iter().collect()).or_default().insert(&node.name);
             }
         }
@@ -171,7 +172,6 @@ mod tests {
     use super::*;
     use crate::spaces::{self, PRESETS};
     use crate::spec::Sharing;
-    use proptest::prelude::*;
 
     fn sum(tables: &[CostTable], architecture: &Architecture) -> (u64, u64) {
         tables.iter().fold((0, 0), |(params, macs), table| {
@@ -184,26 +184,32 @@ mod tests {
         })
     }
 
-    fn check(graph: &Graph, numbers: &[usize]) {
-        let tables = graph.cost_tables().unwrap();
-        let genes = graph.choices.iter().zip(numbers.iter().cycle());
-        let genes = genes.map(|(choice, number)| number % choice.options.len());
-        let architecture = Architecture(genes.collect());
-        let cost = graph.cost(&architecture).unwrap();
-        assert_eq!(sum(&tables, &architecture), (cost.params, cost.macs), "{architecture:?}");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20))]
-        #[test]
-        fn tables_sum_up_to_the_cost(numbers in proptest::collection::vec(0_usize..60, 60)) {
-            for preset in PRESETS {
-                for sharing in [Sharing::Entangled, Sharing::Shared] {
-                    let space = (preset.defaults)();
-                    check(&spaces::build(&space, preset.shape, sharing).unwrap(), &numbers);
-                }
+    #[test]
+    fn tables_sum_up_to_the_cost() {
+        let mut graphs = vec![deep()];
+        for preset in PRESETS {
+            let space = (preset.defaults)();
+            graphs.push(spaces::build(&space, preset.shape, Sharing::Entangled).unwrap());
+        }
+        for graph in graphs {
+            // Whether a cell of DARTS reads an input at all hangs on all of its edges.
+            if !graph.prunings.is_empty() {
+                assert!(graph.cost_tables().is_err());
+                continue;
             }
-            check(&deep(), &numbers);
+            let tables = graph.cost_tables().unwrap();
+            for seed in 0..6_usize {
+                let genes = graph.choices.iter().enumerate();
+                let genes = genes
+                    .map(|(at, choice)| (seed * 7 + at * 5 + seed * at) % choice.options.len());
+                let architecture = Architecture(genes.collect());
+                let cost = graph.cost(&architecture).unwrap();
+                assert_eq!(
+                    sum(&tables, &architecture),
+                    (cost.params, cost.macs),
+                    "{architecture:?}"
+                );
+            }
         }
     }
 

@@ -36,35 +36,32 @@ impl Graph {
     }
 
     fn fault(&self, node: &Node) -> Option<String> {
-        match &node.op {
-            Op::Conv2d(conv) => {
-                let sizes: Vec<i64> = match &conv.kernel {
-                    Size::Fixed(size) => vec![*size],
-                    Size::Elastic(elastic) => {
-                        let options = self.choices.get(elastic.choice)?.options.len();
-                        if elastic.sizes.iter().any(|(option, _)| *option >= options) {
-                            return Some(
-                                "a kernel is bound to an option that is not there".to_owned(),
-                            );
-                        }
-                        elastic.sizes.iter().map(|(_, size)| *size).collect()
-                    }
-                };
-                let bad = sizes.iter().find(|size| **size < 1 || **size % 2 == 0);
-                bad.map(|size| format!("kernel size {size} is not odd"))
+        let op = node.op.kind();
+        for (options, size) in op.sizes().into_iter().flat_map(Size::values) {
+            if options.iter().any(|(choice, option)| !self.has(*choice, *option)) {
+                return Some("a size is bound to an option that is not there".to_owned());
             }
-            Op::Mix(mix) => {
-                let Some(choice) = self.choices.get(mix.choice) else {
-                    return Some("the mix is bound to a choice that is not there".to_owned());
-                };
-                let mut covered: Vec<usize> = mix.branches.iter().flatten().copied().collect();
-                covered.sort_unstable();
-                (covered != (0..choice.options.len()).collect::<Vec<_>>()
-                    || mix.branches.len() != node.inputs.len())
-                .then(|| "the branches do not cover each option once".to_owned())
+            if size < 1 {
+                return Some(format!("a size of {size}"));
             }
-            _ => None,
         }
+        if let Op::Mix(mix) = &node.op {
+            let Some(choice) = self.choices.get(mix.choice) else {
+                return Some("the mix is bound to a choice that is not there".to_owned());
+            };
+            let mut covered: Vec<usize> = mix.branches.iter().flatten().copied().collect();
+            covered.sort_unstable();
+            if covered != (0..choice.options.len()).collect::<Vec<_>>()
+                || mix.branches.len() != node.inputs.len()
+            {
+                return Some("the branches do not cover each option once".to_owned());
+            }
+        }
+        op.fault()
+    }
+
+    fn has(&self, choice: usize, option: usize) -> bool {
+        self.choices.get(choice).is_some_and(|choice| option < choice.options.len())
     }
 }
 
@@ -81,6 +78,7 @@ mod tests {
             label: "0→1".to_owned(),
             options: vec!["sep3".to_owned(), "sep5".to_owned()],
             site: Site::Edge { cell: "normal".to_owned(), from: 0, to: 1 },
+            when: None,
         });
         let conv = builder.add("a", Op::Conv2d(Conv2d::depthwise(2, kernel, 1, 1)), &[0]);
         let out = builder.add("mix", Op::Mix(mix), &[conv]);
@@ -111,7 +109,7 @@ mod tests {
         twice.nodes[2].name = "a".to_owned();
         assert!(twice.validate().unwrap_err().to_string().contains("used twice"));
         let mut late = graph(mix, Size::Fixed(3)).unwrap();
-        late.nodes.insert(1, Node { name: "late".to_owned(), op: Op::Relu, inputs: vec![2] });
+        late.nodes.insert(1, Node { name: "late".to_owned(), op: Op::RELU, inputs: vec![2] });
         assert!(late.validate().unwrap_err().to_string().contains("come earlier"));
     }
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod list;
+
 use super::fields::{Default, FIELDS, Field, Kind};
 use crate::dataset;
 
@@ -28,11 +30,10 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
         return Err(violations.0);
     }
     let value = &moved(value.clone());
-    let optimizer = get(value, OPTIMIZER).and_then(Value::as_str).unwrap_or("");
     let mut filled = Map::new();
     for field in FIELDS.iter().filter(|field| applies(field, value)) {
         let found = match get(value, field.path) {
-            Some(Value::Null) | None => field.default.value(optimizer),
+            Some(Value::Null) | None => field.default.value(value),
             Some(given) => Some(check_kind(field, given, &mut violations)),
         };
         match found {
@@ -68,8 +69,7 @@ fn applies(field: &Field, value: &Value) -> bool {
     let Some((path, values)) = field.when else { return true };
     match get(value, path) {
         Some(Value::Null) | None => {
-            let optimizer = get(value, OPTIMIZER).and_then(Value::as_str).unwrap_or("");
-            let default = super::fields::find(path).and_then(|at| at.default.value(optimizer));
+            let default = super::fields::find(path).and_then(|at| at.default.value(value));
             default.as_ref().and_then(Value::as_str).is_some_and(|found| values.contains(&found))
         }
         Some(given) => given.as_str().is_some_and(|given| values.contains(&given)),
@@ -176,6 +176,7 @@ fn kind_fault(kind: Kind, given: &Value) -> Result<Value, String> {
             Some(flag) => Ok(flag.into()),
             None => Err(format!("true or false is expected, not {got}")),
         },
+        Kind::List(item) => list::check(*item, given),
     }
 }
 
@@ -279,19 +280,21 @@ fn rules(filled: &Value, violations: &mut Violations) {
         violations
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
     }
-    let text = |path: &str| get(filled, path).and_then(Value::as_str);
-    if text(OPTIMIZER) == Some("spos") && text("search.second_stage.kind") == Some("none") {
+    let text = |path: &str| get(filled, path).and_then(Value::as_str).unwrap_or("");
+    if text("space.preset") == "conv-macro" && text("search.weights") != "entangled" {
+        violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
+    }
+    if text(OPTIMIZER) == "spos" && text("search.second_stage.kind") == "none" {
         violations.add(
             "search.second_stage.kind",
             "must be `random` or `evolution`: SPOS learns no rows that could tell an architecture",
         );
     }
-    if let Some(table) = text("benchmark.table")
-        && !is_file_name(table)
-    {
+    let table = text("benchmark.table");
+    if !table.is_empty() && !is_file_name(table) {
         violations.add("benchmark.table", "must be a file name of letters, digits, `.`, `_`, `-`");
     }
-    let id = get(filled, "dataset.id").and_then(Value::as_str).unwrap_or("");
+    let id = text("dataset.id");
     let Some(known) = dataset::find(id) else { return };
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
     let images = number("dataset.limit").unwrap_or(known.train_images as f64);
@@ -384,6 +387,12 @@ mod tests {
           "space": {
             "channels": 32,
             "dropout": 0.2,
+            "operations": [
+              "sep3",
+              "sep5",
+              "dil3",
+              "dil5"
+            ],
             "preset": "toy-cell"
           }
         }
@@ -443,6 +452,8 @@ mod tests {
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
+    #[case::widths(json!({"space": {"preset": "conv-macro"}, "search": {"weights": "shared"}}), "search.weights must be `entangled` in a space of widths and kernels")]
+    #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
     #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random` or `evolution`: SPOS learns no rows that could tell an architecture")]
     #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::spaces::cell::Operation;
+use Literal::{Flag, Integer, List, Number, Text};
+
 /// One field.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -51,6 +54,36 @@ pub enum Kind {
     Device,
     /// True or false.
     Flag,
+    /// A list of at least one of these.
+    List(&'static Item),
+}
+
+/// What a list holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Item {
+    /// Different whole numbers, smallest first.
+    Integers {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A list of such numbers each.
+    Lists {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// Whole numbers in any order; the list may be empty.
+    Sizes {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// Different names out of these.
+    Names(&'static [&'static str]),
 }
 
 /// What a field is if left out.
@@ -60,6 +93,15 @@ pub enum Default {
     Required,
     /// It may be left out, and is then absent (`null`).
     Absent,
+    /// This value.
+    Is(Literal),
+    /// The value that stands for what another field holds; the first for anything else.
+    By(&'static str, &'static [(&'static str, Literal)]),
+}
+
+/// A value in the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Literal {
     /// A whole number.
     Integer(u64),
     /// A number.
@@ -68,32 +110,40 @@ pub enum Default {
     Text(&'static str),
     /// True or false.
     Flag(bool),
-    /// A whole number that depends on `search.optimizer.kind`.
-    ByOptimizer(&'static [(&'static str, u64)]),
-    /// Text that depends on `search.optimizer.kind`; the first for kinds that are not listed.
-    TextByOptimizer(&'static [(&'static str, &'static str)]),
+    /// A list, as JSON.
+    List(&'static str),
 }
 
-impl Default {
-    /// The value, given the optimizer's kind; `None` if the field must be given.
+impl Literal {
+    /// The value as JSON.
     #[must_use]
-    pub fn value(self, optimizer: &str) -> Option<Value> {
+    pub fn value(self) -> Value {
         match self {
-            Self::Required => None,
-            Self::Absent => Some(Value::Null),
-            Self::Integer(value) => Some(json!(value)),
-            Self::Number(value) => Some(json!(value)),
-            Self::Text(value) => Some(json!(value)),
-            Self::Flag(value) => Some(json!(value)),
-            Self::ByOptimizer(values) => Some(listed(values, optimizer)),
-            Self::TextByOptimizer(values) => Some(listed(values, optimizer)),
+            Self::Integer(value) => json!(value),
+            Self::Number(value) => json!(value),
+            Self::Text(value) => json!(value),
+            Self::Flag(value) => json!(value),
+            Self::List(text) => serde_json::from_str(text).unwrap_or_default(),
         }
     }
 }
 
-fn listed<T: serde::Serialize>(values: &[(&str, T)], optimizer: &str) -> Value {
-    let found = values.iter().find(|(kind, _)| *kind == optimizer);
-    found.or(values.first()).map_or(Value::Null, |(_, value)| json!(value))
+impl Default {
+    /// The value, given what the specification holds so far; `None` if the field must be given.
+    #[must_use]
+    pub fn value(self, specification: &Value) -> Option<Value> {
+        match self {
+            Self::Required => None,
+            Self::Absent => Some(Value::Null),
+            Self::Is(literal) => Some(literal.value()),
+            Self::By(path, values) => {
+                let given = path.split('.').try_fold(specification, |at, key| at.get(key));
+                let given = given.and_then(Value::as_str).unwrap_or_default();
+                let found = values.iter().find(|(value, _)| *value == given);
+                found.or(values.first()).map(|(_, literal)| literal.value())
+            }
+        }
+    }
 }
 
 const OPTIMIZER: &str = "search.optimizer.kind";
@@ -142,6 +192,14 @@ const fn number(min: f64, max: f64) -> Kind {
     Kind::Number { min, max }
 }
 
+const PRESETS: &[(&str, &str)] = &[
+    ("toy-cell", "Toy cell"),
+    ("conv-macro", "Convolutional macro space"),
+    ("nas-bench-201", "NAS-Bench-201"),
+    ("darts", "DARTS"),
+];
+/// The spaces made of cells.
+const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
 const OPTIMIZERS: &[(&str, &str)] = &[
     ("drnas", "DrNAS"),
     ("darts", "DARTS"),
@@ -163,67 +221,80 @@ const PRECISIONS: &[(&str, &str)] =
 /// Every field, in the order of a form.
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
-    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Integer(9001)).plain(),
+    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
     field("dataset.id", "Data set", "What the network learns to classify.", Kind::OneOf(&[("fashion-mnist", "FashionMNIST")]), Default::Required).plain(),
     field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
-    field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(&[("toy-cell", "Toy cell")]), Default::Required).plain(),
-    field("space.channels", "Channels", "Channels of the first two cells; the third has twice as many.", integer(1, 512), Default::Integer(32)).only(PRESET, &["toy-cell"]),
-    field("space.dropout", "Dropout", "Probability with which an element is zeroed after each cell and in the head.", number(0.0, 0.9), Default::Number(0.2)).only(PRESET, &["toy-cell"]),
+    field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
+    field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
+        ("toy-cell", List(r#"["sep3", "sep5", "dil3", "dil5"]"#)),
+        ("nas-bench-201", List(r#"["avgpool", "conv3", "conv1", "skip", "none"]"#)),
+        ("darts", List(r#"["none", "maxpool", "avgpool", "skip", "sep3", "sep5", "dil3", "dil5"]"#)),
+    ])).only(PRESET, CELLS),
+    field("space.channels", "Channels", "Channels of the first cells; they double with each reduction.", integer(1, 512), Default::By(PRESET, &[("toy-cell", Integer(32)), ("nas-bench-201", Integer(16)), ("darts", Integer(16))])).only(PRESET, CELLS),
+    field("space.cells", "Cells", "Cells in each of the three stages (NAS-Bench-201), or in all.", integer(1, 100), Default::By(PRESET, &[("nas-bench-201", Integer(5)), ("darts", Integer(8))])).only(PRESET, &["nas-bench-201", "darts"]),
+    field("space.nodes", "Nodes", "Nodes of a cell besides its two inputs.", integer(1, 12), Default::Is(Integer(4))).only(PRESET, &["darts"]),
+    field("space.keep", "Edges kept", "Edges that enter each node of the derived cell.", integer(1, 12), Default::Is(Integer(2))).only(PRESET, &["darts"]),
+    field("space.widths", "Widths", "Channels to choose from, a list for each layer.", Kind::List(&Item::Lists { min: 1, max: 4096 }), Default::Is(List("[[8, 16, 32], [16, 32, 64], [32, 64, 128], [64, 128, 256]]"))).only(PRESET, &["conv-macro"]),
+    field("space.kernels", "Kernels", "Sides of the kernels to choose from in each layer, odd.", Kind::List(&Item::Integers { min: 1, max: 31 }), Default::Is(List("[3, 5, 7]"))).only(PRESET, &["conv-macro"]),
+    field("space.pools", "Pooling after", "Layers after which the map is halved, counted from 1.", Kind::List(&Item::Sizes { min: 1, max: 64 }), Default::Is(List("[2, 3]"))).only(PRESET, &["conv-macro"]),
+    field("space.last_width", "Last width", "Channels of the fixed convolution after the searched ones.", integer(1, 4096), Default::Is(Integer(256))).only(PRESET, &["conv-macro"]),
+    field("space.head", "Head", "Widths of the hidden linear layers.", Kind::List(&Item::Sizes { min: 1, max: 65_536 }), Default::Is(List("[256, 128, 64]"))).only(PRESET, &["conv-macro"]),
+    field("space.dropout", "Dropout", "Probability with which an element (toy cell) or a channel (macro space) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5))])).only(PRESET, &["toy-cell", "conv-macro"]),
     field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field(
         "search.optimizer.kl_scale",
         "KL weight",
         "Weight of the rows' distance to the uniform distribution; above 0 it replaces the rows' L2 decay.",
         number(0.0, 100.0),
-        Default::Number(0.0),
+        Default::Is(Number(0.0)),
     )
     .only(OPTIMIZER, &["drnas"]),
-    field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Text("softmax")).only(OPTIMIZER, &["darts"]),
-    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
-    field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),
-    field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Number(0.1)).only(OPTIMIZER, &["gdas"]),
-    field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Text("entangled")).plain(),
-    field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Text("corrected")).plain(),
-    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::ByOptimizer(&[("drnas", 100), ("darts", 50), ("gdas", 250), ("spos", 250)])).plain(),
-    field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Integer(64)).unit("images").plain(),
-    field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Number(0.5)),
-    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::Number(0.025)),
-    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::Number(0.001)),
-    field("search.weight_momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Number(0.9)),
-    field("search.weight_nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Flag(true)),
-    field("search.weight_decay", "Weight decay", "L2 decay of the weights.", number(0.0, 1.0), Default::Number(5e-4)),
-    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Number(5.0)),
-    field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Number(3e-4)),
-    field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Number(0.5)),
-    field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Number(0.999)),
-    field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Number(1e-3)),
-    field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Integer(2048)).unit("images"),
-    field("search.on_nonfinite", "If a loss is no number", "Go back: to the last checkpoint with half the learning rates, three times at most.", Kind::OneOf(&[("stop", "Fail the run"), ("rollback", "Go back")]), Default::Text("stop")),
-    field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Integer(0)).unit("epochs"),
-    field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::TextByOptimizer(&[("drnas", "none"), ("spos", "random")])).plain(),
-    field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Integer(64)).only(SECOND_STAGE, &["random"]),
-    field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Integer(50)).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.parents", "Parents", "Best candidates so far that may have children.", integer(1, 10_000), Default::Integer(10)).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.mutations", "Mutations", "Children of one parent in each generation.", integer(0, 10_000), Default::Integer(25)).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.crossovers", "Crossovers", "Children of two parents in each generation; random candidates fill the population up.", integer(0, 10_000), Default::Integer(25)).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Number(0.2)).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Number(0.4)).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Integer(20)).only(SECOND_STAGE, &["evolution"]),
+    field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Is(Text("softmax"))).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Is(Integer(1))).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Is(Number(10.0))).only(OPTIMIZER, &["gdas"]),
+    field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Is(Number(0.1))).only(OPTIMIZER, &["gdas"]),
+    field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Is(Text("entangled"))).plain(),
+    field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Is(Text("corrected"))).plain(),
+    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250))])).plain(),
+    field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
+    field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Is(Number(0.5))),
+    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::Is(Number(0.025))),
+    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::Is(Number(0.001))),
+    field("search.weight_momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Is(Number(0.9))),
+    field("search.weight_nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Is(Flag(true))),
+    field("search.weight_decay", "Weight decay", "L2 decay of the weights.", number(0.0, 1.0), Default::Is(Number(5e-4))),
+    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
+    field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Is(Number(3e-4))),
+    field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Is(Number(0.5))),
+    field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Is(Number(0.999))),
+    field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Is(Number(1e-3))),
+    field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Is(Integer(2048))).unit("images"),
+    field("search.on_nonfinite", "If a loss is no number", "Go back: to the last checkpoint with half the learning rates, three times at most.", Kind::OneOf(&[("stop", "Fail the run"), ("rollback", "Go back")]), Default::Is(Text("stop"))),
+    field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Is(Integer(0))).unit("epochs"),
+    field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::By(OPTIMIZER, &[("drnas", Text("none")), ("spos", Text("random"))])).plain(),
+    field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Is(Integer(64))).only(SECOND_STAGE, &["random"]),
+    field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Is(Integer(50))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.parents", "Parents", "Best candidates so far that may have children.", integer(1, 10_000), Default::Is(Integer(10))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutations", "Mutations", "Children of one parent in each generation.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.crossovers", "Crossovers", "Children of two parents in each generation; random candidates fill the population up.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Is(Number(0.2))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Is(Number(0.4))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution"]),
     field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
     field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
-    field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Integer(2048)).unit("images"),
-    field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Integer(0)).plain(),
-    field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Integer(96)).unit("images"),
-    field("after.fit_lr", "Learning rate from scratch", "At the start; a cosine schedule falls to 0.", number(0.0, 10.0), Default::Number(0.05)),
-    field("after.fit_weight_decay", "Weight decay from scratch", "L2 decay of that training.", number(0.0, 1.0), Default::Number(5e-4)),
+    field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
+    field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
+    field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Is(Integer(96))).unit("images"),
+    field("after.fit_lr", "Learning rate from scratch", "At the start; a cosine schedule falls to 0.", number(0.0, 10.0), Default::Is(Number(0.05))),
+    field("after.fit_weight_decay", "Weight decay from scratch", "L2 decay of that training.", number(0.0, 1.0), Default::Is(Number(5e-4))),
     field("after.fit_limit", "Training images from scratch", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
     field("benchmark.table", "Table", "A CSV file in the `benchmarks` folder of the data folder: every architecture that is derived is looked up in it, and the run keeps a copy.", Kind::Text { max_chars: 100 }, Default::Absent),
     field("benchmark.columns", "Columns of the choices", "Comma-separated, in the order of the choices; each holds the option's name or index. Empty if they are called after the choices.", Kind::Text { max_chars: 4000 }, Default::Absent),
     field("benchmark.accuracy", "Column of the accuracy", "Shares or per cent; empty for the first column whose name contains `acc`.", Kind::Text { max_chars: 100 }, Default::Absent),
-    field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Text("auto")).plain(),
-    field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Integer(0)),
-    field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Text("float32")),
-    field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Integer(100)).unit("steps"),
+    field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
+    field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
+    field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),
+    field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Is(Integer(100))).unit("steps"),
 ];
 
 /// Finds a field by its path.

@@ -1,10 +1,9 @@
-//! One forward pass under way: values so far, and the arithmetic of rows.
+//! One forward pass under way: the values so far and what they share.
 
 use std::collections::HashMap;
 
-use skein_core::choice::ChoiceId;
 use skein_core::graph::NodeId;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::{Pass, Plan};
 use crate::EngineError;
@@ -18,11 +17,22 @@ pub(super) struct Walk<'a> {
     pub(super) values: Vec<Option<Tensor>>,
     /// ReLUs of a value are the same value: the input, and its ReLU.
     pub(super) relus: HashMap<NodeId, Tensor>,
-    /// Ring masks by choice and options: all convolutions of a group share them.
-    pub(super) rings: HashMap<(ChoiceId, Vec<usize>), Tensor>,
+    /// Masks by factor: all tensors of a group share them.
+    pub(super) masks: Vec<Option<Tensor>>,
 }
 
 impl<'a> Walk<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        plan: Plan<'a>,
+        pass: Pass,
+        (nodes, factors): (usize, usize),
+    ) -> Self {
+        let empty = |count| std::iter::repeat_with(|| None).take(count).collect();
+        let relus = HashMap::new();
+        Self { store, plan, pass, values: empty(nodes), relus, masks: empty(factors) }
+    }
+
     pub(super) fn get(&self, id: NodeId) -> Result<Tensor, EngineError> {
         let value = self.values[id].as_ref().map(Tensor::shallow_clone);
         value.ok_or_else(|| EngineError::Bug(format!("node {id} is read before it is computed")))
@@ -38,10 +48,6 @@ impl<'a> Walk<'a> {
         ids.iter().map(|id| self.get(*id)).collect()
     }
 
-    pub(super) fn param(&self, node: &str, suffix: &str) -> Result<&'a Tensor, EngineError> {
-        self.store.get(&format!("{node}.{suffix}"))
-    }
-
     pub(super) fn relu(&mut self, input: NodeId) -> Result<Tensor, EngineError> {
         if let Some(known) = self.relus.get(&input) {
             return Ok(known.shallow_clone());
@@ -50,25 +56,6 @@ impl<'a> Walk<'a> {
         self.relus.insert(input, value.shallow_clone());
         Ok(value)
     }
-}
-
-/// The entries of a row at `options`.
-pub(super) fn take(row: &Tensor, options: &[usize]) -> Tensor {
-    let entries = options.iter().map(|option| row.get(i64::try_from(*option).unwrap_or(0)));
-    Tensor::stack(&entries.collect::<Vec<_>>(), 0)
-}
-
-/// The sum of a row's entries at `options`.
-pub(super) fn mass(row: &Tensor, options: &[usize]) -> Tensor {
-    match options {
-        [only] => row.get(i64::try_from(*only).unwrap_or(0)),
-        _ => take(row, options).sum(Kind::Double).to_kind(row.kind()),
-    }
-}
-
-/// A group that is switched off has no ratio; its kernel is then zero, as its output.
-pub(super) fn held_above_zero(mass: &Tensor) -> Tensor {
-    mass.clamp_min(1e-12)
 }
 
 pub(super) fn sum(terms: Vec<Tensor>) -> Result<Tensor, EngineError> {

@@ -5,21 +5,29 @@
 
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use skein_core::graph::Dropout;
 use tch::{Kind, Tensor};
 
 use crate::state::seed::seeded;
 
-/// Zeroes each element with probability `p` and scales the rest by `1/(1−p)`.
-pub fn forward(x: &Tensor, p: f64, seed: u64) -> Tensor {
+/// Zeroes elements, or whole channels, with the probability that `dropout` says and scales the
+/// rest up.
+pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
+    let p = dropout.p;
     if p <= 0.0 {
         return x.shallow_clone();
     }
-    let size = x.size();
+    let mut size = x.size();
+    if dropout.channels {
+        size.iter_mut().skip(2).for_each(|side| *side = 1);
+    }
     let mask = if x.device().is_cuda() {
         // Drawn where the data is.
-        seeded(seed, x.device(), || Tensor::empty_like(x).bernoulli_p(1.0 - p)) / (1.0 - p)
+        let drawn = || Tensor::empty(size.as_slice(), (x.kind(), x.device())).bernoulli_p(1.0 - p);
+        seeded(seed, x.device(), drawn) / (1.0 - p)
     } else {
-        let flat = Tensor::from_slice(&mask(x.numel(), p, seed));
+        let count = size.iter().product::<i64>();
+        let flat = Tensor::from_slice(&mask(usize::try_from(count).unwrap_or(0), p, seed));
         match size[..] {
             [batch, channels, height, width] => {
                 flat.view([batch, height, width, channels]).permute([0, 3, 1, 2])
@@ -60,8 +68,20 @@ mod tests {
         // Four standard errors of a share of 0.2 over 2^20 draws.
         assert!((zeros - 0.2).abs() < 0.0016, "{zeros}");
         let x = Tensor::ones([8, 4, 6, 6], (Kind::Float, tch::Device::Cpu));
-        assert_eq!(forward(&x, 0.2, 5), forward(&x, 0.2, 5));
-        assert_ne!(forward(&x, 0.2, 5), forward(&x, 0.2, 6));
-        assert_eq!(forward(&x, 0.0, 5), x);
+        let drop = |p| Dropout::elements(p);
+        assert_eq!(forward(&drop(0.2), &x, 5), forward(&drop(0.2), &x, 5));
+        assert_ne!(forward(&drop(0.2), &x, 5), forward(&drop(0.2), &x, 6));
+        assert_eq!(forward(&drop(0.0), &x, 5), x);
+    }
+
+    #[test]
+    fn channels_are_dropped_whole() {
+        let x = Tensor::ones([16, 32, 3, 3], (Kind::Float, tch::Device::Cpu));
+        let out = forward(&Dropout::channels(0.5), &x, 5);
+        let sums = out.sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Float);
+        let sums: Vec<f32> = Vec::try_from(sums.reshape([-1])).unwrap();
+        let kept = sums.iter().filter(|sum| **sum == 18.0).count();
+        assert_eq!(kept + sums.iter().filter(|sum| **sum == 0.0).count(), 512);
+        assert!((200..312).contains(&kept), "{kept}");
     }
 }

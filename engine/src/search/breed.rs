@@ -27,6 +27,9 @@ pub trait Domain {
     fn decides(&self, genome: &Architecture) -> Vec<bool>;
     /// Whether a gene decides on the network's structure (depth, width of the embedding).
     fn is_structure(&self, gene: usize) -> bool;
+    /// Turns a genome into one of the space, where not every combination of genes is one; `draw`
+    /// gives a uniform number below another.
+    fn settle(&self, _genome: &mut Architecture, _draw: &mut dyn FnMut(usize) -> usize) {}
     /// Whether the genome may be a candidate.
     fn allows(&self, genome: &Architecture) -> bool;
     /// A genome that is allowed for certain, if there is any; others are moved towards it.
@@ -174,7 +177,9 @@ impl Breeder<'_> {
         admitted
     }
 
-    fn canonical(&self, genome: Architecture) -> Architecture {
+    fn canonical(&mut self, mut genome: Architecture) -> Architecture {
+        let generator = &mut self.generator;
+        self.domain.settle(&mut genome, &mut |bound| below(generator, bound));
         let decides = self.domain.decides(&genome);
         let genes = genome.0.into_iter().zip(decides);
         Architecture(genes.map(|(gene, decides)| if decides { gene } else { 0 }).collect())

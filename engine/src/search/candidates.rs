@@ -53,6 +53,26 @@ impl Domain for Candidates<'_> {
         self.structure[gene]
     }
 
+    /// Where only some choices keep an operation, as many as may do: others are dropped or drawn.
+    fn settle(&self, genome: &mut Architecture, draw: &mut dyn FnMut(usize) -> usize) {
+        for pruning in &self.graph.prunings {
+            loop {
+                let full = |id: &&usize| genome.0[**id] != pruning.none;
+                let (kept, empty): (Vec<usize>, Vec<usize>) =
+                    pruning.choices.iter().partition(|id| full(id));
+                if kept.len() > pruning.keep {
+                    genome.0[kept[draw(kept.len())]] = pruning.none;
+                } else if kept.len() < pruning.keep && !empty.is_empty() {
+                    let choice = empty[draw(empty.len())];
+                    let option = draw(self.options[choice] - 1);
+                    genome.0[choice] = option + usize::from(option >= pruning.none);
+                } else {
+                    break;
+                }
+            }
+        }
+    }
+
     fn allows(&self, genome: &Architecture) -> bool {
         self.limits.is_none_or(|limits| limits.allow(genome))
     }

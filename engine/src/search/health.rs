@@ -270,6 +270,7 @@ mod tests {
             label: format!("0→{to}"),
             options: ["conv", "skip"].map(str::to_owned).to_vec(),
             site: Site::Edge { cell: "normal".to_owned(), from: 0, to },
+            when: None,
         };
         (1..=4).map(edge).collect()
     }

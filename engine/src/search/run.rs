@@ -232,7 +232,7 @@ impl Search {
     }
 
     fn most_likely(&self, epoch: u64) -> Result<Architecture, EngineError> {
-        Ok(Architecture::argmax(&self.probabilities(epoch)?))
+        Ok(self.net.graph().derive(&self.probabilities(epoch)?))
     }
 
     /// The rows as probabilities, one vector per choice.

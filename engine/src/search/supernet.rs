@@ -38,7 +38,7 @@ impl Supernet {
         let graph = spaces::build(&spec.space, shape, spec.search.weights)?;
         let store = Store::initialised(&graph, compute, spec.seed, Stream::Weights)?;
         let alphas = Alphas::initialised(&graph.choices, compute.device, spec.seed);
-        let exec = Executor::new(graph, spec.search.weights, spec.search.fidelity, compute);
+        let exec = Executor::new(graph, spec.search.weights, spec.search.fidelity, compute)?;
         Ok(Self { exec, store, alphas, compute })
     }
 

@@ -33,7 +33,7 @@ impl Network {
         compute: Compute,
     ) -> Result<Self, EngineError> {
         let store = supernet.inherit(&fixed, compute)?;
-        Ok(Self::with(fixed.graph, store, compute))
+        Self::with(fixed.graph, store, compute)
     }
 
     /// A network with fresh weights.
@@ -42,13 +42,15 @@ impl Network {
     /// - [`EngineError`] if libtorch refuses.
     pub fn fresh(graph: Graph, compute: Compute, seed: u64) -> Result<Self, EngineError> {
         let store = Store::initialised(&graph, compute, seed, Stream::FitWeights)?;
-        Ok(Self::with(graph, store, compute))
+        Self::with(graph, store, compute)
     }
 
     /// A network with given weights.
-    #[must_use]
-    pub fn with(graph: Graph, store: Store, compute: Compute) -> Self {
-        Self { exec: Executor::fixed(graph, compute), store, nothing: Architecture(vec![]) }
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the graph cannot be executed.
+    pub fn with(graph: Graph, store: Store, compute: Compute) -> Result<Self, EngineError> {
+        Ok(Self { exec: Executor::fixed(graph, compute)?, store, nothing: Architecture(vec![]) })
     }
 
     /// The graph.

@@ -162,7 +162,7 @@ fn verify(
             saved.get(&param.name).ok_or_else(|| EngineError::Missing(param.name.clone()))?;
         store.set(&param.name, tensor)?;
     }
-    let copy = Network::with(network.graph().clone(), store, compute);
+    let copy = Network::with(network.graph().clone(), store, compute)?;
     let difference = tch::no_grad(|| -> Result<f64, EngineError> {
         let outputs =
             (network.forward(probe, Pass::EVALUATE)?, copy.forward(probe, Pass::EVALUATE)?);

@@ -28,7 +28,7 @@ fn set_up(v: &Vectors, channels: i64, mode: &str) -> (Supernet, Bilevel) {
     let raw =
         ["normal", "reduce"].map(|name| v.get(&format!("before.w.alpha.{name}")).reshape([-1]));
     alphas.load(&Tensor::cat(&raw, 0)).unwrap();
-    let exec = Executor::new(graph, sharing(mode), Fidelity::Reference, compute);
+    let exec = Executor::new(graph, sharing(mode), Fidelity::Reference, compute).unwrap();
     let hyper = |name: &str| Vec::<f64>::try_from(&v.get(name)).unwrap();
     let (weight, arch) = (hyper("hyper.weight"), hyper("hyper.arch"));
     let bilevel = Bilevel {

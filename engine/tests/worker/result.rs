@@ -11,7 +11,7 @@ use skein_core::choice::Architecture;
 use skein_core::event::EventBody;
 use skein_core::manifest::Manifest;
 use skein_core::spaces;
-use skein_core::spec::{BenchmarkSpec, Sharing, SpaceSpec, ToyCellOptions};
+use skein_core::spec::{BenchmarkSpec, Sharing, SpaceSpec};
 use tch::Tensor;
 
 use crate::harness::Run;
@@ -160,11 +160,12 @@ fn the_second_stage_picks_its_best_candidate() {
 #[case::second_stage(json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
 fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
     search["epochs"] = json!(1);
-    let graph = spaces::build(
-        &SpaceSpec::ToyCell(ToyCellOptions { channels: 2, dropout: 0.2 }),
-        spaces::toy_cell::PRESET.shape,
-        Sharing::Entangled,
-    );
+    let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
+        panic!("the preset is another space")
+    };
+    options.channels = 2;
+    let shape = spaces::toy_cell::PRESET.shape;
+    let graph = spaces::build(&SpaceSpec::ToyCell(options), shape, Sharing::Entangled);
     let range = graph.unwrap().cost_range().unwrap();
     let max = range.min.params + (range.max.params - range.min.params) / 8;
     let limits = json!({"max_params": max, "max_macs": range.max.macs});

@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Kind};
+use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind};
 
 use super::format::thousands;
 
@@ -33,11 +33,13 @@ pub(super) struct Control {
     pub(super) label: &'static str,
     pub(super) help: &'static str,
     pub(super) unit: &'static str,
-    /// `integer`, `number`, `text`, `one-of`, `device` or `flag`.
+    /// `integer`, `number`, `text`, `one-of`, `device`, `flag`, `integers`, `lists` or `names`.
     pub(super) kind: &'static str,
     pub(super) value: String,
-    /// Defaults as a JSON object, by optimizer; `_` for all.
+    /// Defaults as a JSON object, by the value of another field; `_` for all.
     pub(super) defaults: String,
+    /// Path of that other field; empty if there is none.
+    pub(super) defaults_by: &'static str,
     /// The values to pick from; empty if any may be typed.
     pub(super) options: Vec<Choice>,
     pub(super) required: bool,
@@ -127,9 +129,7 @@ fn of_section<'a>(
 }
 
 fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
-    let optimizer = text(at(spec, "search.optimizer.kind"));
-    let optimizer = if optimizer.is_empty() { "drnas" } else { &optimizer };
-    let default = field.default.value(optimizer);
+    let default = field.default.value(spec);
     let first = match field.kind {
         Kind::OneOf(values) => values.first().map_or("", |(value, _)| value),
         _ => "",
@@ -148,14 +148,18 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         options: options(field.kind, &value, devices),
         changed: value != fallback,
         defaults: defaults(field, first),
+        defaults_by: match field.default {
+            Default::By(path, _) => path,
+            _ => "",
+        },
         required,
-        told: !field.advanced || field.path == "space.channels",
+        told: !field.advanced || field.path.starts_with("space."),
         empty: empty(field),
         range: range(field.kind),
         when: field.when.map(|(path, values)| (path, values.join(","))),
         hidden: field.when.is_some_and(|(path, values)| {
             let given = text(at(spec, path));
-            let given = if given.is_empty() { default_of(path, optimizer) } else { given };
+            let given = if given.is_empty() { default_of(path, spec) } else { given };
             !values.contains(&given.as_str())
         }),
         value,
@@ -163,9 +167,9 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
 }
 
 /// What a field holds that was left out; if it is required, the first of its values.
-fn default_of(path: &str, optimizer: &str) -> String {
+fn default_of(path: &str, spec: &Value) -> String {
     let Some(field) = skein_core::spec::fields::find(path) else { return String::new() };
-    match (field.default.value(optimizer), field.kind) {
+    match (field.default.value(spec), field.kind) {
         (None, Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
         (default, _) => text(default.as_ref()),
     }
@@ -179,6 +183,9 @@ fn kind(kind: Kind) -> &'static str {
         Kind::OneOf(_) => "one-of",
         Kind::Device => "device",
         Kind::Flag => "flag",
+        Kind::List(Item::Integers { .. } | Item::Sizes { .. }) => "integers",
+        Kind::List(Item::Lists { .. }) => "lists",
+        Kind::List(Item::Names(_)) => "names",
     }
 }
 
@@ -200,6 +207,11 @@ fn range(kind: Kind) -> String {
         Kind::Integer { min, max } => format!("{min} to {}.", thousands(&max.to_string())),
         Kind::Number { min, max } if max >= 1e6 => format!("At least {min}."),
         Kind::Number { min, max } => format!("{min} to {max}."),
+        Kind::List(Item::Lists { .. }) => {
+            "Commas within a list, semicolons between lists.".to_owned()
+        }
+        Kind::List(Item::Names(names)) => format!("Of {}.", names.join(", ")),
+        Kind::List(_) => "With commas between.".to_owned(),
         _ => String::new(),
     }
 }
@@ -228,17 +240,15 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
 fn defaults(field: &Field, first: &str) -> String {
     let mut object = Map::new();
     match field.default {
-        Default::ByOptimizer(values) => {
-            object.extend(
-                values.iter().map(|(kind, value)| ((*kind).to_owned(), value.to_string().into())),
-            );
-        }
-        Default::TextByOptimizer(values) => {
-            object.extend(values.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).into())));
-            object.insert("_".to_owned(), values.first().map_or("", |(_, value)| value).into());
-        }
+        Default::By(_, values) => object.extend(
+            values
+                .iter()
+                .map(|(value, literal)| ((*value).to_owned(), text(Some(&literal.value())).into())),
+        ),
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
-        other => drop(object.insert("_".to_owned(), text(other.value("").as_ref()).into())),
+        other => {
+            drop(object.insert("_".to_owned(), text(other.value(&Value::Null).as_ref()).into()))
+        }
     }
     Value::Object(object).to_string()
 }
@@ -256,6 +266,12 @@ pub(super) fn text(value: Option<&Value>) -> String {
         Some(Value::Number(number)) => {
             let text = number.to_string();
             text.strip_suffix(".0").map(ToOwned::to_owned).unwrap_or(text)
+        }
+        Some(Value::Array(entries)) if entries.is_empty() => "none".to_owned(),
+        Some(Value::Array(entries)) => {
+            let nested = entries.iter().any(Value::is_array);
+            let entries: Vec<String> = entries.iter().map(|entry| text(Some(entry))).collect();
+            entries.join(if nested { "; " } else { ", " })
         }
         Some(other) => other.to_string(),
     }

@@ -1,0 +1,141 @@
+//! Two-dimensional convolution.
+
+use super::{Kind, Misfit, count};
+use crate::graph::{Dim, Param, Role, Shape, Size};
+
+/// A convolution. Unless told otherwise, its padding keeps the map's size at stride 1:
+/// `dilation·(kernel − 1)/2`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv2d {
+    /// Channels read.
+    pub in_channels: Size,
+    /// Channels written; those read if `depthwise`.
+    pub out_channels: Size,
+    /// Side of the square kernel, odd.
+    pub kernel: Size,
+    /// Stride in both directions.
+    pub stride: i64,
+    /// Spacing of the kernel's points.
+    pub dilation: i64,
+    /// Padding on each side, if it is not the one above.
+    pub padding: Option<i64>,
+    /// One filter per channel instead of a dense kernel.
+    pub depthwise: bool,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+impl Conv2d {
+    /// A dense convolution without bias.
+    #[must_use]
+    pub fn dense(
+        in_channels: impl Into<Size>,
+        out_channels: impl Into<Size>,
+        kernel: impl Into<Size>,
+    ) -> Self {
+        Self {
+            in_channels: in_channels.into(),
+            out_channels: out_channels.into(),
+            kernel: kernel.into(),
+            stride: 1,
+            dilation: 1,
+            padding: None,
+            depthwise: false,
+            bias: false,
+        }
+    }
+
+    /// A 1×1 convolution without bias.
+    #[must_use]
+    pub fn pointwise(in_channels: impl Into<Size>, out_channels: impl Into<Size>) -> Self {
+        Self::dense(in_channels, out_channels, 1)
+    }
+
+    /// A depth-wise convolution without bias.
+    #[must_use]
+    pub fn depthwise(
+        channels: impl Into<Size>,
+        kernel: impl Into<Size>,
+        stride: i64,
+        dilation: i64,
+    ) -> Self {
+        let channels = channels.into();
+        let dense = Self::dense(channels.clone(), channels, kernel);
+        Self { stride, dilation, depthwise: true, ..dense }
+    }
+
+    /// The same with another stride.
+    #[must_use]
+    pub fn strided(mut self, stride: i64) -> Self {
+        self.stride = stride;
+        self
+    }
+
+    /// The same with a bias.
+    #[must_use]
+    pub fn biased(mut self) -> Self {
+        self.bias = true;
+        self
+    }
+
+    /// Padding on each side for a kernel of side `kernel`.
+    #[must_use]
+    pub fn padding(&self, kernel: i64) -> i64 {
+        self.padding.unwrap_or(self.dilation * (kernel - 1) / 2)
+    }
+}
+
+impl Kind for Conv2d {
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
+        let (read, kernel) = (self.in_channels.largest(), self.kernel.largest());
+        let least = self.dilation * (kernel - 1) + 1 - 2 * self.padding(kernel);
+        match inputs[0][..] {
+            [channels, ..] if channels != read => {
+                Misfit::of(inputs[0], format!("{read} channels of a map expected"))
+            }
+            [_, height, width] if height >= least && width >= least => {
+                let side = |side| (side - least) / self.stride + 1;
+                Ok(vec![self.out_channels.largest(), side(height), side(width)])
+            }
+            _ => Misfit::of(inputs[0], format!("a map of at least {least}×{least} expected")),
+        }
+    }
+
+    fn params(&self) -> Vec<Param> {
+        let (kernel, written) = (Dim::centre(&self.kernel), Dim::first(&self.out_channels));
+        let inner = if self.depthwise { Size::Fixed(1) } else { self.in_channels.clone() };
+        let fan_in = inner.largest() * self.kernel.largest() * self.kernel.largest();
+        let dims = vec![written.clone(), Dim::first(&inner), kernel.clone(), kernel];
+        let weight = Param::new("weight", dims, Role::Weight { fan_in });
+        let mut params = vec![weight];
+        if self.bias {
+            let bias = Param::new("bias", vec![written], Role::Bias { fan_in });
+            params.push(match self.out_channels {
+                Size::Fixed(_) => bias,
+                // An entangled candidate brings its bias along, whatever made it a candidate.
+                _ => bias.weighed_by(params[0].choices()),
+            });
+        }
+        params
+    }
+
+    fn macs(&self, _inputs: &[&Shape], output: &Shape) -> u64 {
+        let inner = if self.depthwise { 1 } else { self.in_channels.largest() };
+        let kernel = self.kernel.largest();
+        count(&[inner, kernel, kernel]) * count(output)
+    }
+
+    fn sizes(&self) -> Vec<&Size> {
+        vec![&self.in_channels, &self.out_channels, &self.kernel]
+    }
+
+    fn sizes_mut(&mut self) -> Vec<&mut Size> {
+        vec![&mut self.in_channels, &mut self.out_channels, &mut self.kernel]
+    }
+
+    fn fault(&self) -> Option<String> {
+        let sizes = self.kernel.values();
+        let bad = sizes.iter().find(|(_, size)| *size < 1 || size % 2 == 0);
+        bad.map(|(_, size)| format!("kernel size {size} is not odd"))
+    }
+}

@@ -1,0 +1,186 @@
+//! The tensors that a node uses in a pass: masked, sliced, or as they are.
+
+use std::collections::HashMap;
+
+use skein_core::choice::{Architecture, ChoiceId};
+use skein_core::graph::{Graph, NodeId, Param};
+use skein_core::spec::{Fidelity, Sharing};
+use tch::Tensor;
+
+use super::Plan;
+use super::walk::Walk;
+use crate::EngineError;
+use crate::device::Compute;
+use crate::entangle::mask::{Factor, held_above_zero, mass};
+
+/// How the stored tensors of every node become what a pass uses.
+#[derive(Debug)]
+pub(super) struct Weights {
+    sharing: Sharing,
+    fidelity: Fidelity,
+    nodes: Vec<Vec<Stored>>,
+    factors: Vec<Factor>,
+    /// For every choice the options that use a group's tensors, where those are not all.
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Stored {
+    param: Param,
+    /// Which factors make its mask.
+    factors: Vec<usize>,
+    /// Choices whose straight-through weights it is multiplied with, and the group's options.
+    scales: Vec<(ChoiceId, Vec<usize>)>,
+}
+
+impl Weights {
+    pub(super) fn new(
+        graph: &Graph,
+        (sharing, fidelity): (Sharing, Fidelity),
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        let options = |choice: ChoiceId| graph.choices[choice].options.len();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut factors = Vec::new();
+        let mut nodes = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let mut stored = Vec::new();
+            for param in node.params() {
+                let mut own = Vec::new();
+                for factor in Factor::all(&param, options, (compute.kind, compute.device))? {
+                    let key = Factor::key(&param, factor.choice());
+                    own.push(*known.entry(key).or_insert_with(|| {
+                        factors.push(factor);
+                        factors.len() - 1
+                    }));
+                }
+                let scales = scales(&param, options);
+                stored.push(Stored { param, factors: own, scales });
+            }
+            nodes.push(stored);
+        }
+        Ok(Self { sharing, fidelity, nodes, factors, count: graph.choices.len() })
+    }
+
+    /// Number of different factors.
+    pub(super) fn factors(&self) -> usize {
+        self.factors.len()
+    }
+
+    /// A node's tensor as this pass uses it.
+    pub(super) fn get(
+        &self,
+        id: NodeId,
+        name: &str,
+        walk: &mut Walk<'_>,
+        picked: Option<(ChoiceId, usize)>,
+    ) -> Result<Tensor, EngineError> {
+        let stored = self.nodes[id].iter().find(|stored| {
+            stored.param.name.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+        });
+        let stored =
+            stored.ok_or_else(|| EngineError::Bug(format!("node {id} stores no {name}")))?;
+        let whole = walk.store.get(&stored.param.name)?;
+        if stored.scales.is_empty() {
+            return Ok(whole.shallow_clone());
+        }
+        if let Some((choice, option)) = picked {
+            let mut architecture = Architecture(vec![0; self.count]);
+            architecture.0[choice] = option;
+            return slice(&stored.param, whole, &architecture);
+        }
+        match walk.plan {
+            Plan::Superposed(rows) if stored.param.role.is_trained() => {
+                Ok(self.masked(stored, whole, rows, walk))
+            }
+            Plan::Superposed(_) => Ok(whole.shallow_clone()),
+            Plan::Path(architecture, rows) => {
+                let part = slice(&stored.param, whole, architecture)?;
+                match rows.filter(|_| stored.param.role.is_trained()) {
+                    Some(rows) => Ok(self.scaled(stored, part, architecture, rows)),
+                    None => Ok(part),
+                }
+            }
+        }
+    }
+
+    fn masked(
+        &self,
+        stored: &Stored,
+        whole: &Tensor,
+        rows: &[Tensor],
+        walk: &mut Walk<'_>,
+    ) -> Tensor {
+        let mut value = whole.shallow_clone();
+        for at in &stored.factors {
+            let mask =
+                walk.masks[*at].get_or_insert_with(|| self.factors[*at].mask(rows, self.fidelity));
+            value = &value * &*mask;
+        }
+        // Rows sum to one; the published code multiplies by that sum nevertheless, and its
+        // gradients know of it.
+        if self.fidelity == Fidelity::Reference {
+            for choice in &stored.param.also {
+                value = &value * rows[*choice].sum(rows[*choice].kind());
+            }
+        }
+        value
+    }
+
+    /// A straight-through row multiplies what is picked by its entry, which is one.
+    fn scaled(
+        &self,
+        stored: &Stored,
+        part: Tensor,
+        architecture: &Architecture,
+        rows: &[Tensor],
+    ) -> Tensor {
+        if self.sharing != Sharing::Entangled {
+            return part;
+        }
+        let mut value = part;
+        for (choice, group) in &stored.scales {
+            let row = &rows[*choice];
+            let own = row.get(i64::try_from(architecture.0[*choice]).unwrap_or(0));
+            value = &value
+                * match self.fidelity {
+                    Fidelity::Corrected if !group.is_empty() => {
+                        own / held_above_zero(&mass(row, group))
+                    }
+                    _ => own,
+                };
+        }
+        value
+    }
+}
+
+/// Choices that weigh a tensor; of a group, the options that use it.
+fn scales(param: &Param, options: impl Fn(ChoiceId) -> usize) -> Vec<(ChoiceId, Vec<usize>)> {
+    let mut scales: Vec<(ChoiceId, Vec<usize>)> = Vec::new();
+    for (uses, _) in param.dims.iter().flat_map(|dim| dim.size.values()) {
+        for (choice, option) in uses {
+            match scales.iter_mut().find(|(known, _)| *known == choice) {
+                Some((_, used)) if used.contains(&option) => {}
+                Some((_, used)) => used.push(option),
+                None => scales.push((choice, vec![option])),
+            }
+        }
+    }
+    for (choice, used) in &mut scales {
+        if used.len() == options(*choice) {
+            used.clear();
+        }
+    }
+    scales.extend(param.also.iter().map(|choice| (*choice, vec![])));
+    scales
+}
+
+fn slice(param: &Param, whole: &Tensor, at: &Architecture) -> Result<Tensor, EngineError> {
+    let mut part = whole.shallow_clone();
+    for (dim, (first, length)) in param.slices(at).into_iter().enumerate() {
+        if length != param.shape[dim] {
+            part = part.f_narrow(i64::try_from(dim).unwrap_or(0), first, length)?;
+        }
+    }
+    Ok(part)
+}
