@@ -52,7 +52,7 @@ fn a_diverging_search_goes_back_with_half_the_rate_and_a_killed_one_alike() {
 #[test]
 fn a_search_that_diverges_at_any_rate_fails_in_the_end() {
     let run = Run::new(&diverging(
-        &json!({"search": {"weight_decay": 1, "weight_momentum": 0.99, "weight_lr_min": 10}}),
+        &json!({"search": {"weight_decay": 1, "weight_momentum": 0.99, "weight_lr": 10, "weight_lr_min": 10}}),
     ));
     assert_eq!(run.finish(1).code(), Some(1));
     let back = warnings(&run.events(1)).into_iter().filter(|code| code == "rolled_back").count();
