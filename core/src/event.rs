@@ -97,6 +97,8 @@ pub struct Started {
 pub enum PhaseName {
     /// Rows and weights are trained in turn.
     Search,
+    /// Architectures are compared on the trained supernet; a step is one architecture.
+    Select,
     /// The derived network is measured with the weights of the supernet.
     Inherit,
     /// The derived network is trained from scratch.
@@ -111,6 +113,7 @@ impl PhaseName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Search => "search",
+            Self::Select => "select",
             Self::Inherit => "inherit",
             Self::Fit => "fit",
             Self::Package => "package",
@@ -175,9 +178,9 @@ pub struct Rows {
 /// The architecture that would be derived now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArchitectureNow {
-    /// The search step after which it holds.
+    /// The search step after which it holds; architectures compared after the search count too.
     pub step: u64,
-    /// The epoch, from 0.
+    /// The epoch, from 0; generations of a second stage count on from the search's epochs.
     pub epoch: u64,
     /// One option per choice.
     pub choices: Vec<usize>,
@@ -185,6 +188,12 @@ pub struct ArchitectureNow {
     pub text: String,
     /// What it costs.
     pub cost: Cost,
+    /// Accuracy that the attached benchmark tells, `0..=1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_accuracy: Option<Num>,
+    /// Its rank in the attached benchmark, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_rank: Option<u64>,
 }
 
 /// A checkpoint is on disk.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! spec.json                            what the user asked for, every default filled in
+//! benchmark.csv                        the table of a benchmark, if one is attached
 //! attempts/1/events.jsonl              one event a line
 //! attempts/1/worker.log                the worker's standard error
 //! attempts/1/lock                      locked (flock) for the worker's whole life
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub const SPEC: &str = "spec.json";
 /// How the run ended.
 pub const FINAL: &str = "final.json";
+/// The table of a benchmark.
+pub const BENCHMARK: &str = "benchmark.csv";
 /// One event a line.
 pub const EVENTS: &str = "events.jsonl";
 /// The worker's standard error.

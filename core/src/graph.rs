@@ -7,6 +7,7 @@
 //! [`Graph::validate`] here, the three kinds of execution in the engine. What the walks need of a
 //! node kind stands in one file below `nodes/`.
 
+mod bound;
 mod build;
 mod cost;
 mod decide;
@@ -15,6 +16,7 @@ mod params;
 mod shape;
 mod size;
 mod specialise;
+mod tables;
 mod validate;
 
 pub use build::Builder;
@@ -33,6 +35,7 @@ pub use params::{Dim, Param, Part, Role};
 pub use shape::Shape;
 pub use size::{Elastic, Scaled, Size};
 pub use specialise::{FixedNetwork, Inherited};
+pub use tables::CostTable;
 
 use crate::choice::{Architecture, Choice};
 

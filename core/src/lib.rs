@@ -8,9 +8,12 @@
 //! 3. [`spaces`]: the built-in spaces, each one builder of such a graph;
 //! 4. [`draw`]: pictures of a space, of the rows' state, of an architecture;
 //! 5. [`spec`]: what a user asks for, with every default filled in;
-//! 6. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
+//! 6. [`limits`], [`solve`]: the best architecture that costs no more than is allowed;
+//! 7. [`benchmark`]: tables of what architectures really reach;
+//! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
 //!    curve, and where it is written.
 
+pub mod benchmark;
 pub mod choice;
 pub mod curve;
 pub mod dataset;
@@ -18,8 +21,10 @@ pub mod draw;
 pub mod event;
 pub mod folder;
 pub mod graph;
+pub mod limits;
 pub mod manifest;
 pub mod number;
 pub mod record;
+pub mod solve;
 pub mod spaces;
 pub mod spec;

@@ -29,8 +29,12 @@ pub struct RunSpec {
     pub space: SpaceSpec,
     /// How it is searched.
     pub search: SearchSpec,
+    /// What the network that is searched may cost.
+    pub constraints: ConstraintsSpec,
     /// What happens to the network that was found.
     pub after: AfterSpec,
+    /// What architectures really reach, if that is known.
+    pub benchmark: BenchmarkSpec,
     /// Where it runs.
     pub resources: ResourcesSpec,
 }
@@ -225,6 +229,64 @@ pub struct SearchSpec {
     pub arch_weight_decay: f64,
     /// Images of the architecture split on which the supernet is validated after each epoch.
     pub valid_limit: u64,
+    /// What happens when a loss is no number.
+    pub on_nonfinite: OnNonfinite,
+    /// Epochs without a change of rows and architecture after which the search ends; 0 for never.
+    pub patience_epochs: u64,
+    /// How architectures are compared on the trained supernet.
+    pub second_stage: SecondStageSpec,
+}
+
+/// What happens when a loss is no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNonfinite {
+    /// The run fails.
+    Stop,
+    /// Back to the last checkpoint with half the learning rates, a few times.
+    Rollback,
+}
+
+/// How architectures are compared on the trained supernet, once it is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecondStageSpec {
+    /// Not at all: the rows tell the architecture.
+    None,
+    /// Uniform random candidates, all different.
+    Random {
+        /// How many.
+        candidates: u64,
+    },
+    /// Mutation and crossover of the best candidates so far.
+    Evolution {
+        /// Candidates of a generation.
+        population: u64,
+        /// Best candidates so far that may have children.
+        parents: u64,
+        /// Children of one parent in each generation.
+        mutations: u64,
+        /// Children of two parents in each generation.
+        crossovers: u64,
+        /// Probability with which a mutation draws a choice anew.
+        mutation_prob: f64,
+        /// The same for choices of depth and of the embedding's width.
+        structure_prob: f64,
+        /// Generations, the random first one included.
+        generations: u64,
+    },
+}
+
+impl SecondStageSpec {
+    /// Candidates that are compared at most.
+    #[must_use]
+    pub fn candidates(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Random { candidates } => *candidates,
+            Self::Evolution { population, generations, .. } => population * generations,
+        }
+    }
 }
 
 /// How rows are learned.
@@ -250,12 +312,9 @@ pub enum OptimizerSpec {
         /// Temperature in the last epoch.
         tau_end: f64,
     },
-    /// Uniform single paths; rows are not learned, the architecture comes from a random search on
-    /// the trained supernet (SPOS, arXiv:1904.00420).
-    Spos {
-        /// Architectures that the search compares at the end.
-        candidates: u64,
-    },
+    /// Uniform single paths; rows are not learned, the architecture comes from the second stage
+    /// (SPOS, arXiv:1904.00420).
+    Spos,
 }
 
 impl OptimizerSpec {
@@ -266,7 +325,7 @@ impl OptimizerSpec {
             Self::Drnas { .. } => "drnas",
             Self::Darts { .. } => "darts",
             Self::Gdas { .. } => "gdas",
-            Self::Spos { .. } => "spos",
+            Self::Spos => "spos",
         }
     }
 }
@@ -303,6 +362,16 @@ pub enum Fidelity {
     Corrected,
 }
 
+/// What the network that is searched may cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConstraintsSpec {
+    /// Most trained numbers; any if absent.
+    pub max_params: Option<u64>,
+    /// Most multiply-accumulates per image; any if absent.
+    pub max_macs: Option<u64>,
+}
+
 /// What happens to the network that was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -319,6 +388,18 @@ pub struct AfterSpec {
     pub fit_weight_decay: f64,
     /// Only the first so many training images; all if absent.
     pub fit_limit: Option<u64>,
+}
+
+/// A table of what architectures really reach; see [`crate::benchmark`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchmarkSpec {
+    /// Name of the file; none if absent.
+    pub table: Option<String>,
+    /// Columns of the choices, comma-separated; called after the choices if absent.
+    pub columns: Option<String>,
+    /// Column of the accuracy; the first that is called so if absent.
+    pub accuracy: Option<String>,
 }
 
 /// Where the run works.

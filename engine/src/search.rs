@@ -1,6 +1,10 @@
 //! The search: supernet, two-level steps, schedules, derivation.
 
 pub mod bilevel;
+pub mod breed;
+pub mod candidates;
+pub mod evolve;
+pub mod health;
 pub mod pending;
 pub mod run;
 pub mod sampler;

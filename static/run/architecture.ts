@@ -35,7 +35,9 @@ export class ArchitectureView {
   add(now: ArchitectureNow): void {
     this.past = this.past.filter((known) => known.step < now.step);
     this.past.push(now);
-    if (this.index >= 0) this.tell();
+    if (this.index < 0) return;
+    this.tell();
+    this.later();
   }
 
   show(index: number): void {
@@ -45,7 +47,13 @@ export class ArchitectureView {
   }
 
   private get step(): number {
-    return this.history.steps[this.index] ?? 0;
+    return this.reach(this.index);
+  }
+
+  /** Until which step an architecture belongs to some rows; those compared after the search belong to the last. */
+  private reach(index: number): number {
+    const step = this.history.steps[index] ?? 0;
+    return index === this.history.length - 1 ? Math.max(step, this.past.at(-1)?.step ?? 0) : step;
   }
 
   /** Options picked at the end of the epoch before the shown one. */
@@ -57,7 +65,7 @@ export class ArchitectureView {
 
   /** What the worker said it would derive; before it has said anything, what the rows lean to. */
   private picked(index: number): number[] {
-    const step = this.history.steps[index] ?? 0;
+    const step = this.reach(index);
     return this.past.findLast((one) => one.step <= step)?.choices ?? this.history.picked(index);
   }
 
@@ -70,7 +78,7 @@ export class ArchitectureView {
   private tell(): void {
     const picked = this.picked(this.index);
     const epoch = (this.history.epochs[this.index] ?? 0) + 1;
-    say(find("[data-arch-at]", this.section), `as of step ${this.step.toLocaleString("en")}, epoch ${epoch}`);
+    say(find("[data-arch-at]", this.section), `as of step ${(this.history.steps[this.index] ?? 0).toLocaleString("en")}, epoch ${epoch}`);
     say(find("[data-arch-text]", this.section), this.text(picked));
     const known = this.past.findLast((one) => one.step <= this.step && same(one.choices, picked)) ?? this.past.find((one) => same(one.choices, picked));
     say(find("[data-arch-params]", this.section), known ? short(known.cost.params) : "–");

@@ -7,7 +7,9 @@ import { Series, type Store, entropy } from "./store.ts";
 
 const PATTERNS: Record<string, RegExp> = {
   loss: /(^|_)loss$/,
-  accuracy: /(^|_)accuracy$/,
+  accuracy: /^(?!true_)(.*_)?accuracy$/,
+  truth: /^true_accuracy$/,
+  rank: /^true_rank$/,
   rate: /(^|_)lr$|learning_rate|^tau$|temperature/,
   entropy: /entropy/,
 };
@@ -54,7 +56,7 @@ export class Curves {
     const zoom = (min: number, max: number): void => {
       for (const other of this.places) if (other.phase === phase) other.chart.zoom(min, max);
     };
-    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom), log: kind === "loss" || kind === "rate" };
+    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom), log: kind === "loss" || kind === "rate" || kind === "rank" };
   }
 
   update(): void {

@@ -6,6 +6,7 @@ import { duration, percent } from "../format.ts";
 
 const PHASES: Record<string, string> = {
   search: "searching",
+  select: "comparing architectures",
   inherit: "measuring the derived network",
   fit: "training from scratch",
   package: "writing the result",

@@ -54,6 +54,7 @@ fn a_run_goes_from_queue_to_result() {
 #[case::no_such_gpu(json!({"resources": {"device": "cuda:0"}}), &["resources.device"])]
 #[case::no_gpu_at_all(json!({"resources": {"device": "cuda"}}), &["resources.device"])]
 #[case::batch_larger_than_split(json!({"search": {"batch_size": 512}}), &["search.batch_size"])]
+#[case::limit_out_of_reach(json!({"constraints": {"max_params": 5, "max_macs": 1_000_000_000}}), &["constraints.max_params"])]
 #[case::all_at_once(
     json!({"seed": -1, "search": {"epochs": "many", "clip": 0}, "what": 1}),
     &["seed", "search.epochs", "search.clip", "what"]
@@ -78,6 +79,38 @@ fn a_missing_gpu_is_answered_with_the_devices_there_are() {
     let answer = server.post("/api/v1/runs", &patched(&json!({"resources": {"device": "cuda:0"}})));
     let detail = answer.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
     assert_eq!(detail, "this machine has no `cuda:0`; it has `cpu`");
+}
+
+#[test]
+fn a_benchmark_is_checked_against_the_space_and_copied_into_the_run() {
+    let server = TestServer::start();
+    let benchmark = |table: &str, columns: &str| {
+        patched(&json!({"benchmark": {"table": table, "columns": columns}}))
+    };
+    let refused = |spec: &Value| {
+        let answer = server.post("/api/v1/runs", spec);
+        assert_eq!(answer.status, 422);
+        let errors = answer.json()["errors"].clone();
+        (fields(&answer.json()), errors[0]["detail"].as_str().unwrap().to_owned())
+    };
+    let (field, detail) = refused(&benchmark("toy.csv", "a,b,c,d,e,f"));
+    assert_eq!(field, ["benchmark.table"]);
+    assert!(detail.contains("there are: none"), "{detail}");
+    let folder = server.data().join("benchmarks");
+    std::fs::create_dir_all(&folder).unwrap();
+    let table = "a,b,c,d,e,f,acc\n0,1,2,3,0,0,0.5\n".to_owned();
+    std::fs::write(folder.join("toy.csv"), &table).unwrap();
+    let (field, detail) = refused(&benchmark("other.csv", "a,b,c,d,e,f"));
+    assert_eq!(field, ["benchmark.table"]);
+    assert!(detail.contains("there are: toy.csv"), "{detail}");
+    assert_eq!(refused(&benchmark("../toy.csv", "a,b,c,d,e,f")).0, ["benchmark.table"]);
+    assert_eq!(refused(&benchmark("toy.csv", "a,b")).0, ["benchmark.columns"]);
+    let answer = server.post("/api/v1/runs", &benchmark("toy.csv", "a,b,c,d,e,f"));
+    assert_eq!(answer.status, 201);
+    let run = answer.json()["id"].as_str().unwrap().to_owned();
+    std::fs::write(folder.join("toy.csv"), "changed").unwrap();
+    let kept = std::fs::read_to_string(server.run_folder(&run).join("benchmark.csv")).unwrap();
+    assert_eq!(kept, table);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 mod list;
 
-use super::fields::{FIELDS, Field, Kind};
+use super::fields::{Default, FIELDS, Field, Kind};
 use crate::dataset;
 
 /// One thing that is wrong with a specification.
@@ -17,13 +17,19 @@ pub struct Violation {
     pub detail: String,
 }
 
+const OPTIMIZER: &str = "search.optimizer.kind";
+
+/// Fields that had another path once, so that older specifications stay readable.
+const MOVED: &[(&str, &str)] = &[("search.optimizer.candidates", "search.second_stage.candidates")];
+
 /// Fills every default in, or says everything that is wrong.
 pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
-    let mut violations = Violations::default();
+    let mut violations = Violations(vec![]);
     if !value.is_object() {
         violations.add("", format!("a JSON object is expected, not {}", describe(value)));
         return Err(violations.0);
     }
+    let value = &moved(value.clone());
     let mut filled = Map::new();
     for field in FIELDS.iter().filter(|field| applies(field, value)) {
         let found = match get(value, field.path) {
@@ -44,7 +50,6 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
     if violations.0.is_empty() { Ok(filled) } else { Err(violations.0) }
 }
 
-#[derive(Default)]
 struct Violations(Vec<Violation>);
 
 impl Violations {
@@ -61,9 +66,27 @@ fn missing(field: &Field) -> String {
 }
 
 fn applies(field: &Field, value: &Value) -> bool {
-    field.when.is_none_or(|(path, values)| {
-        get(value, path).and_then(Value::as_str).is_some_and(|given| values.contains(&given))
-    })
+    let Some((path, values)) = field.when else { return true };
+    match get(value, path) {
+        Some(Value::Null) | None => {
+            let default = super::fields::find(path).and_then(|at| at.default.value(value));
+            default.as_ref().and_then(Value::as_str).is_some_and(|found| values.contains(&found))
+        }
+        Some(given) => given.as_str().is_some_and(|given| values.contains(&given)),
+    }
+}
+
+/// The value with fields of older specifications at their present paths.
+fn moved(mut value: Value) -> Value {
+    for (from, to) in MOVED {
+        let Some((parent, key)) = from.rsplit_once('.') else { continue };
+        let holder = parent.split('.').try_fold(&mut value, |at, part| at.get_mut(part));
+        let found = holder.and_then(Value::as_object_mut).and_then(|object| object.remove(key));
+        if let (Some(found), Some(object)) = (found, value.as_object_mut()) {
+            set(object, to, found);
+        }
+    }
+    value
 }
 
 fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -77,6 +100,9 @@ fn set(object: &mut Map<String, Value>, path: &str, value: Value) {
         }
         Some((first, rest)) => {
             let inner = object.entry(first).or_insert_with(|| Value::Object(Map::new()));
+            if inner.is_null() {
+                *inner = Value::Object(Map::new());
+            }
             if let Value::Object(inner) = inner {
                 set(inner, rest, value);
             }
@@ -177,8 +203,9 @@ fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violation
         if let Some(field) = super::fields::find(&path) {
             if let Some((when, values)) = field.when.filter(|_| !applies(field, root)) {
                 // A discriminator that is itself wrong is reported on its own.
-                let known = get(root, when).is_some_and(|given| {
-                    super::fields::find(when).is_some_and(|at| kind_fault(at.kind, given).is_ok())
+                let known = super::fields::find(when).is_some_and(|at| match get(root, when) {
+                    Some(Value::Null) | None => at.default != Default::Required,
+                    Some(given) => kind_fault(at.kind, given).is_ok(),
                 });
                 if known {
                     let detail = format!("applies only if `{when}` is {}", values.join(" or "));
@@ -258,6 +285,16 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if !cells && text("search.weights") != "entangled" {
         violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
     }
+    if text(OPTIMIZER) == "spos" && text("search.second_stage.kind") == "none" {
+        violations.add(
+            "search.second_stage.kind",
+            "must be `random` or `evolution`: SPOS learns no rows that could tell an architecture",
+        );
+    }
+    let table = text("benchmark.table");
+    if !table.is_empty() && !is_file_name(table) {
+        violations.add("benchmark.table", "must be a file name of letters, digits, `.`, `_`, `-`");
+    }
     let id = text("dataset.id");
     let Some(known) = dataset::find(id) else { return };
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
@@ -272,6 +309,12 @@ fn rules(filled: &Value, violations: &mut Violations) {
             violations.add("search.batch_size", detail);
         }
     }
+}
+
+/// A plain name: no folder, nothing hidden.
+fn is_file_name(text: &str) -> bool {
+    let known = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
+    !text.is_empty() && !text.starts_with('.') && text.chars().all(known)
 }
 
 #[cfg(test)]
@@ -309,8 +352,9 @@ mod tests {
 
     #[test]
     fn every_default_is_filled_in() {
-        let spec = RunSpec::parse(&minimal()).unwrap();
-        insta::assert_json_snapshot!(spec.to_value(), @r#"
+        let mut spec = RunSpec::parse(&minimal()).unwrap().to_value();
+        spec.as_object_mut().unwrap().remove("search");
+        insta::assert_json_snapshot!(spec, @r#"
         {
           "after": {
             "fit_batch_size": 96,
@@ -319,6 +363,15 @@ mod tests {
             "fit_lr": 0.05,
             "fit_weight_decay": 0.0005,
             "recalibrate_images": 2048
+          },
+          "benchmark": {
+            "accuracy": null,
+            "columns": null,
+            "table": null
+          },
+          "constraints": {
+            "max_macs": null,
+            "max_params": null
           },
           "dataset": {
             "id": "fashion-mnist",
@@ -330,28 +383,6 @@ mod tests {
             "device": "auto",
             "precision": "float32",
             "threads": 0
-          },
-          "search": {
-            "arch_beta1": 0.5,
-            "arch_beta2": 0.999,
-            "arch_lr": 0.0003,
-            "arch_weight_decay": 0.001,
-            "batch_size": 64,
-            "clip": 5.0,
-            "epochs": 100,
-            "fidelity": "corrected",
-            "optimizer": {
-              "kind": "drnas",
-              "kl_scale": 0.0
-            },
-            "train_portion": 0.5,
-            "valid_limit": 2048,
-            "weight_decay": 0.0005,
-            "weight_lr": 0.025,
-            "weight_lr_min": 0.001,
-            "weight_momentum": 0.9,
-            "weight_nesterov": true,
-            "weights": "entangled"
           },
           "seed": 9001,
           "space": {
@@ -367,7 +398,46 @@ mod tests {
           }
         }
         "#);
-        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec, "a filled spec is its own");
+    }
+
+    #[test]
+    fn every_default_of_the_search_is_filled_in() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        insta::assert_json_snapshot!(spec.to_value()["search"], @r#"
+        {
+          "arch_beta1": 0.5,
+          "arch_beta2": 0.999,
+          "arch_lr": 0.0003,
+          "arch_weight_decay": 0.001,
+          "batch_size": 64,
+          "clip": 5.0,
+          "epochs": 100,
+          "fidelity": "corrected",
+          "on_nonfinite": "stop",
+          "optimizer": {
+            "kind": "drnas",
+            "kl_scale": 0.0
+          },
+          "patience_epochs": 0,
+          "second_stage": {
+            "kind": "none"
+          },
+          "train_portion": 0.5,
+          "valid_limit": 2048,
+          "weight_decay": 0.0005,
+          "weight_lr": 0.025,
+          "weight_lr_min": 0.001,
+          "weight_momentum": 0.9,
+          "weight_nesterov": true,
+          "weights": "entangled"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_filled_specification_is_its_own() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
     }
 
     #[rstest]
@@ -385,6 +455,9 @@ mod tests {
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
     #[case::widths(json!({"space": {"preset": "conv-macro"}, "search": {"weights": "shared"}}), "search.weights must be `entangled` in a space of widths and kernels")]
     #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
+    #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random` or `evolution`: SPOS learns no rows that could tell an architecture")]
+    #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
+    #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -397,6 +470,27 @@ mod tests {
         assert_eq!(
             fields,
             ["seed", "dataset.id", "space.preset", "search.optimizer.kind", "search.epochs", "x"]
+        );
+    }
+
+    #[test]
+    fn a_second_stage_follows_the_optimizer_and_older_specifications() {
+        let stage = |optimizer: Value, stage: Value| {
+            let mut value = minimal();
+            merge(&mut value, &json!({"search": {"optimizer": optimizer, "second_stage": stage}}));
+            RunSpec::parse(&value).unwrap().to_value()["search"]["second_stage"].clone()
+        };
+        assert_eq!(stage(json!({"kind": "gdas"}), Value::Null), json!({"kind": "none"}));
+        let random = json!({"kind": "random", "candidates": 64});
+        assert_eq!(stage(json!({"kind": "spos"}), Value::Null), random);
+        let older = stage(json!({"kind": "spos", "candidates": 7}), Value::Null);
+        assert_eq!(older, json!({"kind": "random", "candidates": 7}));
+        assert_eq!(
+            stage(json!({"kind": "drnas"}), json!({"kind": "evolution", "population": 9})),
+            json!({
+                "kind": "evolution", "population": 9, "parents": 10, "mutations": 25,
+                "crossovers": 25, "mutation_prob": 0.2, "structure_prob": 0.4, "generations": 20
+            })
         );
     }
 

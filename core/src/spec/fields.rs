@@ -155,6 +155,7 @@ impl Default {
 
 const OPTIMIZER: &str = "search.optimizer.kind";
 const PRESET: &str = "space.preset";
+const SECOND_STAGE: &str = "search.second_stage.kind";
 const DEPTH: u64 = 1_000_000;
 
 const fn field(
@@ -228,6 +229,8 @@ const SHARINGS: &[(&str, &str)] = &[
 ];
 const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", "Reference")];
 const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
+const SECOND_STAGES: &[(&str, &str)] =
+    &[("none", "None"), ("random", "Random search"), ("evolution", "Evolution")];
 const PRECISIONS: &[(&str, &str)] =
     &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
 
@@ -275,14 +278,6 @@ pub const FIELDS: &[Field] = &[
     field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Is(Integer(1))).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Is(Number(10.0))).only(OPTIMIZER, &["gdas"]),
     field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Is(Number(0.1))).only(OPTIMIZER, &["gdas"]),
-    field(
-        "search.optimizer.candidates",
-        "Candidates",
-        "Random architectures that are compared on the trained supernet at the end.",
-        integer(1, 1_000_000),
-        Default::Is(Integer(64)),
-    )
-    .only(OPTIMIZER, &["spos"]),
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Is(Text("entangled"))).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Is(Text("corrected"))).plain(),
     field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250))])).plain(),
@@ -299,12 +294,28 @@ pub const FIELDS: &[Field] = &[
     field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Is(Number(0.999))),
     field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Is(Number(1e-3))),
     field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Is(Integer(2048))).unit("images"),
+    field("search.on_nonfinite", "If a loss is no number", "Go back: to the last checkpoint with half the learning rates, three times at most.", Kind::OneOf(&[("stop", "Fail the run"), ("rollback", "Go back")]), Default::Is(Text("stop"))),
+    field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Is(Integer(0))).unit("epochs"),
+    field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::By(OPTIMIZER, &[("drnas", Text("none")), ("spos", Text("random"))])).plain(),
+    field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Is(Integer(64))).only(SECOND_STAGE, &["random"]),
+    field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Is(Integer(50))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.parents", "Parents", "Best candidates so far that may have children.", integer(1, 10_000), Default::Is(Integer(10))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutations", "Mutations", "Children of one parent in each generation.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.crossovers", "Crossovers", "Children of two parents in each generation; random candidates fill the population up.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Is(Number(0.2))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Is(Number(0.4))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution"]),
+    field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
+    field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
     field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
     field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Is(Integer(96))).unit("images"),
     field("after.fit_lr", "Learning rate from scratch", "At the start; a cosine schedule falls to 0.", number(0.0, 10.0), Default::Is(Number(0.05))),
     field("after.fit_weight_decay", "Weight decay from scratch", "L2 decay of that training.", number(0.0, 1.0), Default::Is(Number(5e-4))),
     field("after.fit_limit", "Training images from scratch", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field("benchmark.table", "Table", "A CSV file in the `benchmarks` folder of the data folder: every architecture that is derived is looked up in it, and the run keeps a copy.", Kind::Text { max_chars: 100 }, Default::Absent),
+    field("benchmark.columns", "Columns of the choices", "Comma-separated, in the order of the choices; each holds the option's name or index. Empty if they are called after the choices.", Kind::Text { max_chars: 4000 }, Default::Absent),
+    field("benchmark.accuracy", "Column of the accuracy", "Shares or per cent; empty for the first column whose name contains `acc`.", Kind::Text { max_chars: 100 }, Default::Absent),
     field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
     field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
     field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),

@@ -2,9 +2,12 @@
 
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
+use skein_core::limits::Limits;
 use skein_core::spec::{Fidelity, OptimizerSpec, RunSpec};
+use tch::Tensor;
 
 use super::bilevel::{Bilevel, is_unrolled};
+use super::health::Health;
 use super::pending::Pending;
 use super::sampler::{At, Sampler};
 use super::supernet::Supernet;
@@ -18,8 +21,10 @@ use crate::rows::uniform;
 use crate::state::seed::{Stream, derive, generator};
 use crate::train::evaluate::{Score, evaluate};
 
-/// Candidates of a random search after each epoch but the last.
+/// Random candidates that are compared after each epoch where no rows are learned.
 const GLANCE: u64 = 4;
+/// Draws for each of them until one is within the limits.
+const GLANCE_DRAWS: usize = 100;
 /// Images per batch of an evaluation.
 pub const EVALUATION_BATCH: usize = 256;
 
@@ -33,6 +38,10 @@ pub struct Search {
     pub bilevel: Bilevel,
     /// Numbers since the last report.
     pub pending: Pending,
+    /// What the network may cost.
+    pub limits: Option<Limits>,
+    /// Signs that it goes wrong.
+    pub health: Health,
     /// Steps done.
     pub step: u64,
     weight_order: Order,
@@ -61,10 +70,15 @@ impl Search {
         }
         let limit = usize::try_from(search.valid_limit).unwrap_or(usize::MAX).min(second);
         let at = |position: usize| i64::try_from(position).unwrap_or(0);
+        let net = Supernet::initialised(spec, shape, compute)?;
+        let limits = Limits::of(net.graph(), &spec.constraints)
+            .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
         Ok(Self {
-            net: Supernet::initialised(spec, shape, compute)?,
+            net,
+            limits,
             bilevel: Bilevel::new(search),
             pending: Pending::new(reported(&search.optimizer)),
+            health: Health::default(),
             step: 0,
             weight_order: Order::new(
                 (0..at(first)).collect(),
@@ -89,10 +103,11 @@ impl Search {
         self.weight_order.steps()
     }
 
-    /// Iterations of the whole search.
+    /// Iterations of the whole search; fewer than asked for once it has ended early.
     #[must_use]
     pub fn total_steps(&self) -> u64 {
-        self.spec.search.epochs * self.steps_per_epoch()
+        let all = self.spec.search.epochs * self.steps_per_epoch();
+        self.health.stopped_at.unwrap_or(all)
     }
 
     /// The epoch that the next step belongs to, from 0.
@@ -105,7 +120,8 @@ impl Search {
     #[must_use]
     pub fn weight_lr(&self, epoch: u64) -> f64 {
         let search = &self.spec.search;
-        cosine(search.weight_lr, search.weight_lr_min, epoch, search.epochs)
+        let lr = cosine(search.weight_lr, search.weight_lr_min, epoch, search.epochs);
+        lr * self.health.rate()
     }
 
     /// The sampler of an epoch.
@@ -121,6 +137,7 @@ impl Search {
     pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
         let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
         let (sampler, lr) = (self.sampler(epoch), self.weight_lr(epoch));
+        self.bilevel.arch.lr = self.spec.search.arch_lr * self.health.rate();
         let train = images.batch(&self.weight_order.positions(step))?;
         let at = |stream| At { seed, stream, step };
         let pass = |stream| Pass::train(derive(seed, stream, step));
@@ -177,23 +194,31 @@ impl Search {
 
     /// The architecture that would be derived now.
     ///
-    /// Gradient-based optimizers take the largest entry of each row. Uniform sampling learns no
-    /// rows: there, random candidates are compared on the supernet with the batches' own
-    /// statistics, a few after each epoch and all that were asked for after the last.
+    /// Gradient-based optimizers take the largest entry of each row; where the cost is limited, the
+    /// likeliest architecture within the limits. Uniform sampling learns no
+    /// rows: there, a few random candidates are compared on the supernet with the batches' own
+    /// statistics; the second stage compares more, and with more care.
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
-        let OptimizerSpec::Spos { candidates } = self.spec.search.optimizer else {
-            return self.most_likely(epoch);
-        };
-        let count =
-            if epoch + 1 == self.spec.search.epochs { candidates } else { GLANCE.min(candidates) };
+        if self.spec.search.optimizer != OptimizerSpec::Spos {
+            return Ok(match &self.limits {
+                Some(limits) => limits.likeliest(&self.probabilities(epoch)?).architecture,
+                None => self.most_likely(epoch)?,
+            });
+        }
         let mut best: Option<(f64, Architecture)> = None;
-        for candidate in 0..count {
+        for candidate in 0..GLANCE {
             let mut generator =
                 generator(self.spec.seed, Stream::Candidates, epoch << 32 | candidate);
-            let architecture = uniform::draw(&self.net.graph().choices, &mut generator);
+            let draw = |_| uniform::draw(&self.net.graph().choices, &mut generator);
+            let within = |one: &Architecture| self.limits.as_ref().is_none_or(|l| l.allow(one));
+            let drawn = (0..GLANCE_DRAWS).map(draw).find(within);
+            let Some(architecture) = drawn.or_else(|| Some(self.limits.as_ref()?.refuge().clone()))
+            else {
+                continue;
+            };
             let plan = Plan::Path(&architecture, None);
             let score = evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, _| {
                 self.net.exec.forward(&self.net.store, &batch.x, plan, Pass::BATCH)
@@ -218,10 +243,30 @@ impl Search {
         self.net.alphas.to_host(&self.sampler(epoch).probabilities(&self.net.alphas))
     }
 
+    /// Whether weights, statistics, rows and numbers not yet reported are finite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        let (store, pending) = (&self.net.store, self.pending.save());
+        let all = [store.weights.buffer(), store.stats.buffer(), self.net.alphas.buffer()];
+        let finite = |tensor: &Tensor| tensor.isfinite().all();
+        let each = tch::no_grad(|| {
+            let all = all.into_iter().chain(pending.as_ref()).map(finite).collect::<Vec<_>>();
+            Tensor::stack(&all, 0).all()
+        });
+        each.int64_value(&[]) != 0
+    }
+
     /// Images that train weights.
     #[must_use]
     pub fn weight_images(&self) -> usize {
         self.valid.first().and_then(|first| usize::try_from(*first).ok()).unwrap_or(0)
+    }
+
+    /// Images that a candidate of a second stage goes through, `recalibrate` of them for batch
+    /// norm's statistics.
+    #[must_use]
+    pub fn candidate_images(&self, recalibrate: u64) -> u64 {
+        recalibrate.min(self.weight_images() as u64) + self.valid.len() as u64
     }
 
     /// Positions of at most `limit` images of the weight split, from its beginning.
@@ -244,7 +289,7 @@ fn reported(optimizer: &OptimizerSpec) -> &'static [&'static str] {
     const ALL: &[&str] =
         &["weight_loss", "weight_accuracy", "gradient_norm", "arch_loss", "arch_accuracy"];
     match optimizer {
-        OptimizerSpec::Spos { .. } => &ALL[..3],
+        OptimizerSpec::Spos => &ALL[..3],
         _ => ALL,
     }
 }

@@ -47,7 +47,7 @@ impl Sampler {
             OptimizerSpec::Gdas { tau_start, tau_end } => {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }
-            OptimizerSpec::Spos { .. } => Self::Uniform,
+            OptimizerSpec::Spos => Self::Uniform,
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Stream {
     FitOrder = 12,
     /// Its dropout.
     FitDropout = 13,
+    /// Children of an evolution; the step is the generation.
+    Breed = 40,
 }
 
 /// The seed of one draw.

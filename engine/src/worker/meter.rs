@@ -13,6 +13,8 @@ const WINDOW: Duration = Duration::from_secs(6);
 /// Guess of a training step's cost, as a share of a search step over equally many images, until
 /// one was measured: no arch step, and one candidate instead of all.
 const FIT_SHARE: f64 = 0.2;
+/// The same for an image that a candidate of the second stage goes through: forward only.
+const SELECT_SHARE: f64 = 0.07;
 
 /// What lies ahead, in steps.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,10 @@ pub struct Plan {
     pub search: u64,
     /// Images per step of the search, weights alone.
     pub search_batch: u64,
+    /// Candidates of the second stage.
+    pub select: u64,
+    /// Images that each of them goes through.
+    pub select_images: u64,
     /// Steps of the training from scratch.
     pub fit: u64,
     /// Images per step of that training.
@@ -126,12 +132,25 @@ impl Meter {
 
     fn remaining_s(&self, place: Place, step_s: f64) -> f64 {
         let here = place.total.saturating_sub(place.step) as f64 * step_s;
-        if place.phase != PhaseName::Search {
-            return here;
+        let select = match place.phase {
+            PhaseName::Search => self.plan.select * self.plan.select_images,
+            _ => 0,
+        };
+        let fit = match place.phase {
+            PhaseName::Search | PhaseName::Select => self.plan.fit * self.plan.fit_batch,
+            _ => 0,
+        };
+        let ahead = SELECT_SHARE * select as f64 + FIT_SHARE * fit as f64;
+        here + ahead * self.search_image_s(place, step_s)
+    }
+
+    /// Seconds of a search step for each of its images. An attempt that begins after the search
+    /// knows only the step of its own phase.
+    fn search_image_s(&self, place: Place, step_s: f64) -> f64 {
+        match self.search_step_s {
+            Some(search_step_s) => search_step_s / self.plan.search_batch.max(1) as f64,
+            None => step_s / (SELECT_SHARE * place.images.max(1) as f64),
         }
-        let search_step_s = self.search_step_s.unwrap_or(step_s);
-        let share = FIT_SHARE * self.plan.fit_batch as f64 / self.plan.search_batch.max(1) as f64;
-        here + self.plan.fit as f64 * search_step_s * share
     }
 }
 
@@ -141,7 +160,14 @@ mod tests {
 
     #[test]
     fn progress_never_runs_backwards_and_counts_the_rest() {
-        let plan = Plan { search: 100, search_batch: 64, fit: 0, fit_batch: 96 };
+        let plan = Plan {
+            search: 100,
+            search_batch: 64,
+            select: 0,
+            select_images: 0,
+            fit: 0,
+            fit_batch: 96,
+        };
         let mut meter = Meter::new(plan, 10.0);
         let place =
             |step| Place { phase: PhaseName::Search, step, total: 100, per_epoch: 10, images: 128 };

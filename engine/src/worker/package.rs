@@ -22,6 +22,7 @@ use crate::EngineError;
 use crate::device::Compute;
 use crate::error::IoContext;
 use crate::exec::Pass;
+use crate::search::evolve::Tried;
 use crate::state::checkpoint::digest;
 use crate::store::Store;
 use crate::train::network::Network;
@@ -48,6 +49,8 @@ pub struct Contents<'a> {
     pub ladder: &'a [Rung],
     /// The rung whose weights are packed.
     pub packaged: &'a str,
+    /// Candidates of the second stage.
+    pub tried: &'a [Tried],
 }
 
 /// Writes the package into the attempt's `artifacts`.
@@ -80,10 +83,19 @@ pub fn write(
     let model = folder.join("model.safetensors");
     save_model(&contents.network.store, &model)?;
     verify(contents.network, &model, probe, compute)?;
-    let names =
-        ["architecture.json", "architecture.svg", "metrics.csv", "model.safetensors", "spec.json"];
+    let mut names = vec![
+        "architecture.json",
+        "architecture.svg",
+        "metrics.csv",
+        "model.safetensors",
+        "spec.json",
+    ];
+    if !contents.tried.is_empty() {
+        put("candidates.csv", candidates_csv(contents)?.as_bytes())?;
+        names.insert(2, "candidates.csv");
+    }
     let mut manifest = Manifest::default();
-    for name in names {
+    for name in &names {
         manifest.files.push(entry(&folder, name)?);
     }
     zip_up(&folder, &names, &manifest)?;
@@ -179,6 +191,20 @@ fn zip_up(folder: &Path, names: &[&str], manifest: &Manifest) -> Result<(), Engi
     archive.write_all(pretty(&json!(manifest))?.as_bytes()).at(&path)?;
     archive.finish().map_err(failed)?;
     Ok(())
+}
+
+/// All candidates of the second stage, in the order in which they were scored.
+fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineError> {
+    use std::fmt::Write as _;
+
+    let mut csv = String::from("architecture,valid_accuracy,valid_loss,params,macs\n");
+    for Tried { architecture, accuracy, loss } in contents.tried {
+        let text = architecture.to_text(contents.spec.space.preset(), &contents.space.choices);
+        let cost = contents.space.cost(architecture)?;
+        // The text form has commas.
+        let _ = writeln!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
+    }
+    Ok(csv)
 }
 
 /// All metrics of a run as one table; points that a later attempt superseded are left out.

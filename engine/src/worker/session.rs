@@ -2,11 +2,14 @@
 
 mod after;
 mod searching;
+mod selecting;
 mod snapshot;
 
 use std::fs;
 use std::path::Path;
 
+use skein_core::benchmark::Table;
+use skein_core::choice::Choice;
 use skein_core::event::{EventBody, Phase, PhaseName, Started, Summary};
 use skein_core::spec::RunSpec;
 use skein_core::{dataset, folder};
@@ -18,6 +21,7 @@ use crate::EngineError;
 use crate::data::Data;
 use crate::device::{self, Compute};
 use crate::error::IoContext;
+use crate::search::evolve::Tried;
 use crate::search::run::Search;
 use crate::state::checkpoint::{Snapshot, newest};
 use crate::state::stop::Stop;
@@ -53,6 +57,10 @@ struct Context<'a> {
     data: Data,
     events: &'a mut Events,
     meter: Meter,
+    /// What architectures really reach, if a benchmark is attached.
+    benchmark: Option<Table>,
+    /// Candidates of the second stage so far.
+    tried: Vec<Tried>,
 }
 
 /// Works on a run until it is complete or a stop is asked for.
@@ -103,7 +111,10 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
         Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));
-    let mut context = Context { session, spec, compute, data, events, meter };
+    let choices = &search.net.graph().choices;
+    let benchmark = read_benchmark(&session.attempt.run, &spec, choices)?;
+    let mut context =
+        Context { session, spec, compute, data, events, meter, benchmark, tried: vec![] };
     let derived = match (found, state) {
         (Some(snapshot), Some(state)) => context.restore(&mut search, &snapshot, state)?,
         _ => None,
@@ -122,6 +133,7 @@ impl Context<'_> {
         let text = format!("going on from the checkpoint at step {}", snapshot.step);
         self.events.log(text)?;
         snapshot::load_search(search, snapshot, &state)?;
+        self.tried = state.tried;
         Ok(state.derived.map(|derived| Resumed {
             derived,
             fit_step: state.fit_step,
@@ -161,12 +173,29 @@ fn read_spec(run: &Path) -> Result<RunSpec, EngineError> {
     RunSpec::parse(&value).map_err(EngineError::Spec)
 }
 
+/// The table that the server copied into the run's folder.
+fn read_benchmark(
+    run: &Path,
+    spec: &RunSpec,
+    choices: &[Choice],
+) -> Result<Option<Table>, EngineError> {
+    if spec.benchmark.table.is_none() {
+        return Ok(None);
+    }
+    let path = run.join(folder::BENCHMARK);
+    let text = fs::read_to_string(&path).at(&path)?;
+    let table = Table::read(&text, choices, &spec.benchmark);
+    table.map(Some).map_err(|violation| EngineError::Spec(vec![violation]))
+}
+
 fn plan(spec: &RunSpec, search: &Search, data: &Data) -> Plan {
     let images = data.train.count() as u64;
     let images = spec.after.fit_limit.map_or(images, |limit| images.min(limit));
     Plan {
         search: search.total_steps(),
         search_batch: spec.search.batch_size,
+        select: spec.search.second_stage.candidates(),
+        select_images: search.candidate_images(spec.after.recalibrate_images),
         fit: spec.after.fit_epochs * images.div_ceil(spec.after.fit_batch_size),
         fit_batch: spec.after.fit_batch_size,
     }

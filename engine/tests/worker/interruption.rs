@@ -77,12 +77,15 @@ fn killed_at(run: &Run, deaths: &[usize]) -> u32 {
 #[case::darts(json!({"kind": "darts"}), "corrected")]
 #[case::darts_second_order(json!({"kind": "darts", "order": 2}), "corrected")]
 #[case::gdas(json!({"kind": "gdas"}), "corrected")]
-#[case::spos(json!({"kind": "spos", "candidates": 6}), "corrected")]
+#[case::spos(json!({"kind": "spos"}), "corrected")]
 fn a_killed_run_goes_on_as_if_nothing_had_happened(
     #[case] optimizer: Value,
     #[case] fidelity: &str,
 ) {
-    let spec = json!({"search": {"optimizer": optimizer, "fidelity": fidelity}});
+    let mut spec = json!({"search": {"optimizer": optimizer, "fidelity": fidelity}});
+    if optimizer["kind"] == "spos" {
+        spec["search"]["second_stage"] = json!({"candidates": 6});
+    }
     let whole = Run::new(&spec);
     assert!(whole.finish(1).success());
     let expected = Trace::of(&whole, 1);
@@ -91,6 +94,76 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened(
     let last = killed_at(&run, &[1, 1, 2]);
     assert!(last > 1, "the run was killed");
     Trace::of(&run, last).assert_equals(&expected);
+}
+
+fn two_stages(optimizer: &str) -> Value {
+    let stage = json!({"kind": "evolution", "population": 4, "parents": 2, "mutations": 2, "crossovers": 1, "generations": 3});
+    json!({
+        "search": {"optimizer": {"kind": optimizer}, "epochs": 1, "second_stage": stage},
+        "resources": {"checkpoint_every": 3}
+    })
+}
+
+/// Kills each attempt at a point, given as kind and number of events, then lets one finish.
+fn killed_when(run: &Run, deaths: &[(&str, usize)]) -> u32 {
+    for ((kind, count), attempt) in deaths.iter().zip(1..) {
+        let mut child = run.start(attempt);
+        run.wait_for(attempt, kind, *count, &mut child);
+        let _ = child.kill();
+        wait(&mut child);
+        assert!(run.record().is_none(), "attempt {attempt} was too fast to be killed");
+    }
+    let last = u32::try_from(deaths.len()).unwrap() + 1;
+    assert!(run.finish(last).success());
+    last
+}
+
+/// The phases of an attempt in their order.
+fn phases(run: &Run, attempt: u32) -> Vec<&'static str> {
+    let names = run.events(attempt).into_iter().filter_map(|event| match event.body {
+        EventBody::Phase(phase) => Some(phase.name.as_str()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// At the first candidate (the checkpoint at the end of the search is the last one), after
+/// generations, and at the end of the second stage.
+#[rstest]
+#[case::at_the_first_boundary(&[("phase", 2)])]
+#[case::within_a_generation(&[("checkpoint", 4)])]
+#[case::three_crashes_in_a_row(&[("checkpoint", 3), ("checkpoint", 1), ("checkpoint", 1)])]
+#[case::at_the_second_boundary(&[("phase", 3)])]
+fn a_killed_second_stage_goes_on(
+    #[case] deaths: &[(&str, usize)],
+    #[values("spos", "drnas")] optimizer: &str,
+) {
+    let spec = two_stages(optimizer);
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    assert_eq!(phases(&whole, 1), ["search", "select", "inherit", "fit", "package"]);
+    let run = Run::new(&spec);
+    let last = killed_when(&run, deaths);
+    let expected = (Trace::of(&whole, 1), whole.artifact(1, "candidates.csv"));
+    Trace::of(&run, last).assert_equals(&expected.0);
+    assert!(run.artifact(last, "candidates.csv") == expected.1, "candidates differ");
+}
+
+#[test]
+fn asked_to_stop_within_a_generation_a_worker_goes_on_from_there() {
+    let mut spec = two_stages("spos");
+    spec["resources"]["checkpoint_every"] = json!(1000);
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let mut child = run.start(1);
+    run.wait_for(1, "phase", 2, &mut child);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(wait(&mut child).success());
+    assert!(run.record().is_none());
+    assert!(run.finish(2).success());
+    Trace::of(&run, 2).assert_equals(&Trace::of(&whole, 1));
 }
 
 /// Dies at a point that no one chose.

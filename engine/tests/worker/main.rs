@@ -4,6 +4,7 @@
 
 mod bench;
 mod harness;
+mod health;
 mod input;
 mod interruption;
 mod learning;

@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
 
+use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use skein_core::benchmark::Table;
+use skein_core::choice::Architecture;
 use skein_core::event::EventBody;
 use skein_core::manifest::Manifest;
+use skein_core::spaces;
+use skein_core::spec::{BenchmarkSpec, Sharing, SpaceSpec};
 use tch::Tensor;
 
 use crate::harness::Run;
@@ -113,6 +118,116 @@ fn events_are_counted_and_tell_the_whole_story() {
         panic!("no progress");
     };
     assert_eq!((last.step, last.fraction.0), (last.total_steps, 1.0));
+}
+
+/// The second stage measures as the ladder does, picks the best, and tells all it compared.
+#[test]
+fn the_second_stage_picks_its_best_candidate() {
+    let run = Run::new(&json!({
+        "search": {"optimizer": {"kind": "spos"}, "epochs": 1, "second_stage": {"candidates": 7}},
+        "after": {"fit_epochs": 0}
+    }));
+    assert!(run.finish(1).success());
+    let csv = String::from_utf8(run.artifact(1, "candidates.csv")).unwrap();
+    let candidates: Vec<(&str, f64)> = csv
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let (text, numbers) = line[1..].split_once("\",").unwrap();
+            (text, numbers.split(',').next().unwrap().parse().unwrap())
+        })
+        .collect();
+    assert_eq!(candidates.iter().map(|(text, _)| text).collect::<BTreeSet<_>>().len(), 7);
+    let best = candidates.iter().map(|(_, accuracy)| *accuracy).fold(0.0, f64::max);
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    let rung = &summary["ladder"][1];
+    assert_eq!(
+        (&rung["weights"], rung["valid_accuracy"].as_f64()),
+        (&json!("recalibrated"), Some(best))
+    );
+    assert!(candidates.contains(&(summary["architecture"].as_str().unwrap(), best)));
+    let events = run.events(1);
+    let told = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Architecture(now) => Some(now.text.clone()),
+        _ => None,
+    });
+    assert_eq!(told.as_deref(), summary["architecture"].as_str());
+}
+
+/// With rows, by evolution, and by a glance: nothing that is derived costs more than is allowed.
+#[rstest]
+#[case::rows(json!({"optimizer": {"kind": "drnas"}}))]
+#[case::second_stage(json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
+fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
+    search["epochs"] = json!(1);
+    let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
+        panic!("the preset is another space")
+    };
+    options.channels = 2;
+    let shape = spaces::toy_cell::PRESET.shape;
+    let graph = spaces::build(&SpaceSpec::ToyCell(options), shape, Sharing::Entangled);
+    let range = graph.unwrap().cost_range().unwrap();
+    let max = range.min.params + (range.max.params - range.min.params) / 8;
+    let limits = json!({"max_params": max, "max_macs": range.max.macs});
+    let spec = json!({"search": search, "constraints": limits, "after": {"fit_epochs": 0}});
+    let run = Run::new(&spec);
+    assert!(run.finish(1).success());
+    let mut seen = 0;
+    for event in run.events(1) {
+        if let EventBody::Architecture(now) = event.body {
+            assert!(now.cost.params <= max, "{} of {max}", now.cost.params);
+            seen += 1;
+        }
+    }
+    assert!(seen > 1);
+    assert!(run.record().unwrap()["outcome"]["summary"]["cost"]["params"].as_u64() <= Some(max));
+}
+
+/// A table in which an architecture's accuracy follows from its options.
+#[test]
+fn an_attached_benchmark_tells_accuracy_and_rank_of_what_is_derived() {
+    let run = Run::new(&json!({
+        "search": {"epochs": 3},
+        "after": {"fit_epochs": 0},
+        "benchmark": {"table": "any.csv", "columns": "a,b,c,d,e,f"}
+    }));
+    let accuracy = |id: usize| 50.0 + f64::from(u32::try_from(id * 2741 % 4096).unwrap()) / 100.0;
+    let mut table = "a,b,c,d,e,f,test_acc\n".to_owned();
+    for id in 0..4096 {
+        let digits = (0..6).map(|digit| (id >> (2 * digit) & 3).to_string());
+        table += &format!("{},{}\n", digits.collect::<Vec<_>>().join(","), accuracy(id));
+    }
+    std::fs::write(run.folder().join("benchmark.csv"), table).unwrap();
+    assert!(run.finish(1).success());
+    let mut seen = 0;
+    for event in run.events(1) {
+        let EventBody::Architecture(now) = event.body else { continue };
+        let id = now.choices.iter().rev().fold(0, |id, option| id << 2 | option);
+        let better = (0..4096).filter(|other| accuracy(*other) > accuracy(id)).count();
+        assert!((now.true_accuracy.unwrap().0 - accuracy(id) / 100.0).abs() < 1e-12);
+        assert_eq!(now.true_rank, Some(better as u64 + 1));
+        seen += 1;
+    }
+    assert!(seen >= 3);
+    let metrics = String::from_utf8(run.artifact(1, "metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().filter(|line| line.contains(",true_rank,")).count(), 3);
+}
+
+/// The published table of the toy cell, where it is at hand.
+#[test]
+fn the_published_table_of_the_toy_cell_is_read() {
+    let Ok(path) = std::env::var("SKEIN_TOY_TABLE") else {
+        eprintln!("skipped: SKEIN_TOY_TABLE names no table");
+        return;
+    };
+    let text = std::fs::read_to_string(path).unwrap();
+    let preset = spaces::toy_cell::PRESET;
+    let graph = spaces::build(&(preset.defaults)(), preset.shape, Sharing::Entangled).unwrap();
+    let columns = Some("n01,n02,n12,r01,r02,r12".to_owned());
+    let spec = BenchmarkSpec { table: None, columns, accuracy: Some("test_acc".to_owned()) };
+    let table = Table::read(&text, &graph.choices, &spec).unwrap();
+    let best = table.look_up(&Architecture(vec![0, 0, 2, 0, 2, 0])).unwrap();
+    assert_eq!((table.count(), best.accuracy, best.rank), (4096, 0.9163, 1));
 }
 
 #[test]

@@ -7,16 +7,20 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use skein_core::limits::{Limits, LimitsError};
 use skein_core::spaces::{self, SpaceInfo};
 use skein_core::spec::{RunSpec, Violation};
 use skein_core::{dataset, folder};
 
 use super::entry::Entry;
 use super::runs::Runs;
-use super::{ServiceError, blocking, datasets, queue};
+use super::{ServiceError, benchmarks, blocking, datasets, queue};
 use crate::domain::ids::RunId;
 use crate::storage::runs::RunRecord;
 use crate::views::{Preflight, RunView};
+
+/// A specification that can be run, its space, and the text of its benchmark.
+type Checked = (RunSpec, SpaceInfo, Option<String>);
 
 /// A created run, or the one that the same request created before.
 #[derive(Debug)]
@@ -41,12 +45,12 @@ impl Runs {
             if let Some(run) = runs.answer(key.as_deref(), &body)? {
                 return Ok(Created { run, replayed: true });
             }
-            let (spec, _) = runs.check(&spec)?;
+            let (spec, _, benchmark) = runs.check(&spec)?;
             let id = RunId::new();
             if let Some(key) = &key {
                 runs.db.note_answer(key, body, id)?;
             }
-            let run = runs.write(id, spec)?;
+            let run = runs.write(id, spec, benchmark.as_deref())?;
             runs.wake.notify_one();
             Ok(Created { run, replayed: false })
         })
@@ -60,7 +64,7 @@ impl Runs {
     pub async fn preflight(&self, spec: Value) -> Result<Preflight, ServiceError> {
         let runs = self.clone();
         blocking(move || {
-            let (spec, space) = runs.check(&spec)?;
+            let (spec, space, _) = runs.check(&spec)?;
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
             Ok(Preflight { spec: value, space, steps: steps(&spec), toml })
@@ -76,8 +80,9 @@ impl Runs {
         if answered.body == body { Ok(Some(entry.view())) } else { Err(ServiceError::KeyReused) }
     }
 
-    /// Everything that is wrong at once: fields first, then what this machine lacks.
-    fn check(&self, value: &Value) -> Result<(RunSpec, SpaceInfo), ServiceError> {
+    /// Everything that is wrong at once: fields first, then what this machine lacks. Gives the text
+    /// of the attached benchmark too.
+    fn check(&self, value: &Value) -> Result<Checked, ServiceError> {
         let spec = RunSpec::parse(value).map_err(ServiceError::Invalid)?;
         let mut violations = Vec::new();
         let mut add = |field: &str, detail: String| {
@@ -96,17 +101,34 @@ impl Runs {
             }
         }
         let shape = known.map_or(spaces::toy_cell::PRESET.shape, |known| known.shape);
-        match spaces::describe(&spec.space, shape) {
-            Ok(space) if violations.is_empty() => return Ok((spec, space)),
-            Ok(_) => {}
+        let space = spaces::describe(&spec.space, shape);
+        let mut benchmark = None;
+        match spaces::build(&spec.space, shape, spec.search.weights) {
+            Ok(graph) => {
+                let limits = Limits::of(&graph, &spec.constraints).map_err(LimitsError::violation);
+                violations.extend(limits.err());
+                let folder = benchmarks::folder(self.folder.root());
+                match benchmarks::attached(&folder, &spec.benchmark, &graph) {
+                    Ok(found) => benchmark = found,
+                    Err(violation) => violations.push(violation),
+                }
+            }
             Err(error) => {
-                violations.push(Violation { field: "space".to_owned(), detail: error.to_string() })
+                violations.push(Violation { field: "space".to_owned(), detail: error.to_string() });
             }
         }
-        Err(ServiceError::Invalid(violations))
+        match space {
+            Ok(space) if violations.is_empty() => Ok((spec, space, benchmark)),
+            _ => Err(ServiceError::Invalid(violations)),
+        }
     }
 
-    fn write(&self, id: RunId, spec: RunSpec) -> Result<RunView, ServiceError> {
+    fn write(
+        &self,
+        id: RunId,
+        spec: RunSpec,
+        benchmark: Option<&str>,
+    ) -> Result<RunView, ServiceError> {
         let refused = |error: std::io::Error| {
             let root = self.folder.root().display();
             ServiceError::NoSpace(format!("the data folder `{root}` cannot be written ({error})"))
@@ -114,7 +136,7 @@ impl Runs {
         self.check_free().map_err(refused)??;
         let made = self.folder.tmp().join(id.to_string());
         let place = self.folder.runs().join(id.to_string());
-        let written = write_folder(&made, &spec)
+        let written = write_folder(&made, &spec, benchmark)
             .and_then(|()| fs::rename(&made, &place))
             .and_then(|()| File::open(self.folder.runs())?.sync_all());
         let record = RunRecord::queued(spec.name.clone(), self.next_place());
@@ -158,11 +180,17 @@ pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-fn write_folder(path: &Path, spec: &RunSpec) -> std::io::Result<()> {
+fn write_folder(path: &Path, spec: &RunSpec, benchmark: Option<&str>) -> std::io::Result<()> {
     fs::create_dir(path)?;
-    let mut file = File::create(path.join(folder::SPEC))?;
-    file.write_all(&serde_json::to_vec_pretty(&spec.to_value())?)?;
-    file.sync_all()?;
+    let put = |name: &str, content: &[u8]| {
+        let mut file = File::create(path.join(name))?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    put(folder::SPEC, &serde_json::to_vec_pretty(&spec.to_value())?)?;
+    if let Some(benchmark) = benchmark {
+        put(folder::BENCHMARK, benchmark.as_bytes())?;
+    }
     fs::create_dir(folder::attempts(path))?;
     File::open(path)?.sync_all()
 }

@@ -6,6 +6,7 @@
 //! index/         sled; can be rebuilt
 //! runs/<id>/     one folder a run, see `skein_core::folder`
 //! tmp/           runs that are being created or deleted; emptied at start
+//! benchmarks/    tables that runs may be compared with; every run keeps a copy of its own
 //! datasets/      data sets, if no other folder is named
 //! ```
 

@@ -241,7 +241,7 @@ impl Worker {
         let architecture = Architecture(choices.clone());
         let text = architecture.to_text(self.spec.space.preset(), &self.graph.choices);
         let cost = self.graph.cost(&architecture).expect("cost");
-        ArchitectureNow { step, epoch, choices, text, cost }
+        ArchitectureNow { step, epoch, choices, text, cost, true_accuracy: None, true_rank: None }
     }
 
     fn checkpoint(&mut self, step: u64) {

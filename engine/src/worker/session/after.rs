@@ -5,9 +5,11 @@ use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::number::Num;
 
 use super::searching::REPORT_EVERY;
-use super::snapshot::{self, Derived};
+use super::selecting::Selected;
+use super::snapshot::{self, Derived, Done};
 use super::{Context, Ended, Resumed};
 use crate::EngineError;
+use crate::search::candidates;
 use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::train::evaluate::Score;
 use crate::train::fit::Fit;
@@ -28,7 +30,12 @@ impl Context<'_> {
         let (derived, recalibrated, fit_from) = match resumed {
             Some(resumed) => (resumed.derived, None, Some((resumed.fit_step, resumed.tensors))),
             None => {
-                let (derived, network) = self.inherit(search)?;
+                let architecture = match self.select(search)? {
+                    Selected::Best(architecture) => architecture,
+                    Selected::None => search.derive(&self.data, self.spec.search.epochs - 1)?,
+                    Selected::Stopped => return Ok(Ended::Stopped),
+                };
+                let (derived, network) = self.inherit(search, architecture)?;
                 (derived, Some(network), None)
             }
         };
@@ -52,11 +59,13 @@ impl Context<'_> {
         self.pack(search, &architecture, &network, ladder)
     }
 
-    /// Derives the architecture and measures it with the supernet's weights; gives the
-    /// recalibrated network too.
-    fn inherit(&mut self, search: &Search) -> Result<(Derived, Network), EngineError> {
+    /// Measures the architecture with the supernet's weights; gives the recalibrated network too.
+    fn inherit(
+        &mut self,
+        search: &Search,
+        architecture: Architecture,
+    ) -> Result<(Derived, Network), EngineError> {
         self.phase(PhaseName::Inherit, 0)?;
-        let architecture = search.derive(&self.data, self.spec.search.epochs - 1)?;
         let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
         self.events.log(format!("derived {text}"))?;
         let fixed = search.net.graph().specialise(&architecture)?;
@@ -65,8 +74,7 @@ impl Context<'_> {
         let network = self.recalibrated(search, &architecture)?;
         let recalibrated = self.rung("recalibrated", &network, search)?;
         let derived = Derived { choices: architecture.0, ladder: vec![inherited, recalibrated] };
-        let snapshot = snapshot::take(search, Some(&derived), None, self.meter.worked_s())?;
-        self.checkpoint(&snapshot)?;
+        self.keep(search, &Done { derived: Some(&derived), fit: None })?;
         Ok((derived, network))
     }
 
@@ -76,11 +84,8 @@ impl Context<'_> {
         search: &Search,
         architecture: &Architecture,
     ) -> Result<Network, EngineError> {
-        let fixed = search.net.graph().specialise(architecture)?;
-        let mut network = Network::inherited(fixed, &search.net.store, self.compute)?;
-        let positions = search.weight_positions(self.spec.after.recalibrate_images);
-        network.recalibrate(&self.data.train, &positions, EVALUATION_BATCH)?;
-        Ok(network)
+        let images = self.spec.after.recalibrate_images;
+        candidates::recalibrated(search, &self.data, architecture, images)
     }
 
     /// All training images but those that validate.
@@ -124,9 +129,7 @@ impl Context<'_> {
                 || fit.step == total
                 || fit.step.is_multiple_of(self.spec.resources.checkpoint_every)
             {
-                let snapshot =
-                    snapshot::take(search, Some(derived), Some(fit), self.meter.worked_s())?;
-                self.checkpoint(&snapshot)?;
+                self.keep(search, &Done { derived: Some(derived), fit: Some(fit) })?;
             }
             if stop {
                 self.events.log("asked to stop; a checkpoint is on disk")?;
@@ -184,6 +187,7 @@ impl Context<'_> {
             network,
             ladder: &ladder,
             packaged: &last.weights,
+            tried: &self.tried,
         };
         let count = i64::try_from(self.data.test.count()).unwrap_or(0).min(PROBE);
         let probe = self.data.test.batch(&(0..count).collect::<Vec<_>>())?;

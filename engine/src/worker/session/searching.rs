@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use skein_core::benchmark::Truth;
 use skein_core::choice::Architecture;
 use skein_core::event::{ArchitectureNow, Checkpoint, EventBody, Metrics, PhaseName, Rows};
 use skein_core::number::Num;
+use skein_core::spec::OnNonfinite;
 
-use super::{Context, snapshot};
+use super::Context;
+use super::snapshot::{self, Done, State};
 use crate::EngineError;
+use crate::search::health::{MOST_ROLLBACKS, Watched};
 use crate::search::run::{Search, entropy};
 use crate::search::sampler::Sampler;
+use crate::state::checkpoint::newest;
 use crate::worker::meter::Place;
 
 /// Steps between two reports of numbers.
@@ -20,47 +25,95 @@ const ROWS_PER_EPOCH: u64 = 10;
 impl Context<'_> {
     /// Searches to the end; false if a stop was asked for.
     pub(super) fn search(&mut self, search: &mut Search) -> Result<bool, EngineError> {
-        let (total, per_epoch) = (search.total_steps(), search.steps_per_epoch());
-        self.phase(PhaseName::Search, total)?;
+        self.phase(PhaseName::Search, search.total_steps())?;
         if search.step == 0 {
             self.say_rows(search, 0)?;
+            if self.goes_back() && search.total_steps() > 0 {
+                self.keep(search, &Done::default())?;
+            }
         }
-        let every = self.spec.resources.checkpoint_every;
-        while search.step < total {
-            let epoch = search.epoch();
-            search.iterate(&self.data.train)?;
-            let ends = search.step.is_multiple_of(per_epoch);
-            if ends || search.step.is_multiple_of(REPORT_EVERY) {
-                let values = search.pending.take()?;
-                self.metrics(PhaseName::Search, search.step, epoch, values)?;
-            }
-            if ends {
-                self.end_epoch(search, epoch)?;
-            } else if search.step.is_multiple_of(per_epoch.div_ceil(ROWS_PER_EPOCH)) {
-                self.say_rows(search, epoch)?;
-                if search.sampler(epoch) != Sampler::Uniform {
-                    let architecture = search.derive(&self.data, epoch)?;
-                    self.say_architecture(search, epoch, &architecture)?;
+        while search.step < search.total_steps() {
+            match self.step(search) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.events.log("asked to stop; a checkpoint is on disk")?;
+                    return Ok(false);
                 }
+                Err(error @ EngineError::NotFinite { .. }) => self.roll_back(search, error)?,
+                Err(error) => return Err(error),
             }
-            let stop = self.session.stop.asked() && search.step < total;
-            if stop || search.step == total || search.step.is_multiple_of(every) {
-                let snapshot = snapshot::take(search, None, None, self.meter.worked_s())?;
-                self.checkpoint(&snapshot)?;
-            }
-            if stop {
-                self.events.log("asked to stop; a checkpoint is on disk")?;
-                return Ok(false);
-            }
-            let images = self.spec.search.batch_size * 2;
-            let place =
-                Place { phase: PhaseName::Search, step: search.step, total, per_epoch, images };
-            self.progress(place, search.step == total)?;
         }
         Ok(true)
     }
 
-    fn end_epoch(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
+    /// One iteration with everything that it says; false if a stop was asked for.
+    fn step(&mut self, search: &mut Search) -> Result<bool, EngineError> {
+        let (epoch, per_epoch) = (search.epoch(), search.steps_per_epoch());
+        search.iterate(&self.data.train)?;
+        let ends = search.step.is_multiple_of(per_epoch);
+        if ends || search.step.is_multiple_of(REPORT_EVERY) {
+            let values = search.pending.take()?;
+            let loss = |name: &str| values.get(name).map(|value| value.0);
+            search.health.note_losses(loss("weight_loss"), loss("arch_loss"));
+            self.metrics(PhaseName::Search, search.step, epoch, values)?;
+        }
+        if ends {
+            self.end_epoch(search, epoch)?;
+        } else if search.step.is_multiple_of(per_epoch.div_ceil(ROWS_PER_EPOCH)) {
+            self.say_rows(search, epoch)?;
+            if search.sampler(epoch) != Sampler::Uniform {
+                let architecture = search.derive(&self.data, epoch)?;
+                self.say_architecture(search, search.step, epoch, &architecture)?;
+            }
+        }
+        let total = search.total_steps();
+        let every = self.spec.resources.checkpoint_every;
+        let stop = self.session.stop.asked() && search.step < total;
+        if stop || search.step == total || search.step.is_multiple_of(every) {
+            // A checkpoint must be worth going back to.
+            if !search.is_finite() {
+                let (what, value, step) = ("largest weight", f64::NAN, search.step);
+                return Err(EngineError::NotFinite { what, value, step });
+            }
+            self.keep(search, &Done::default())?;
+        }
+        if !stop {
+            let (step, images) = (search.step, self.spec.search.batch_size * 2);
+            let place = Place { phase: PhaseName::Search, step, total, per_epoch, images };
+            self.progress(place, step == total)?;
+        }
+        Ok(!stop)
+    }
+
+    fn goes_back(&self) -> bool {
+        self.spec.search.on_nonfinite == OnNonfinite::Rollback
+    }
+
+    /// Goes back to the newest checkpoint with half the learning rates, or gives the error back.
+    fn roll_back(&mut self, search: &mut Search, error: EngineError) -> Result<(), EngineError> {
+        if !self.goes_back() || search.health.rollbacks >= MOST_ROLLBACKS {
+            return Err(error);
+        }
+        let attempt = self.session.attempt;
+        let (found, _) = newest(&attempt.run, attempt.number + 1, self.compute.device)?;
+        let Some(snapshot) = found else { return Err(error) };
+        let state = State::of(&snapshot)?;
+        let now = search.health.clone();
+        snapshot::load_search(search, &snapshot, &state)?;
+        let earlier = std::mem::replace(&mut search.health, now);
+        search.health.roll_back(earlier);
+        self.events.warn(
+            "rolled_back",
+            format!(
+                "{error}: back to the checkpoint at step {} with {} times the learning rates ({} of {MOST_ROLLBACKS})",
+                snapshot.step,
+                search.health.rate(),
+                search.health.rollbacks
+            ),
+        )
+    }
+
+    fn end_epoch(&mut self, search: &mut Search, epoch: u64) -> Result<(), EngineError> {
         let score = search.validate(&self.data, epoch)?;
         let mut values: BTreeMap<String, Num> = [
             ("valid_loss".to_owned(), Num(score.loss)),
@@ -76,16 +129,47 @@ impl Context<'_> {
             score.loss
         ))?;
         let sampler = search.sampler(epoch);
+        let architecture = search.derive(&self.data, epoch)?;
         if sampler != Sampler::Uniform {
-            values.insert("entropy".to_owned(), Num(entropy(&search.probabilities(epoch)?)));
+            values.extend(self.examine(search, epoch, &architecture)?);
         }
+        values.extend(self.truth_values(&architecture));
         if let Sampler::Gdas { tau } = sampler {
             values.insert("temperature".to_owned(), Num(tau));
         }
         self.metrics(PhaseName::Search, search.step, epoch, values)?;
         self.say_rows(search, epoch)?;
-        let architecture = search.derive(&self.data, epoch)?;
-        self.say_architecture(search, epoch, &architecture)
+        self.say_architecture(search, search.step, epoch, &architecture)
+    }
+
+    /// Looks for signs that the search goes wrong, or that nothing changes any more.
+    fn examine(
+        &mut self,
+        search: &mut Search,
+        epoch: u64,
+        architecture: &Architecture,
+    ) -> Result<Vec<(String, Num)>, EngineError> {
+        let rows = search.probabilities(epoch)?;
+        let patience = self.spec.search.patience_epochs;
+        let choices = &search.net.exec.graph().choices;
+        let watched = Watched { choices, epochs: self.spec.search.epochs, patience };
+        let (vitals, warnings) = search.health.end_epoch(watched, epoch, &rows, architecture);
+        for warning in warnings {
+            self.events.say(EventBody::Warning(warning))?;
+        }
+        if search.health.is_still(patience) && search.step < search.total_steps() {
+            search.health.stopped_at = Some(search.step);
+            self.events.log(format!(
+                "ending after epoch {}: rows and architecture have not changed for {patience} epochs",
+                epoch + 1
+            ))?;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "choices are few")]
+        let flips = vitals.flips as f64;
+        let mut values = vec![("entropy", entropy(&rows)), ("rank_flips", flips)];
+        values.extend(vitals.skips.map(|skips| ("skip_share", skips)));
+        values.extend(vitals.gap.map(|gap| ("loss_gap", gap)));
+        Ok(values.into_iter().map(|(name, value)| (name.to_owned(), Num(value))).collect())
     }
 
     fn say_rows(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
@@ -97,20 +181,37 @@ impl Context<'_> {
         self.events.say(EventBody::Rows(Rows { step: search.step, epoch, rows }))
     }
 
-    fn say_architecture(
+    pub(super) fn say_architecture(
         &mut self,
         search: &Search,
+        step: u64,
         epoch: u64,
         architecture: &Architecture,
     ) -> Result<(), EngineError> {
         let graph = search.net.graph();
+        let truth = self.truth(architecture);
         self.events.say(EventBody::Architecture(ArchitectureNow {
-            step: search.step,
+            step,
             epoch,
             choices: architecture.0.clone(),
             text: architecture.to_text(self.spec.space.preset(), &graph.choices),
             cost: graph.cost(architecture)?,
+            true_accuracy: truth.map(|truth| Num(truth.accuracy)),
+            true_rank: truth.map(|truth| truth.rank),
         }))
+    }
+
+    fn truth(&self, architecture: &Architecture) -> Option<Truth> {
+        self.benchmark.as_ref().and_then(|table| table.look_up(architecture))
+    }
+
+    /// What the attached benchmark says of an architecture, as numbers for a curve.
+    pub(super) fn truth_values(&self, architecture: &Architecture) -> Vec<(String, Num)> {
+        let Some(truth) = self.truth(architecture) else { return vec![] };
+        #[expect(clippy::cast_precision_loss, reason = "tables are far below 2^53")]
+        let rank = truth.rank as f64;
+        let values = [("true_accuracy", truth.accuracy), ("true_rank", rank)];
+        values.map(|(name, value)| (name.to_owned(), Num(value))).into()
     }
 
     /// Says numbers; a loss that is no number ends the run.
@@ -137,10 +238,9 @@ impl Context<'_> {
         }
     }
 
-    pub(super) fn checkpoint(
-        &mut self,
-        snapshot: &crate::state::checkpoint::Snapshot,
-    ) -> Result<(), EngineError> {
+    /// Writes a checkpoint.
+    pub(super) fn keep(&mut self, search: &Search, done: &Done<'_>) -> Result<(), EngineError> {
+        let snapshot = snapshot::take(search, &self.tried, done, self.meter.worked_s())?;
         let folder = snapshot.write(&self.session.attempt.checkpoints())?;
         self.events.say(EventBody::Checkpoint(Checkpoint { step: snapshot.step, folder }))
     }

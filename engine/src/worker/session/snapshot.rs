@@ -7,6 +7,8 @@ use skein_core::event::Rung;
 use tch::Tensor;
 
 use crate::EngineError;
+use crate::search::evolve::Tried;
+use crate::search::health::Health;
 use crate::search::run::Search;
 use crate::state::checkpoint::Snapshot;
 use crate::train::fit::Fit;
@@ -25,8 +27,23 @@ pub(super) struct State {
     pub(super) arch_steps: u64,
     /// Seconds that all attempts worked.
     pub(super) worked_s: f64,
+    /// Signs that the search goes wrong.
+    #[serde(default)]
+    pub(super) health: Health,
+    /// Candidates of the second stage so far.
+    #[serde(default)]
+    pub(super) tried: Vec<Tried>,
     /// What was derived, once the search is done and measured.
     pub(super) derived: Option<Derived>,
+}
+
+/// How far a run is beyond its search.
+#[derive(Debug, Default)]
+pub(super) struct Done<'a> {
+    /// What was derived.
+    pub(super) derived: Option<&'a Derived>,
+    /// The training from scratch, once it has begun.
+    pub(super) fit: Option<&'a Fit>,
 }
 
 /// What a search found, and how it was measured so far.
@@ -46,19 +63,22 @@ impl State {
     }
 }
 
-/// A checkpoint; `fit` once its training has begun.
+/// A checkpoint.
 pub(super) fn take(
     search: &Search,
-    derived: Option<&Derived>,
-    fit: Option<&Fit>,
+    tried: &[Tried],
+    done: &Done<'_>,
     worked_s: f64,
 ) -> Result<Snapshot, EngineError> {
+    let fit = done.fit;
     let state = State {
         search_step: search.step,
         fit_step: fit.map_or(0, |fit| fit.step),
         arch_steps: search.bilevel.arch.steps,
         worked_s,
-        derived: derived.cloned(),
+        health: search.health.clone(),
+        tried: tried.to_vec(),
+        derived: done.derived.cloned(),
     };
     let (net, bilevel) = (&search.net, &search.bilevel);
     let mut weights: Tensors = [
@@ -81,7 +101,8 @@ pub(super) fn take(
     }
     let state =
         serde_json::to_value(&state).map_err(|error| EngineError::Bug(error.to_string()))?;
-    Ok(Snapshot { step: search.step + fit.map_or(0, |fit| fit.step), state, weights, optimizer })
+    let step = search.step + tried.len() as u64 + fit.map_or(0, |fit| fit.step);
+    Ok(Snapshot { step, state, weights, optimizer })
 }
 
 fn keep(tensors: &mut Tensors, name: &str, tensor: Option<&Tensor>) {
@@ -108,6 +129,7 @@ pub(super) fn load_search(
     search.bilevel.arch.steps = state.arch_steps;
     search.pending.load(snapshot.optimizer.get("search.pending"));
     search.step = state.search_step;
+    search.health = state.health.clone();
     Ok(())
 }
 

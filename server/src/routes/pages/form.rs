@@ -63,11 +63,13 @@ pub(super) struct Choice {
     pub(super) selected: bool,
 }
 
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("dataset", "Data"),
     ("space", "Space"),
     ("search", "Search"),
+    ("constraints", "Limits"),
     ("after", "After the search"),
+    ("benchmark", "Benchmark"),
     ("resources", "Resources"),
 ];
 
@@ -157,18 +159,19 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         when: field.when.map(|(path, values)| (path, values.join(","))),
         hidden: field.when.is_some_and(|(path, values)| {
             let given = text(at(spec, path));
-            let given = if given.is_empty() { default_of(path) } else { given };
+            let given = if given.is_empty() { default_of(path, spec) } else { given };
             !values.contains(&given.as_str())
         }),
         value,
     }
 }
 
-/// What a field holds that is required but was left out: the first of its values.
-fn default_of(path: &str) -> String {
-    match skein_core::spec::fields::find(path).map(|field| field.kind) {
-        Some(Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
-        _ => String::new(),
+/// What a field holds that was left out; if it is required, the first of its values.
+fn default_of(path: &str, spec: &Value) -> String {
+    let Some(field) = skein_core::spec::fields::find(path) else { return String::new() };
+    match (field.default.value(spec), field.kind) {
+        (None, Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
+        (default, _) => text(default.as_ref()),
     }
 }
 
@@ -190,6 +193,8 @@ fn empty(field: &Field) -> &'static str {
     match field.path {
         "name" => "called after what it does",
         "dataset.limit" => "all training images",
+        "benchmark.table" => "no benchmark",
+        "constraints.max_params" | "constraints.max_macs" => "no limit",
         "after.fit_limit" => "all training images",
         _ => "",
     }
@@ -298,7 +303,9 @@ mod tests {
             ("dataset", false),
             ("space", false),
             ("search", true),
+            ("constraints", false),
             ("after", false),
+            ("benchmark", false),
             ("resources", false),
         ];
         assert_eq!(open, expected);

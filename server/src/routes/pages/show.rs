@@ -22,7 +22,7 @@ pub(super) struct ShowPage {
     api: String,
     total_steps: u64,
     figures: [Figure; 4],
-    search_charts: [Chart; 4],
+    search_charts: [Chart; 7],
     fit_charts: [Chart; 2],
     drawing: String,
     drawing_alt: String,
@@ -109,7 +109,7 @@ const fn chart(
     Chart { kind, phase, title, unit, waits, short: false, optional: false }
 }
 
-fn search_charts() -> [Chart; 4] {
+fn search_charts() -> [Chart; 7] {
     let once = "The first point appears after the first steps.";
     [
         chart("loss", "search", "Loss", "nats", once),
@@ -133,6 +133,25 @@ fn search_charts() -> [Chart; 4] {
                 "",
                 "Appears with the first epoch.",
             )
+        },
+        Chart {
+            short: true,
+            optional: true,
+            ..chart("accuracy", "select", "Second stage", "share of images, by candidates", "")
+        },
+        Chart {
+            optional: true,
+            ..chart(
+                "truth",
+                "search",
+                "True accuracy",
+                "of what would be derived, by the benchmark",
+                "",
+            )
+        },
+        Chart {
+            optional: true,
+            ..chart("rank", "search", "True rank", "in the benchmark, 1 is best", "")
         },
     ]
 }
@@ -287,6 +306,8 @@ fn groups(spec: &Value) -> Vec<Group> {
 fn shown(field: &Field, value: &Value) -> String {
     let typed = text(Some(value));
     match (field.kind, value) {
+        (_, Value::Null) if field.path.starts_with("constraints.") => "no limit".to_owned(),
+        (_, Value::Null) if field.path.starts_with("benchmark.") => "–".to_owned(),
         (_, Value::Null) => "all".to_owned(),
         (Kind::OneOf(_), _) => label(field.path, &typed),
         (_, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
@@ -305,6 +326,7 @@ fn phase(run: &RunView) -> &'static str {
         ("starting", _) | (_, None) => "starting",
         ("succeeded", _) => "finished",
         (_, Some(PhaseName::Search)) => "searching",
+        (_, Some(PhaseName::Select)) => "comparing architectures",
         (_, Some(PhaseName::Inherit)) => "measuring the derived network",
         (_, Some(PhaseName::Fit)) => "training from scratch",
         (_, Some(PhaseName::Package)) => "writing the result",

@@ -1,0 +1,338 @@
+//! Evolution over architectures, apart from how candidates are scored.
+//!
+//! [`Evolution`] is asked for the next candidate and told its score. All it knows follows from the
+//! scores it was told and the run's seed, so a checkpoint keeps only those ([`Evolution::resume`]).
+//! Random search is one generation without children.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use serde::{Deserialize, Serialize};
+use skein_core::choice::Architecture;
+use skein_core::number::Num;
+use skein_core::spec::SecondStageSpec;
+
+use super::breed::{Breeder, Domain};
+use crate::EngineError;
+use crate::state::seed::{Stream, generator};
+use crate::train::evaluate::Score;
+
+/// How many candidates, and of which kinds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Candidates of a generation.
+    pub population: usize,
+    /// Best candidates so far that may have children.
+    pub parents: usize,
+    /// Children of one parent in each generation.
+    pub mutations: usize,
+    /// Children of two parents in each generation.
+    pub crossovers: usize,
+    /// Probability with which a mutation draws a gene anew.
+    pub mutation_prob: f64,
+    /// The same for genes of the network's structure.
+    pub structure_prob: f64,
+    /// Generations, the random first one included.
+    pub generations: usize,
+}
+
+impl Rules {
+    /// The rules that a specification asks for; none without a second stage.
+    #[must_use]
+    pub fn of(stage: &SecondStageSpec) -> Option<Self> {
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Some(match *stage {
+            SecondStageSpec::None => return None,
+            SecondStageSpec::Random { candidates } => Self {
+                population: size(candidates),
+                parents: 1,
+                mutations: 0,
+                crossovers: 0,
+                mutation_prob: 0.0,
+                structure_prob: 0.0,
+                generations: 1,
+            },
+            SecondStageSpec::Evolution {
+                population,
+                parents,
+                mutations,
+                crossovers,
+                mutation_prob,
+                structure_prob,
+                generations,
+            } => Self {
+                population: size(population),
+                parents: size(parents),
+                mutations: size(mutations),
+                crossovers: size(crossovers),
+                mutation_prob,
+                structure_prob,
+                generations: size(generations),
+            },
+        })
+    }
+}
+
+/// A candidate with its score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The candidate.
+    pub architecture: Architecture,
+    /// Its accuracy, `0..=1`.
+    pub accuracy: Num,
+    /// Its loss in nats.
+    pub loss: Num,
+}
+
+impl Tried {
+    /// The better one first: by accuracy, then by loss; a loss that is no number is worst.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Ordering {
+        let accuracy = other.accuracy.0.total_cmp(&self.accuracy.0);
+        accuracy.then(worst_if_nan(self.loss.0).total_cmp(&worst_if_nan(other.loss.0)))
+    }
+}
+
+fn worst_if_nan(loss: f64) -> f64 {
+    if loss.is_nan() { f64::INFINITY } else { loss }
+}
+
+/// A search among architectures under way.
+#[derive(Debug)]
+pub struct Evolution {
+    rules: Rules,
+    seed: u64,
+    tried: Vec<Tried>,
+    /// Everything tried or about to be.
+    seen: HashSet<Architecture>,
+    population: Vec<Architecture>,
+    /// How many of the population are scored.
+    scored: usize,
+    generation: usize,
+}
+
+impl Evolution {
+    /// The random first generation, nothing scored yet.
+    #[must_use]
+    pub fn new(rules: Rules, seed: u64, domain: &dyn Domain) -> Self {
+        let mut evolution = Self {
+            rules,
+            seed,
+            tried: vec![],
+            seen: HashSet::new(),
+            population: vec![],
+            scored: 0,
+            generation: 0,
+        };
+        evolution.breed(domain);
+        evolution
+    }
+
+    /// A search that was told these scores before.
+    ///
+    /// # Errors
+    /// - [`EngineError::Bug`] if it would have asked for other candidates.
+    pub fn resume(
+        rules: Rules,
+        seed: u64,
+        domain: &dyn Domain,
+        tried: &[Tried],
+    ) -> Result<Self, EngineError> {
+        let mut evolution = Self::new(rules, seed, domain);
+        for known in tried {
+            if evolution.next() != Some(&known.architecture) {
+                let text = "the checkpoint's candidates are not those of this run";
+                return Err(EngineError::Bug(text.to_owned()));
+            }
+            evolution.tell(domain, Score { loss: known.loss.0, accuracy: known.accuracy.0 });
+        }
+        Ok(evolution)
+    }
+
+    /// The candidate to score next; none once the search is done.
+    #[must_use]
+    pub fn next(&self) -> Option<&Architecture> {
+        self.population.get(self.scored)
+    }
+
+    /// Takes the score of [`Evolution::next`]; true if that ended a generation.
+    pub fn tell(&mut self, domain: &dyn Domain, score: Score) -> bool {
+        let Some(architecture) = self.next().cloned() else { return false };
+        let (accuracy, loss) = (Num(score.accuracy), Num(score.loss));
+        self.tried.push(Tried { architecture, accuracy, loss });
+        self.scored += 1;
+        if self.scored < self.population.len() {
+            return false;
+        }
+        self.generation += 1;
+        self.scored = 0;
+        self.population.clear();
+        if self.generation < self.rules.generations {
+            self.breed(domain);
+        }
+        true
+    }
+
+    /// All candidates scored so far, in their order.
+    #[must_use]
+    pub fn tried(&self) -> &[Tried] {
+        &self.tried
+    }
+
+    /// Generations that are complete.
+    #[must_use]
+    pub fn generation(&self) -> usize {
+        self.generation
+    }
+
+    /// The best candidate so far; the first of equals.
+    #[must_use]
+    pub fn best(&self) -> Option<&Tried> {
+        self.ranked().first().copied()
+    }
+
+    /// Candidates from the best to the worst; equals in the order in which they were tried.
+    fn ranked(&self) -> Vec<&Tried> {
+        let mut ranked: Vec<&Tried> = self.tried.iter().collect();
+        ranked.sort_by(|a, b| a.order(b));
+        ranked
+    }
+
+    /// The next population: mutants, crossovers, random candidates, each never seen before. It is
+    /// smaller than asked for if the space holds no more.
+    fn breed(&mut self, domain: &dyn Domain) {
+        let rules = self.rules;
+        let parents: Vec<Architecture> = self
+            .ranked()
+            .into_iter()
+            .take(rules.parents)
+            .map(|tried| tried.architecture.clone())
+            .collect();
+        let generator: Xoshiro256PlusPlus =
+            generator(self.seed, Stream::Breed, self.generation as u64);
+        let mut breeder = Breeder { domain, generator, seen: &mut self.seen };
+        let mut population = Vec::new();
+        if !parents.is_empty() {
+            let probs = (rules.mutation_prob, rules.structure_prob);
+            let mutants = rules.mutations.min(rules.population);
+            breeder.fill(&mut population, mutants, |breeder| breeder.mutant(&parents, probs));
+            let both = (rules.mutations + rules.crossovers).min(rules.population);
+            let crossovers = both - mutants;
+            breeder.fill(&mut population, crossovers, |breeder| breeder.crossover(&parents));
+        }
+        let rest = rules.population - population.len();
+        breeder.strangers(&mut population, rest);
+        self.population = population;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::breed::tests::Toy;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rules() -> Rules {
+        Rules {
+            population: 12,
+            parents: 4,
+            mutations: 5,
+            crossovers: 4,
+            mutation_prob: 0.2,
+            structure_prob: 0.4,
+            generations: 6,
+        }
+    }
+
+    /// Right answers among the genes that count.
+    #[expect(clippy::cast_precision_loss, reason = "genes are few")]
+    fn score(architecture: &Architecture) -> Score {
+        let right = architecture.0.iter().enumerate().filter(|(at, gene)| **gene == at % 3).count();
+        let accuracy = right as f64 / architecture.0.len() as f64;
+        Score { loss: 1.0 - accuracy, accuracy }
+    }
+
+    fn run(rules: Rules, seed: u64, domain: &Toy) -> Evolution {
+        let mut evolution = Evolution::new(rules, seed, domain);
+        while let Some(next) = evolution.next().cloned() {
+            evolution.tell(domain, score(&next));
+        }
+        evolution
+    }
+
+    proptest! {
+        #[test]
+        fn candidates_are_valid_unique_and_within_the_limits(seed: u64, limit in 0_usize..14) {
+            let domain = Toy { genes: 9, limit };
+            let evolution = run(rules(), seed, &domain);
+            let mut seen = HashSet::new();
+            for tried in evolution.tried() {
+                let genome = &tried.architecture;
+                prop_assert!(genome.0.iter().zip(domain.options()).all(|(gene, n)| gene < n));
+                prop_assert!(domain.allows(genome));
+                prop_assert!(domain.is_canonical(genome));
+                prop_assert!(seen.insert(genome.clone()), "{genome:?} twice");
+            }
+            prop_assert!(evolution.tried().len() <= 72);
+        }
+
+        #[test]
+        fn resuming_at_any_candidate_changes_nothing(seed: u64, at in 0_usize..72) {
+            let domain = Toy { genes: 9, limit: 99 };
+            let whole = run(rules(), seed, &domain);
+            let known = &whole.tried()[..at];
+            let mut again = Evolution::resume(rules(), seed, &domain, known).unwrap();
+            while let Some(next) = again.next().cloned() {
+                again.tell(&domain, score(&next));
+            }
+            prop_assert_eq!(again.tried(), whole.tried());
+            prop_assert_eq!(again.best(), whole.best());
+        }
+    }
+
+    #[test]
+    fn evolution_beats_random_search_of_equal_cost() {
+        let domain = Toy { genes: 12, limit: 99 };
+        let random =
+            Rules { population: 72, mutations: 0, crossovers: 0, generations: 1, ..rules() };
+        let mean = |rules| {
+            let best = |seed| run(rules, seed, &domain).best().unwrap().accuracy.0;
+            (0..20).map(best).sum::<f64>() / 20.0
+        };
+        let (evolved, drawn) = (mean(rules()), mean(random));
+        assert!(evolved > drawn + 0.05, "{evolved} against {drawn}");
+    }
+
+    #[test]
+    fn a_small_space_is_searched_to_its_end_and_no_further() {
+        let domain = Toy { genes: 3, limit: 99 };
+        let random = Rules { population: 1000, mutations: 0, generations: 1, ..rules() };
+        let evolution = run(random, 1, &domain);
+        // One gene of structure leaves out the last gene: 2·3 + 1·9 networks of 27 genomes.
+        assert_eq!(evolution.tried().len(), domain.count());
+        assert_eq!(
+            run(Rules { generations: 99, ..rules() }, 1, &domain).tried().len(),
+            domain.count()
+        );
+    }
+
+    #[test]
+    fn scores_of_other_candidates_are_refused() {
+        let domain = Toy { genes: 9, limit: 99 };
+        let whole = run(rules(), 1, &domain);
+        assert!(Evolution::resume(rules(), 2, &domain, &whole.tried()[..3]).is_err());
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_ranks_last() {
+        let tried = |accuracy, loss| Tried {
+            architecture: Architecture(vec![]),
+            accuracy: Num(accuracy),
+            loss: Num(loss),
+        };
+        assert_eq!(tried(0.6, f64::NAN).order(&tried(0.5, 0.1)), Ordering::Less);
+        assert_eq!(tried(0.5, 3.0).order(&tried(0.5, f64::NAN)), Ordering::Less);
+        assert_eq!(tried(0.5, -f64::NAN).order(&tried(0.5, 3.0)), Ordering::Greater);
+    }
+}

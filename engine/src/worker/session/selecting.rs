@@ -1,0 +1,113 @@
+//! The second stage: architectures are compared on the trained supernet.
+
+use std::collections::BTreeMap;
+
+use skein_core::choice::Architecture;
+use skein_core::event::PhaseName;
+use skein_core::number::Num;
+
+use super::Context;
+use super::snapshot::Done;
+use crate::EngineError;
+use crate::search::candidates::{self, Candidates};
+use crate::search::evolve::{Evolution, Rules, Tried};
+use crate::search::run::Search;
+use crate::worker::meter::Place;
+
+/// How a second stage ended.
+pub(super) enum Selected {
+    /// With this architecture.
+    Best(Architecture),
+    /// There is none: the rows tell the architecture.
+    None,
+    /// A stop was asked for.
+    Stopped,
+}
+
+impl Context<'_> {
+    /// Compares architectures until all that were asked for are scored.
+    pub(super) fn select(&mut self, search: &Search) -> Result<Selected, EngineError> {
+        let Some(rules) = Rules::of(&self.spec.search.second_stage) else {
+            return Ok(Selected::None);
+        };
+        let graph = search.net.graph();
+        let domain = Candidates::new(graph, search.limits.as_ref());
+        let known = std::mem::take(&mut self.tried);
+        let mut evolution = Evolution::resume(rules, self.spec.seed, &domain, &known)?;
+        self.tried = known;
+        let most = u64::try_from(graph.count()).unwrap_or(u64::MAX);
+        let total = self.spec.search.second_stage.candidates().min(most);
+        self.phase(PhaseName::Select, total)?;
+        let images = self.spec.after.recalibrate_images;
+        while let Some(architecture) = evolution.next().cloned() {
+            let score = candidates::score(search, &self.data, &architecture, images)?;
+            let ended = evolution.tell(&domain, score);
+            self.tried.extend(evolution.tried().last().cloned());
+            if ended {
+                self.end_generation(search, &evolution)?;
+            }
+            let stop = self.session.stop.asked();
+            let step = self.tried.len() as u64;
+            if stop || ended || step.is_multiple_of(self.spec.resources.checkpoint_every) {
+                self.keep(search, &Done::default())?;
+            }
+            if stop {
+                self.events.log("asked to stop; a checkpoint is on disk")?;
+                return Ok(Selected::Stopped);
+            }
+            self.compared(search, step, total, evolution.next().is_none())?;
+        }
+        let best = evolution.best();
+        let best = best.ok_or_else(|| EngineError::Bug("no candidate was scored".to_owned()))?;
+        self.events.log(format!(
+            "the best of {} architectures has validation accuracy {:.2} %",
+            self.tried.len(),
+            100.0 * best.accuracy.0
+        ))?;
+        Ok(Selected::Best(best.architecture.clone()))
+    }
+
+    /// Tells how far the comparison is; it may end before all candidates that were asked for,
+    /// because the space holds no more.
+    fn compared(
+        &mut self,
+        search: &Search,
+        step: u64,
+        total: u64,
+        done: bool,
+    ) -> Result<(), EngineError> {
+        let images = search.candidate_images(self.spec.after.recalibrate_images);
+        let total = if done { step } else { total };
+        let per_epoch = match &self.spec.search.second_stage {
+            skein_core::spec::SecondStageSpec::Evolution { population, .. } => *population,
+            _ => total,
+        };
+        self.progress(Place { phase: PhaseName::Select, step, total, per_epoch, images }, done)
+    }
+
+    fn end_generation(
+        &mut self,
+        search: &Search,
+        evolution: &Evolution,
+    ) -> Result<(), EngineError> {
+        let Some(best) = evolution.best() else { return Ok(()) };
+        let generation = evolution.generation() as u64 - 1;
+        let step = evolution.tried().len() as u64;
+        let mut values: BTreeMap<String, Num> = [
+            ("best_accuracy".to_owned(), best.accuracy),
+            ("best_loss".to_owned(), best.loss),
+            ("mean_accuracy".to_owned(), Num(mean(evolution.tried()))),
+        ]
+        .into();
+        values.extend(self.truth_values(&best.architecture));
+        self.metrics(PhaseName::Select, step, generation, values)?;
+        let epoch = self.spec.search.epochs + generation;
+        self.say_architecture(search, search.step + step, epoch, &best.architecture)
+    }
+}
+
+/// Mean accuracy of all candidates so far.
+#[expect(clippy::cast_precision_loss, reason = "candidates are few")]
+fn mean(tried: &[Tried]) -> f64 {
+    tried.iter().map(|tried| tried.accuracy.0).sum::<f64>() / tried.len().max(1) as f64
+}
