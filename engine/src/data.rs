@@ -1,11 +1,12 @@
 //! Images in memory, splits and the order of batches.
 
+pub mod cifar;
 pub mod idx;
 pub mod order;
 
 use std::path::Path;
 
-use skein_core::dataset::Dataset;
+use skein_core::dataset::{Dataset, Files};
 use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
@@ -33,24 +34,58 @@ pub struct Data {
     pub test: Images,
 }
 
+/// Images and labels as bytes, as a reader gives them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// All pixels, image by image.
+    pub pixels: Vec<u8>,
+    /// One label per image.
+    pub labels: Vec<u8>,
+}
+
+fn damaged(folder: &Path, dataset: &Dataset, reason: String) -> EngineError {
+    EngineError::Data {
+        dataset: dataset.id.to_owned(),
+        reason,
+        hint: format!("{}: {}", folder.display(), dataset.how_to_get),
+    }
+}
+
+fn labels_in_range(folder: &Path, dataset: &Dataset, labels: &[u8]) -> Result<(), EngineError> {
+    let classes = dataset.shape.classes;
+    match labels.iter().find(|label| i64::from(**label) >= classes) {
+        Some(label) => {
+            let reason = format!("label {label} is out of range: there are {classes} classes");
+            Err(damaged(folder, dataset, reason))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Data {
     /// Reads a data set onto a device.
     ///
     /// # Errors
     /// - [`EngineError::Data`] if files are missing, truncated or hold something else.
     pub fn read(folder: &Path, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
-        let [train_images, train_labels, test_images, test_labels] = dataset.files;
-        let train = idx::read(folder, dataset, (train_images, train_labels))?;
-        let test = idx::read(folder, dataset, (test_images, test_labels))?;
+        let (train, test) = match dataset.files {
+            Files::Idx { train, test } => {
+                (idx::read(folder, dataset, train)?, idx::read(folder, dataset, test)?)
+            }
+            Files::Cifar { labels, train, test } => (
+                cifar::read(folder, dataset, labels, train)?,
+                cifar::read(folder, dataset, labels, &[test])?,
+            ),
+        };
         Ok(Self {
-            train: Images::new(train, dataset, compute)?,
-            test: Images::new(test, dataset, compute)?,
+            train: Images::new(&train, dataset, compute)?,
+            test: Images::new(&test, dataset, compute)?,
         })
     }
 }
 
 impl Images {
-    fn new(raw: idx::Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
+    fn new(raw: &Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
         let shape = dataset.shape;
         let count = i64::try_from(raw.labels.len()).unwrap_or(0);
         let size = [count, shape.channels, shape.height, shape.width];

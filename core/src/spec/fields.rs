@@ -136,6 +136,8 @@ const fn number(min: f64, max: f64) -> Kind {
     Kind::Number { min, max }
 }
 
+const DATASETS: &[(&str, &str)] =
+    &[("fashion-mnist", "FashionMNIST"), ("cifar-10", "CIFAR-10"), ("cifar-100", "CIFAR-100")];
 const OPTIMIZERS: &[(&str, &str)] = &[
     ("drnas", "DrNAS"),
     ("darts", "DARTS"),
@@ -156,7 +158,7 @@ const PRECISIONS: &[(&str, &str)] =
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
     field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Integer(9001)).plain(),
-    field("dataset.id", "Data set", "What the network learns to classify.", Kind::OneOf(&[("fashion-mnist", "FashionMNIST")]), Default::Required).plain(),
+    field("dataset.id", "Data set", "What the network learns to classify.", Kind::OneOf(DATASETS), Default::Required).plain(),
     field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(&[("toy-cell", "Toy cell")]), Default::Required).plain(),
     field("space.channels", "Channels", "Channels of the first two cells; the third has twice as many.", integer(1, 512), Default::Integer(32)).only(PRESET, &["toy-cell"]),
@@ -219,7 +221,7 @@ pub fn find(path: &str) -> Option<&'static Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dataset::DATASETS, spaces::PRESETS};
+    use crate::{dataset, spaces::PRESETS};
 
     #[test]
     fn the_form_offers_what_there_is() {
@@ -228,7 +230,8 @@ mod tests {
             other => panic!("{path} is {other:?}"),
         };
         let spaces: Vec<_> = PRESETS.iter().map(|preset| (preset.preset, preset.title)).collect();
-        let datasets: Vec<_> = DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
+        let datasets: Vec<_> =
+            dataset::DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
         assert_eq!((offered(PRESET), offered("dataset.id")), (spaces, datasets));
     }
 
