@@ -1,5 +1,7 @@
 //! Timings and memory, as `skein-worker bench` prints them.
 
+mod input;
+
 use std::time::Instant;
 
 use serde::Serialize;
@@ -43,6 +45,10 @@ pub struct Report {
     pub largest_network_ms: f64,
     /// Training step of the largest network alone.
     pub largest_network_step_ms: f64,
+    /// Preparing the images of an iteration; absent if no data set has the space's shape.
+    pub input_ms: Option<f64>,
+    /// Per cent of an iteration that it waits for images prepared ahead; likewise.
+    pub input_wait_percent: Option<f64>,
     /// Most resident memory of the process.
     pub peak_rss_mb: f64,
     /// Threads on the CPU.
@@ -61,7 +67,7 @@ pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
     let preset = spaces::find(spec.space.preset())
         .ok_or_else(|| EngineError::Missing(spec.space.preset().to_owned()))?;
     let mut net = Supernet::initialised(spec, preset.shape, compute)?;
-    let mut bilevel = Bilevel::new(&spec.search);
+    let mut bilevel = Bilevel::new(&spec.search, &net.store.weights);
     let batch = random_batch(&net, preset.shape.classes, spec.search.batch_size)?;
     let sampler = Sampler::of(&spec.search.optimizer, 0, 1);
     let lr = spec.search.weight_lr;
@@ -90,6 +96,8 @@ pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
         }
     }
     let (largest, largest_step) = largest_network(&net, &batch, steps, lr, &mut bilevel)?;
+    let peak = device::peak_memory_bytes();
+    let input = input::measure(spec, preset.shape, steps, compute)?;
     let text = |value| {
         serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
     };
@@ -105,8 +113,9 @@ pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
         weight_step_ms: median(weight),
         largest_network_ms: largest,
         largest_network_step_ms: largest_step,
-        peak_rss_mb: f64::from(u32::try_from(device::peak_memory_bytes() / 100_000).unwrap_or(0))
-            / 10.0,
+        input_ms: input.map(|input| input.prepare_ms),
+        input_wait_percent: input.map(|input| 100.0 * input.wait),
+        peak_rss_mb: f64::from(u32::try_from(peak / 100_000).unwrap_or(0)) / 10.0,
         threads,
         device: device::name(compute.device),
     })
@@ -140,7 +149,7 @@ fn largest_network(
     let graph = net.graph();
     let fixed = graph.specialise(&graph.largest()?)?;
     let network = Network::inherited(fixed, &net.store, net.compute)?;
-    bilevel.weight.velocity = None;
+    bilevel.weight.load(|_| None);
     let (mut passes, mut whole) = (vec![], vec![]);
     for step in 0..=steps {
         let begin = Instant::now();

@@ -1,6 +1,8 @@
 //! Images in memory, splits and the order of batches.
 
+pub mod augment;
 pub mod cifar;
+pub mod feed;
 pub mod idx;
 pub mod order;
 
@@ -12,6 +14,9 @@ use tch::{Device, Kind, Tensor};
 use crate::EngineError;
 use crate::device::Compute;
 use crate::search::bilevel::Batch;
+use crate::search::sampler::At;
+use crate::state::seed::Stream;
+use augment::Augment;
 
 /// Labelled images as bytes; batches are normalised when they are taken.
 #[derive(Debug)]
@@ -108,6 +113,33 @@ impl Images {
         })
     }
 
+    /// Images of noise with random labels, in the shape of a data set: for measuring.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn random(dataset: &Dataset, count: usize, compute: Compute) -> Result<Self, EngineError> {
+        use rand::Rng as _;
+        let mut generator = crate::state::seed::generator(1, Stream::Weights, 0);
+        let mut pixels = vec![0; count * usize::try_from(dataset.image_bytes()).unwrap_or(0)];
+        generator.fill_bytes(&mut pixels);
+        let classes = u64::try_from(dataset.shape.classes).unwrap_or(1);
+        let label = |_| u8::try_from(generator.next_u64() % classes).unwrap_or(0);
+        let labels = (0..count).map(label).collect();
+        Self::new(&Raw { pixels, labels }, dataset, compute)
+    }
+
+    /// The same images, for another thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            pixels: self.pixels.shallow_clone(),
+            labels: self.labels.shallow_clone(),
+            mean: self.mean.shallow_clone(),
+            std: self.std.shallow_clone(),
+            compute: self.compute,
+        }
+    }
+
     /// Number of images.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -119,9 +151,33 @@ impl Images {
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn batch(&self, positions: &[i64]) -> Result<Batch, EngineError> {
+        let (pixels, y) = self.select(positions)?;
+        Ok(Batch { x: self.normalise(&pixels)?, y })
+    }
+
+    /// The images at these positions, changed at random, normalised.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn augmented(
+        &self,
+        positions: &[i64],
+        augment: &Augment,
+        at: At,
+    ) -> Result<Batch, EngineError> {
+        let (pixels, y) = self.select(positions)?;
+        let x = self.normalise(&augment.place(pixels, at)?)?;
+        Ok(Batch { x: augment.blank(x, at)?, y })
+    }
+
+    fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
         let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
-        let x = self.pixels.f_index_select(0, &at)?.f_to_kind(self.compute.kind)? / 255.0;
-        Ok(Batch { x: (x - &self.mean) / &self.std, y: self.labels.f_index_select(0, &at)? })
+        Ok((self.pixels.f_index_select(0, &at)?, self.labels.f_index_select(0, &at)?))
+    }
+
+    fn normalise(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
+        let x = pixels.f_to_kind(self.compute.kind)? / 255.0;
+        Ok((x - &self.mean) / &self.std)
     }
 
     /// Where the images lie.

@@ -7,8 +7,6 @@ type Scalar = string | number | boolean;
 type Control = HTMLInputElement | HTMLSelectElement;
 export type Spec = { [key: string]: Scalar | Spec };
 
-const OPTIMIZER = "search.optimizer.kind";
-
 export class Field {
   readonly path: string;
   readonly control: Control;
@@ -18,6 +16,8 @@ export class Field {
   private readonly when: { path: string; values: string[] } | null;
   private readonly kind: string;
   private readonly defaults: Record<string, string>;
+  /** The path of the field whose value decides the default. */
+  private readonly follows: string;
   /** What was last filled in by default; a value that differs is the person's own. */
   private filled: string;
 
@@ -29,6 +29,7 @@ export class Field {
     this.label = data["label"] ?? this.path;
     this.required = data["required"] !== undefined;
     this.defaults = JSON.parse(data["defaults"] ?? "{}") as Record<string, string>;
+    this.follows = data["follows"] ?? "";
     this.when = data["whenPath"] ? { path: data["whenPath"], values: (data["whenValues"] ?? "").split(",") } : null;
     this.control = need<Control>("input, select", box);
     this.filled = this.defaults["_"] ?? Object.values(this.defaults)[0] ?? "";
@@ -64,11 +65,11 @@ export class Field {
     return text !== "" && Number.isFinite(number) ? number : text;
   }
 
-  /** Shows or hides the field, and follows defaults that depend on the optimizer. */
-  apply(values: (path: string) => string, optimizer: string): void {
+  /** Shows or hides the field, and follows the default of another field's value. */
+  apply(values: (path: string) => string): void {
     this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
     this.control.disabled = this.box.hidden;
-    const next = this.defaults[optimizer] ?? this.defaults["_"];
+    const next = this.defaults[values(this.follows)] ?? this.defaults["_"];
     if (next !== undefined && next !== this.filled) {
       if (!this.changed) this.write(next);
       this.filled = next;
@@ -114,7 +115,7 @@ export class Fields {
 
   apply(): void {
     const values = (path: string): string => this.at(path)?.text ?? "";
-    for (const field of this.list) field.apply(values, values(OPTIMIZER));
+    for (const field of this.list) field.apply(values);
   }
 
   reset(): void {

@@ -22,11 +22,14 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
         violations.add("", format!("a JSON object is expected, not {}", describe(value)));
         return Err(violations.0);
     }
-    let optimizer = get(value, "search.optimizer.kind").and_then(Value::as_str).unwrap_or("");
-    let mut filled = Map::new();
-    for field in FIELDS.iter().filter(|field| applies(field, value)) {
+    // A field follows earlier ones only, which are filled in by then.
+    let mut filled = Value::Object(Map::new());
+    for field in FIELDS {
+        if !applies(field, &filled) {
+            continue;
+        }
         let found = match get(value, field.path) {
-            Some(Value::Null) | None => field.default.value(optimizer),
+            Some(Value::Null) | None => field.default.value(&filled),
             Some(given) => Some(check_kind(field, given, &mut violations)),
         };
         match found {
@@ -34,8 +37,7 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
             None => violations.add(field.path, missing(field)),
         }
     }
-    unknown("", value, value, &mut violations);
-    let mut filled = Value::Object(filled);
+    unknown("", value, &filled, &mut violations);
     name(&mut filled);
     if violations.0.is_empty() {
         rules(&filled, &mut violations);
@@ -69,16 +71,15 @@ fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, part| value.as_object()?.get(part))
 }
 
-fn set(object: &mut Map<String, Value>, path: &str, value: Value) {
+fn set(target: &mut Value, path: &str, value: Value) {
+    let Value::Object(object) = target else { return };
     match path.split_once('.') {
         None => {
             object.insert(path.to_owned(), value);
         }
         Some((first, rest)) => {
             let inner = object.entry(first).or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(inner) = inner {
-                set(inner, rest, value);
-            }
+            set(inner, rest, value);
         }
     }
 }
@@ -168,14 +169,14 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 /// Notes every field of `value` that the table does not know or that does not apply.
-fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violations) {
+fn unknown(prefix: &str, value: &Value, filled: &Value, violations: &mut Violations) {
     let Some(object) = value.as_object() else { return };
     for (key, inner) in object {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         if let Some(field) = super::fields::find(&path) {
-            if let Some((when, values)) = field.when.filter(|_| !applies(field, root)) {
+            if let Some((when, values)) = field.when.filter(|_| !applies(field, filled)) {
                 // A discriminator that is itself wrong is reported on its own.
-                let known = get(root, when).is_some_and(|given| {
+                let known = get(filled, when).is_some_and(|given| {
                     super::fields::find(when).is_some_and(|at| kind_fault(at.kind, given).is_ok())
                 });
                 if known {
@@ -188,7 +189,7 @@ fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violation
         let within = format!("{path}.");
         if FIELDS.iter().any(|field| field.path.starts_with(&within)) {
             if inner.is_object() {
-                unknown(&path, inner, root, violations);
+                unknown(&path, inner, filled, violations);
             } else if !inner.is_null() {
                 violations.add(&path, format!("an object is expected, not {}", describe(inner)));
             }
@@ -242,10 +243,13 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if number("search.weight_lr_min") > number("search.weight_lr") {
         violations.add("search.weight_lr_min", "must not be above `search.weight_lr`");
     }
-    if get(filled, "search.weight_nesterov") == Some(&Value::Bool(true))
-        && zero("search.weight_momentum")
+    if get(filled, "search.weight_optimizer.nesterov") == Some(&Value::Bool(true))
+        && zero("search.weight_optimizer.momentum")
     {
-        violations.add("search.weight_nesterov", "needs a `search.weight_momentum` above 0");
+        violations.add(
+            "search.weight_optimizer.nesterov",
+            "needs a `search.weight_optimizer.momentum` above 0",
+        );
     }
     if number("search.optimizer.tau_end") > number("search.optimizer.tau_start") {
         violations
@@ -303,7 +307,9 @@ mod tests {
     #[test]
     fn every_default_is_filled_in() {
         let spec = RunSpec::parse(&minimal()).unwrap();
-        insta::assert_json_snapshot!(spec.to_value(), @r#"
+        let mut value = spec.to_value();
+        value.as_object_mut().unwrap().remove("search");
+        insta::assert_json_snapshot!(value, @r#"
         {
           "after": {
             "fit_batch_size": 96,
@@ -314,6 +320,8 @@ mod tests {
             "recalibrate_images": 2048
           },
           "dataset": {
+            "crop": 0,
+            "flip": false,
             "id": "fashion-mnist",
             "limit": null
           },
@@ -324,28 +332,6 @@ mod tests {
             "precision": "float32",
             "threads": 0
           },
-          "search": {
-            "arch_beta1": 0.5,
-            "arch_beta2": 0.999,
-            "arch_lr": 0.0003,
-            "arch_weight_decay": 0.001,
-            "batch_size": 64,
-            "clip": 5.0,
-            "epochs": 100,
-            "fidelity": "corrected",
-            "optimizer": {
-              "kind": "drnas",
-              "kl_scale": 0.0
-            },
-            "train_portion": 0.5,
-            "valid_limit": 2048,
-            "weight_decay": 0.0005,
-            "weight_lr": 0.025,
-            "weight_lr_min": 0.001,
-            "weight_momentum": 0.9,
-            "weight_nesterov": true,
-            "weights": "entangled"
-          },
           "seed": 9001,
           "space": {
             "channels": 32,
@@ -355,6 +341,44 @@ mod tests {
         }
         "#);
         assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec, "a filled spec is its own");
+    }
+
+    #[test]
+    fn every_default_of_the_search_is_filled_in() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        insta::assert_json_snapshot!(spec.to_value()["search"], @r#"
+        {
+          "arch_beta1": 0.5,
+          "arch_beta2": 0.999,
+          "arch_lr": 0.0003,
+          "arch_weight_decay": 0.001,
+          "batch_size": 64,
+          "clip": 5.0,
+          "cutout": 0,
+          "decay_all": true,
+          "epochs": 100,
+          "fidelity": "corrected",
+          "optimizer": {
+            "kind": "drnas",
+            "kl_scale": 0.0
+          },
+          "train_portion": 0.5,
+          "valid_limit": 2048,
+          "warmup": {
+            "length": 0.0,
+            "unit": "epochs"
+          },
+          "weight_decay": 0.0005,
+          "weight_lr": 0.025,
+          "weight_lr_min": 0.001,
+          "weight_optimizer": {
+            "kind": "sgd",
+            "momentum": 0.9,
+            "nesterov": true
+          },
+          "weights": "entangled"
+        }
+        "#);
     }
 
     #[rstest]
@@ -383,6 +407,26 @@ mod tests {
             fields,
             ["seed", "dataset.id", "space.preset", "search.optimizer.kind", "search.epochs", "x"]
         );
+    }
+
+    #[test]
+    fn defaults_follow_the_data_set_and_the_weights_optimizer() {
+        let mut value = minimal();
+        merge(
+            &mut value,
+            &json!({"dataset": {"id": "cifar-10"}, "search": {"weight_optimizer": {"kind": "adam"}}}),
+        );
+        let spec = RunSpec::parse(&value).unwrap().to_value();
+        assert_eq!((&spec["dataset"]["crop"], &spec["dataset"]["flip"]), (&json!(4), &json!(true)));
+        let search = &spec["search"];
+        assert_eq!(
+            search["weight_optimizer"],
+            json!({"kind": "adam", "beta1": 0.9, "beta2": 0.999})
+        );
+        assert_eq!((&search["weight_lr"], &search["weight_lr_min"]), (&json!(3e-4), &json!(1e-4)));
+        let foreign = json!({"search": {"weight_optimizer": {"beta1": 0.5}}});
+        let message = "search.weight_optimizer.beta1 applies only if `search.weight_optimizer.kind` is adam or adamw";
+        assert_eq!(refused(&foreign), [message]);
     }
 
     #[test]

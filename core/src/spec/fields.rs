@@ -68,14 +68,15 @@ pub enum Default {
     Text(&'static str),
     /// True or false.
     Flag(bool),
-    /// A whole number that depends on `search.optimizer.kind`.
-    ByOptimizer(&'static [(&'static str, u64)]),
+    /// What belongs to the value of an earlier field (at this path); the first if to none.
+    By(&'static str, &'static [(&'static str, Default)]),
 }
 
 impl Default {
-    /// The value, given the optimizer's kind; `None` if the field must be given.
+    /// The value within a specification that may leave fields out; `None` if the field must be
+    /// given.
     #[must_use]
-    pub fn value(self, optimizer: &str) -> Option<Value> {
+    pub fn value(self, spec: &Value) -> Option<Value> {
         match self {
             Self::Required => None,
             Self::Absent => Some(Value::Null),
@@ -83,15 +84,28 @@ impl Default {
             Self::Number(value) => Some(json!(value)),
             Self::Text(value) => Some(json!(value)),
             Self::Flag(value) => Some(json!(value)),
-            Self::ByOptimizer(values) => {
-                let found = values.iter().find(|(kind, _)| *kind == optimizer);
-                Some(found.or(values.first()).map_or(Value::Null, |(_, value)| json!(value)))
+            Self::By(path, values) => {
+                let chosen = chosen(spec, path);
+                let found = values.iter().find(|(value, _)| Some(*value) == chosen.as_deref());
+                found.or(values.first()).and_then(|(_, default)| default.value(spec))
             }
         }
     }
 }
 
+/// What a field holds that others depend on: its own default if it was left out.
+#[must_use]
+pub fn chosen(spec: &Value, path: &str) -> Option<String> {
+    let given = path.split('.').try_fold(spec, |value, part| value.get(part));
+    match given.and_then(Value::as_str) {
+        Some(text) if !text.is_empty() => Some(text.to_owned()),
+        _ => find(path)?.default.value(spec)?.as_str().map(str::to_owned),
+    }
+}
+
 const OPTIMIZER: &str = "search.optimizer.kind";
+const DATASET: &str = "dataset.id";
+const WEIGHT_OPTIMIZER: &str = "search.weight_optimizer.kind";
 const PRESET: &str = "space.preset";
 const DEPTH: u64 = 1_000_000;
 
@@ -151,6 +165,9 @@ const SHARINGS: &[(&str, &str)] = &[
 ];
 const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", "Reference")];
 const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
+const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
+    &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
+const UNITS: &[(&str, &str)] = &[("epochs", "Epochs"), ("steps", "Steps")];
 const PRECISIONS: &[(&str, &str)] =
     &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
 
@@ -158,8 +175,10 @@ const PRECISIONS: &[(&str, &str)] =
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
     field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Integer(9001)).plain(),
-    field("dataset.id", "Data set", "What the network learns to classify.", Kind::OneOf(DATASETS), Default::Required).plain(),
+    field(DATASET, "Data set", "What the network learns to classify.", Kind::OneOf(DATASETS), Default::Required).plain(),
     field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
+    field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Default::Integer(0)), ("cifar-10", Default::Integer(4)), ("cifar-100", Default::Integer(4))])).unit("pixels"),
+    field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Default::Flag(false)), ("cifar-10", Default::Flag(true)), ("cifar-100", Default::Flag(true))])),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(&[("toy-cell", "Toy cell")]), Default::Required).plain(),
     field("space.channels", "Channels", "Channels of the first two cells; the third has twice as many.", integer(1, 512), Default::Integer(32)).only(PRESET, &["toy-cell"]),
     field("space.dropout", "Dropout", "Probability with which an element is zeroed after each cell and in the head.", number(0.0, 0.9), Default::Number(0.2)).only(PRESET, &["toy-cell"]),
@@ -186,14 +205,21 @@ pub const FIELDS: &[Field] = &[
     .only(OPTIMIZER, &["spos"]),
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Text("entangled")).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Text("corrected")).plain(),
-    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::ByOptimizer(&[("drnas", 100), ("darts", 50), ("gdas", 250), ("spos", 250)])).plain(),
+    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Default::Integer(100)), ("darts", Default::Integer(50)), ("gdas", Default::Integer(250)), ("spos", Default::Integer(250))])).plain(),
     field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Integer(64)).unit("images").plain(),
     field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Number(0.5)),
-    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::Number(0.025)),
-    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::Number(0.001)),
-    field("search.weight_momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Number(0.9)),
-    field("search.weight_nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Flag(true)),
-    field("search.weight_decay", "Weight decay", "L2 decay of the weights.", number(0.0, 1.0), Default::Number(5e-4)),
+    field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Integer(0)).unit("pixels"),
+    field(WEIGHT_OPTIMIZER, "Weight optimizer", "How the weights follow their gradient.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::Text("sgd")),
+    field("search.weight_optimizer.momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Number(0.9)).only(WEIGHT_OPTIMIZER, &["sgd"]),
+    field("search.weight_optimizer.nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Flag(true)).only(WEIGHT_OPTIMIZER, &["sgd"]),
+    field("search.weight_optimizer.beta1", "Weight β₁", "First decay rate of the weights' Adam.", number(0.0, 0.9999), Default::Number(0.9)).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_optimizer.beta2", "Weight β₂", "Second decay rate of the weights' Adam.", number(0.0, 0.99999), Default::Number(0.999)).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Number(0.025)), ("adam", Default::Number(3e-4)), ("adamw", Default::Number(1e-3))])),
+    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Number(0.001)), ("adam", Default::Number(1e-4)), ("adamw", Default::Number(1e-5))])),
+    field("search.warmup.length", "Warm-up", "The weights' learning rate rises to its start for so long, step by step, before it falls; 0 for none.", number(0.0, 1e6), Default::Number(0.0)),
+    field("search.warmup.unit", "Warm-up counts", "What the warm-up is counted in.", Kind::OneOf(UNITS), Default::Text("epochs")),
+    field("search.weight_decay", "Weight decay", "Of the weights: added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Number(5e-4)), ("adam", Default::Number(5e-4)), ("adamw", Default::Number(0.05))])),
+    field("search.decay_all", "Decay norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Flag(true)), ("adam", Default::Flag(true)), ("adamw", Default::Flag(false))])),
     field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Number(5.0)),
     field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Number(3e-4)),
     field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Number(0.5)),
@@ -233,6 +259,20 @@ mod tests {
         let datasets: Vec<_> =
             dataset::DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
         assert_eq!((offered(PRESET), offered("dataset.id")), (spaces, datasets));
+    }
+
+    #[test]
+    fn a_default_follows_an_earlier_field_and_names_its_values() {
+        for (at, field) in FIELDS.iter().enumerate() {
+            let Default::By(path, values) = field.default else { continue };
+            assert!(FIELDS[..at].iter().any(|known| known.path == path), "{}", field.path);
+            let Some(Kind::OneOf(known)) = find(path).map(|field| field.kind) else {
+                panic!("{}: {path} is no choice", field.path);
+            };
+            for (value, _) in values {
+                assert!(known.iter().any(|(known, _)| known == value), "{}: {value}", field.path);
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::fields::{Default, FIELDS, Field, Kind};
 
 /// `docs/specification.md`: every field with its range, default and meaning.
@@ -47,13 +49,17 @@ fn default(field: &Field) -> String {
         Default::Required => "required".to_owned(),
         Default::Absent => "none".to_owned(),
         Default::Text(text) => format!("`{text}`"),
-        Default::ByOptimizer(values) => values
+        Default::By(_, values) => values
             .iter()
-            .map(|(kind, value)| format!("{value} ({kind})"))
+            .map(|(chosen, default)| format!("{} ({chosen})", plain(*default)))
             .collect::<Vec<_>>()
             .join(", "),
-        other => other.value("").map(|value| value.to_string()).unwrap_or_default(),
+        other => plain(other),
     }
+}
+
+fn plain(default: Default) -> String {
+    default.value(&Value::Null).map(|value| value.to_string()).unwrap_or_default()
 }
 
 fn meaning(field: &Field) -> String {

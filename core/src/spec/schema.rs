@@ -56,7 +56,7 @@ fn leaf(field: &Field) -> Value {
     let mut notes = Map::new();
     notes.insert("title".to_owned(), field.label.into());
     notes.insert("description".to_owned(), field.help.into());
-    if let Some(default) = field.default.value("drnas").filter(|value| !value.is_null()) {
+    if let Some(default) = field.default.value(&Value::Null).filter(|value| !value.is_null()) {
         notes.insert("default".to_owned(), default);
     }
     if let Some(object) = schema.as_object_mut() {

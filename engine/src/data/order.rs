@@ -3,7 +3,7 @@
 use crate::state::seed::{Stream, permutation};
 
 /// Some images of a data set, shuffled anew for each pass over them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Order {
     images: Vec<i64>,
     batch: usize,

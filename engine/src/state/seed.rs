@@ -38,6 +38,12 @@ pub enum Stream {
     FitOrder = 12,
     /// Its dropout.
     FitDropout = 13,
+    /// Changes of the weight split's images.
+    WeightAugment = 30,
+    /// Changes of the architecture split's images.
+    ArchAugment = 31,
+    /// Changes of the images of a training from scratch.
+    FitAugment = 32,
 }
 
 /// The seed of one draw.

@@ -1,16 +1,22 @@
 //! Training of a fixed network from scratch, one step at a time.
 
+use std::time::Instant;
+
 use skein_core::graph::Graph;
 use skein_core::spec::RunSpec;
 
 use super::network::Network;
 use crate::EngineError;
 use crate::data::Images;
+use crate::data::augment::Augment;
+use crate::data::feed::{Feed, InputWait, Source};
 use crate::data::order::Order;
 use crate::device::Compute;
 use crate::exec::Pass;
-use crate::optim::{Sgd, clip, cosine};
-use crate::search::bilevel::{cross_entropy, outcome};
+use crate::optim::schedule::cosine;
+use crate::optim::weights::Decay;
+use crate::optim::{Sgd, clip};
+use crate::search::bilevel::{Batch, cross_entropy, outcome};
 use crate::search::pending::Pending;
 use crate::state::seed::{Stream, derive};
 
@@ -30,7 +36,11 @@ pub struct Fit {
     pub pending: Pending,
     /// Steps done.
     pub step: u64,
+    /// How long steps waited for images since the last report.
+    pub input_wait: InputWait,
     order: Order,
+    augment: Augment,
+    feed: Option<Feed>,
     epochs: u64,
     lr: f64,
     seed: u64,
@@ -57,12 +67,15 @@ impl Fit {
             sgd: Sgd {
                 momentum: MOMENTUM,
                 nesterov: true,
-                weight_decay: after.fit_weight_decay,
+                decay: Decay::all(after.fit_weight_decay),
                 velocity: None,
             },
             pending: Pending::new(&["loss", "accuracy", "gradient_norm"]),
             step: 0,
             order: Order::new(images, after.fit_batch_size, spec.seed, Stream::FitOrder),
+            input_wait: InputWait::default(),
+            augment: Augment { crop: spec.dataset.crop, flip: spec.dataset.flip, cutout: 0 },
+            feed: None,
             epochs: after.fit_epochs,
             lr: after.fit_lr,
             seed: spec.seed,
@@ -92,7 +105,9 @@ impl Fit {
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
-        let batch = images.batch(&self.order.positions(self.step))?;
+        let began = Instant::now();
+        let batch = self.batch(images)?;
+        let had_input = Instant::now();
         let pass = Pass::train(derive(self.seed, Stream::FitDropout, self.step));
         let logits = self.network.forward(&batch.x, pass)?;
         let loss = cross_entropy(&logits, &batch.y);
@@ -103,6 +118,25 @@ impl Fit {
         self.sgd.step(self.network.store.weights.buffer(), gradient, lr);
         self.pending.push(&[&seen.loss, &seen.accuracy, &norm]);
         self.step += 1;
+        self.input_wait.note(began, had_input);
         Ok(())
+    }
+
+    fn batch(&mut self, images: &Images) -> Result<Batch, EngineError> {
+        let step = self.step;
+        let feed = match self.feed.take().filter(|feed| feed.is_at(step)) {
+            Some(feed) => feed,
+            None => {
+                let source = Source {
+                    images: images.share(),
+                    parts: vec![(self.order.clone(), Stream::FitAugment)],
+                    augment: self.augment,
+                    seed: self.seed,
+                };
+                Feed::start(source, step, self.total_steps())?
+            }
+        };
+        let batch = self.feed.insert(feed).take()?.pop();
+        batch.ok_or_else(|| EngineError::Bug("a step has no images".to_owned()))
     }
 }

@@ -31,6 +31,8 @@ fn a_bench_prints_what_scripts_rely_on() {
     {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
     }
+    let wait = report["input_wait_percent"].as_f64().unwrap();
+    assert!((0.0..=100.0).contains(&wait) && report["input_ms"].as_f64().unwrap() > 0.0);
     assert!(report["threads"].as_u64().unwrap() > 0);
     assert_eq!((&report["batch_size"], &report["steps"]), (&Value::from(8), &Value::from(2)));
     assert!(report["iteration_ms"].as_f64() >= report["weight_step_ms"].as_f64());

@@ -90,7 +90,8 @@ pub(super) async fn optimizers() -> Json<Vec<Value>> {
         let own = FIELDS.iter().filter(|field| {
             field.when.is_some_and(|(path, values)| path == OPTIMIZER && values.contains(&kind))
         });
-        own.map(|field| field_value(field, kind)).collect::<Vec<_>>()
+        let chosen = json!({"search": {"optimizer": {"kind": kind}}});
+        own.map(|field| field_value(field, &chosen)).collect::<Vec<_>>()
     };
     let list = kinds
         .iter()
@@ -98,7 +99,7 @@ pub(super) async fn optimizers() -> Json<Vec<Value>> {
     Json(list.collect())
 }
 
-fn field_value(field: &Field, optimizer: &str) -> Value {
+fn field_value(field: &Field, spec: &Value) -> Value {
     let range = match field.kind {
         Kind::Integer { min, max } => json!({ "type": "integer", "min": min, "max": max }),
         Kind::Number { min, max } => json!({ "type": "number", "min": min, "max": max }),
@@ -117,7 +118,7 @@ fn field_value(field: &Field, optimizer: &str) -> Value {
         "help": field.help,
         "unit": field.unit,
         "kind": range,
-        "default": field.default.value(optimizer),
+        "default": field.default.value(spec),
         "advanced": field.advanced,
     })
 }

@@ -106,6 +106,7 @@ impl Context<'_> {
             let ends = fit.step.is_multiple_of(per_epoch);
             if ends || fit.step.is_multiple_of(REPORT_EVERY) {
                 let mut values = fit.pending.take()?;
+                values.insert("input_wait".to_owned(), Num(fit.input_wait.take()));
                 values.insert("lr".to_owned(), Num(fit.lr(fit.step - 1)));
                 self.metrics(PhaseName::Fit, fit.step, epoch, values)?;
             }

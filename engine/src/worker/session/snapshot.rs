@@ -7,6 +7,7 @@ use skein_core::event::Rung;
 use tch::Tensor;
 
 use crate::EngineError;
+use crate::optim::weights::WeightOptimizer;
 use crate::search::run::Search;
 use crate::state::checkpoint::Snapshot;
 use crate::train::fit::Fit;
@@ -69,7 +70,7 @@ pub(super) fn take(
     .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
     .into();
     let mut optimizer = Tensors::new();
-    keep(&mut optimizer, "supernet.velocity", bilevel.weight.velocity.as_ref());
+    keep_all(&mut optimizer, "supernet", &bilevel.weight);
     keep(&mut optimizer, "alpha.first", bilevel.arch.means.as_ref().map(|means| &means.0));
     keep(&mut optimizer, "alpha.second", bilevel.arch.means.as_ref().map(|means| &means.1));
     keep(&mut optimizer, "search.pending", search.pending.save().as_ref());
@@ -82,6 +83,11 @@ pub(super) fn take(
     let state =
         serde_json::to_value(&state).map_err(|error| EngineError::Bug(error.to_string()))?;
     Ok(Snapshot { step: search.step + fit.map_or(0, |fit| fit.step), state, weights, optimizer })
+}
+
+fn keep_all(tensors: &mut Tensors, of: &str, optimizer: &WeightOptimizer) {
+    let state = optimizer.save().into_iter();
+    tensors.extend(state.map(|(name, tensor)| (format!("{of}.{name}"), tensor)));
 }
 
 fn keep(tensors: &mut Tensors, name: &str, tensor: Option<&Tensor>) {
@@ -103,7 +109,7 @@ pub(super) fn load_search(
     search.net.store.stats.load(need("supernet.statistics")?)?;
     search.net.alphas.load(need("alpha")?)?;
     let kept = |name: &str| snapshot.optimizer.get(name).map(Tensor::copy);
-    search.bilevel.weight.velocity = kept("supernet.velocity");
+    search.bilevel.weight.load(|name| kept(&format!("supernet.{name}")));
     search.bilevel.arch.means = kept("alpha.first").zip(kept("alpha.second"));
     search.bilevel.arch.steps = state.arch_steps;
     search.pending.load(snapshot.optimizer.get("search.pending"));

@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Kind};
+use skein_core::spec::fields::{Default, FIELDS, Field, Kind, chosen};
 
 use super::format::thousands;
 
@@ -36,8 +36,10 @@ pub(super) struct Control {
     /// `integer`, `number`, `text`, `one-of`, `device` or `flag`.
     pub(super) kind: &'static str,
     pub(super) value: String,
-    /// Defaults as a JSON object, by optimizer; `_` for all.
+    /// Defaults as a JSON object, by the value of the field that they follow; `_` for all.
     pub(super) defaults: String,
+    /// The path of that field; empty if there is none.
+    pub(super) follows: &'static str,
     /// The values to pick from; empty if any may be typed.
     pub(super) options: Vec<Choice>,
     pub(super) required: bool,
@@ -125,9 +127,7 @@ fn of_section<'a>(
 }
 
 fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
-    let optimizer = text(at(spec, "search.optimizer.kind"));
-    let optimizer = if optimizer.is_empty() { "drnas" } else { &optimizer };
-    let default = field.default.value(optimizer);
+    let default = field.default.value(spec);
     let first = match field.kind {
         Kind::OneOf(values) => values.first().map_or("", |(value, _)| value),
         _ => "",
@@ -145,15 +145,18 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         kind: kind(field.kind),
         options: options(field.kind, &value, devices),
         changed: value != fallback,
-        defaults: defaults(field, first),
+        defaults: defaults(field, first, spec),
+        follows: match field.default {
+            Default::By(path, _) => path,
+            _ => "",
+        },
         required,
         told: !field.advanced || field.path == "space.channels",
         empty: empty(field),
         range: range(field.kind),
         when: field.when.map(|(path, values)| (path, values.join(","))),
         hidden: field.when.is_some_and(|(path, values)| {
-            let given = text(at(spec, path));
-            let given = if given.is_empty() { default_of(path) } else { given };
+            let given = chosen(spec, path).unwrap_or_else(|| default_of(path));
             !values.contains(&given.as_str())
         }),
         value,
@@ -220,16 +223,14 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
     }
 }
 
-fn defaults(field: &Field, first: &str) -> String {
+fn defaults(field: &Field, first: &str, spec: &Value) -> String {
     let mut object = Map::new();
     match field.default {
-        Default::ByOptimizer(values) => {
-            object.extend(
-                values.iter().map(|(kind, value)| ((*kind).to_owned(), value.to_string().into())),
-            );
-        }
+        Default::By(_, values) => object.extend(values.iter().map(|(chosen, default)| {
+            ((*chosen).to_owned(), text(default.value(spec).as_ref()).into())
+        })),
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
-        other => drop(object.insert("_".to_owned(), text(other.value("").as_ref()).into())),
+        other => drop(object.insert("_".to_owned(), text(other.value(spec).as_ref()).into())),
     }
     Value::Object(object).to_string()
 }

@@ -261,12 +261,11 @@ fn ladder(run: &RunView) -> Vec<LadderRow> {
 }
 
 fn groups(spec: &Value) -> Vec<Group> {
-    let optimizer = text(at(spec, "search.optimizer.kind"));
     let mut groups: Vec<Group> = Vec::new();
     for field in FIELDS.iter().filter(|field| field.path != "name") {
         let Some(value) = at(spec, field.path) else { continue };
         let title = if field.section().is_empty() { "Run" } else { title(field.section()) };
-        let default = field.default.value(&optimizer);
+        let default = field.default.value(spec);
         let line = Line {
             path: field.path,
             label: field.label,
