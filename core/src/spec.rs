@@ -4,6 +4,7 @@
 //! words for people. [`RunSpec::parse`] checks a JSON value against it and reports every violation
 //! at once; the form, the JSON Schema and the documentation read the same table.
 
+mod after;
 mod check;
 pub mod fields;
 pub mod reference;
@@ -13,6 +14,7 @@ mod train;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
 pub use check::Violation;
 pub use schema::json_schema;
 pub use train::{Unit, WarmupSpec, WeightOptimizerSpec};
@@ -198,24 +200,6 @@ pub enum Fidelity {
     Reference,
     /// A group's weight scales its output instead of vanishing in batch norm.
     Corrected,
-}
-
-/// What happens to the network that was found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AfterSpec {
-    /// Training images over which batch norm's statistics are estimated anew.
-    pub recalibrate_images: u64,
-    /// Epochs of training from scratch; 0 for none.
-    pub fit_epochs: u64,
-    /// Images per step of that training.
-    pub fit_batch_size: u64,
-    /// Its learning rate at the start (cosine schedule per step to 0).
-    pub fit_lr: f64,
-    /// Its L2 decay.
-    pub fit_weight_decay: f64,
-    /// Only the first so many training images; all if absent.
-    pub fit_limit: Option<u64>,
 }
 
 /// Where the run works.

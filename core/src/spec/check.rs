@@ -251,6 +251,7 @@ fn rules(filled: &Value, violations: &mut Violations) {
             "needs a `search.weight_optimizer.momentum` above 0",
         );
     }
+    after_rules(filled, violations);
     if number("search.optimizer.tau_end") > number("search.optimizer.tau_start") {
         violations
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
@@ -268,6 +269,28 @@ fn rules(filled: &Value, violations: &mut Violations) {
             );
             violations.add("search.batch_size", detail);
         }
+    }
+}
+
+/// Rules of the trainings after the search.
+fn after_rules(filled: &Value, violations: &mut Violations) {
+    let number = |path: &str| get(filled, path).and_then(Value::as_f64);
+    for (stage, packaged) in [("fine_tune", "fine_tuned"), ("from_scratch", "from_scratch")] {
+        let field = |name: &str| format!("after.{stage}.{name}");
+        if number(&field("lr_min")) > number(&field("lr")) {
+            let detail = format!("must not be above `{}`", field("lr"));
+            violations.add(&field("lr_min"), detail);
+        }
+        let chosen = get(filled, "after.packaged").and_then(Value::as_str) == Some(packaged);
+        if chosen && number(&field("epochs")) == Some(0.0) {
+            let detail = format!("needs a `{}` above 0", field("epochs"));
+            violations.add("after.packaged", detail);
+        }
+    }
+    if get(filled, "after.optimizer.nesterov") == Some(&Value::Bool(true))
+        && number("after.optimizer.momentum") == Some(0.0)
+    {
+        violations.add("after.optimizer.nesterov", "needs an `after.optimizer.momentum` above 0");
     }
 }
 
@@ -312,12 +335,36 @@ mod tests {
         insta::assert_json_snapshot!(value, @r#"
         {
           "after": {
-            "fit_batch_size": 96,
-            "fit_epochs": 0,
-            "fit_limit": null,
-            "fit_lr": 0.05,
-            "fit_weight_decay": 0.0005,
-            "recalibrate_images": 2048
+            "batch_size": 96,
+            "clip": 5.0,
+            "cutmix": 0.0,
+            "cutout": 0,
+            "decay_all": true,
+            "ema": 0.0,
+            "fine_tune": {
+              "epochs": 0,
+              "lr": 0.01,
+              "lr_min": 0.0,
+              "warmup_epochs": 0.0
+            },
+            "from_scratch": {
+              "epochs": 0,
+              "lr": 0.05,
+              "lr_min": 0.0,
+              "warmup_epochs": 0.0
+            },
+            "label_smoothing": 0.0,
+            "limit": null,
+            "mixup": 0.0,
+            "optimizer": {
+              "kind": "sgd",
+              "momentum": 0.9,
+              "nesterov": true
+            },
+            "packaged": "best",
+            "recalibrate_images": 2048,
+            "recipe": "plain",
+            "weight_decay": 0.0005
           },
           "dataset": {
             "crop": 0,
@@ -394,6 +441,8 @@ mod tests {
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
+    #[case::packaged(json!({"after": {"packaged": "fine_tuned"}}), "after.packaged needs a `after.fine_tune.epochs` above 0")]
+    #[case::stage_rates(json!({"after": {"from_scratch": {"lr": 1e-3, "lr_min": 1e-2}}}), "after.from_scratch.lr_min must not be above `after.from_scratch.lr`")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -427,6 +476,23 @@ mod tests {
         let foreign = json!({"search": {"weight_optimizer": {"beta1": 0.5}}});
         let message = "search.weight_optimizer.beta1 applies only if `search.weight_optimizer.kind` is adam or adamw";
         assert_eq!(refused(&foreign), [message]);
+    }
+
+    #[test]
+    fn a_recipe_fills_in_defaults_that_stay_editable() {
+        let mut value = minimal();
+        merge(&mut value, &json!({"after": {"recipe": "transformer", "mixup": 0.2}}));
+        let after = RunSpec::parse(&value).unwrap().to_value()["after"].take();
+        assert_eq!(after["optimizer"]["kind"], "adamw");
+        assert_eq!((&after["mixup"], &after["cutmix"]), (&json!(0.2), &json!(1.0)));
+        assert_eq!(
+            after["from_scratch"],
+            json!({"epochs": 0, "lr": 5e-4, "lr_min": 1e-5, "warmup_epochs": 20.0})
+        );
+        for recipe in ["plain", "cifar", "darts", "conv-macro", "transformer"] {
+            merge(&mut value, &json!({"after": {"recipe": recipe}}));
+            assert!(RunSpec::parse(&value).is_ok(), "{recipe}");
+        }
     }
 
     #[test]

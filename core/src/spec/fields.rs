@@ -106,6 +106,8 @@ pub fn chosen(spec: &Value, path: &str) -> Option<String> {
 const OPTIMIZER: &str = "search.optimizer.kind";
 const DATASET: &str = "dataset.id";
 const WEIGHT_OPTIMIZER: &str = "search.weight_optimizer.kind";
+const RECIPE: &str = "after.recipe";
+const AFTER_OPTIMIZER: &str = "after.optimizer.kind";
 const PRESET: &str = "space.preset";
 const DEPTH: u64 = 1_000_000;
 
@@ -167,6 +169,19 @@ const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", 
 const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
 const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
     &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
+const RECIPES: &[(&str, &str)] = &[
+    ("plain", "Plain"),
+    ("cifar", "Small images"),
+    ("darts", "DARTS"),
+    ("conv-macro", "Conv macro"),
+    ("transformer", "Vision transformer"),
+];
+const PACKAGED: &[(&str, &str)] = &[
+    ("best", "The best ones"),
+    ("recalibrated", "Inherited, recalibrated"),
+    ("fine_tuned", "Fine-tuned"),
+    ("from_scratch", "Trained from scratch"),
+];
 const UNITS: &[(&str, &str)] = &[("epochs", "Epochs"), ("steps", "Steps")];
 const PRECISIONS: &[(&str, &str)] =
     &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
@@ -227,11 +242,31 @@ pub const FIELDS: &[Field] = &[
     field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Number(1e-3)),
     field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Integer(2048)).unit("images"),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Integer(2048)).unit("images"),
-    field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Integer(0)).plain(),
-    field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Integer(96)).unit("images"),
-    field("after.fit_lr", "Learning rate from scratch", "At the start; a cosine schedule falls to 0.", number(0.0, 10.0), Default::Number(0.05)),
-    field("after.fit_weight_decay", "Weight decay from scratch", "L2 decay of that training.", number(0.0, 1.0), Default::Number(5e-4)),
-    field("after.fit_limit", "Training images from scratch", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Text("plain")).plain(),
+    field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Integer(0)).plain(),
+    field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::Integer(0)).plain(),
+    field("after.packaged", "Packaged weights", "Which weights go into the result package; the best are judged by the validation images.", Kind::OneOf(PACKAGED), Default::Text("best")).plain(),
+    field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.01)), ("cifar", Default::Number(0.01)), ("darts", Default::Number(0.005)), ("conv-macro", Default::Number(0.0001)), ("transformer", Default::Number(1e-05))])),
+    field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(1e-06))])),
+    field("after.fine_tune.warmup_epochs", "Warm-up of fine-tuning", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::Number(0.0)).unit("epochs"),
+    field("after.from_scratch.lr", "Learning rate from scratch", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.05)), ("cifar", Default::Number(0.1)), ("darts", Default::Number(0.025)), ("conv-macro", Default::Number(0.0003)), ("transformer", Default::Number(0.0005))])),
+    field("after.from_scratch.lr_min", "Final learning rate from scratch", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0001)), ("transformer", Default::Number(1e-05))])),
+    field("after.from_scratch.warmup_epochs", "Warm-up from scratch", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(5.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(20.0))])).unit("epochs"),
+    field(AFTER_OPTIMIZER, "Training optimizer", "How the weights follow their gradient in both trainings.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(RECIPE, &[("plain", Default::Text("sgd")), ("cifar", Default::Text("sgd")), ("darts", Default::Text("sgd")), ("conv-macro", Default::Text("adam")), ("transformer", Default::Text("adamw"))])),
+    field("after.optimizer.momentum", "Training momentum", "Of SGD.", number(0.0, 0.999), Default::Number(0.9)).only(AFTER_OPTIMIZER, &["sgd"]),
+    field("after.optimizer.nesterov", "Training Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::By(RECIPE, &[("plain", Default::Flag(true)), ("cifar", Default::Flag(true)), ("darts", Default::Flag(false)), ("conv-macro", Default::Flag(true)), ("transformer", Default::Flag(true))])).only(AFTER_OPTIMIZER, &["sgd"]),
+    field("after.optimizer.beta1", "Training β₁", "First decay rate of Adam.", number(0.0, 0.9999), Default::Number(0.9)).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.optimizer.beta2", "Training β₂", "Second decay rate of Adam.", number(0.0, 0.99999), Default::By(RECIPE, &[("plain", Default::Number(0.999)), ("cifar", Default::Number(0.999)), ("darts", Default::Number(0.999)), ("conv-macro", Default::Number(0.995)), ("transformer", Default::Number(0.999))])).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.batch_size", "Training batch size", "Images per step of both trainings.", integer(2, 65_536), Default::By(RECIPE, &[("plain", Default::Integer(96)), ("cifar", Default::Integer(128)), ("darts", Default::Integer(96)), ("conv-macro", Default::Integer(64)), ("transformer", Default::Integer(512))])).unit("images"),
+    field("after.weight_decay", "Training weight decay", "Added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(RECIPE, &[("plain", Default::Number(0.0005)), ("cifar", Default::Number(0.0005)), ("darts", Default::Number(0.0003)), ("conv-macro", Default::Number(0.0005)), ("transformer", Default::Number(0.05))])),
+    field("after.decay_all", "Training decays norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(RECIPE, &[("plain", Default::Flag(true)), ("cifar", Default::Flag(true)), ("darts", Default::Flag(true)), ("conv-macro", Default::Flag(true)), ("transformer", Default::Flag(false))])),
+    field("after.clip", "Training gradient clip", "Largest norm of the gradient.", number(1e-6, 1e9), Default::Number(5.0)),
+    field("after.limit", "Images of the trainings", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field("after.cutout", "Training cutout", "Blank a square of this side at a random place of each image; 0 for none.", integer(0, 256), Default::By(RECIPE, &[("plain", Default::Integer(0)), ("cifar", Default::Integer(16)), ("darts", Default::Integer(16)), ("conv-macro", Default::Integer(0)), ("transformer", Default::Integer(0))])).unit("pixels"),
+    field("after.label_smoothing", "Label smoothing", "Share of a label that is spread evenly over all classes.", number(0.0, 0.9), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.1)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(0.1))])),
+    field("after.mixup", "Mixup", "Blend pairs of images; the parameter of the blend's Beta distribution, 0 for none. With cutmix too, every batch takes one of them.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(0.8))])),
+    field("after.cutmix", "Cutmix", "Paste a rectangle of another image; the parameter of its share's Beta distribution, 0 for none.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(1.0))])),
+    field("after.ema", "Average of the weights", "Keep a moving average, of which each step keeps this share, and measure it too; 0 for none.", number(0.0, 0.999_999), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.999)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(0.0))])),
     field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Text("auto")).plain(),
     field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Integer(0)),
     field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Text("float32")),

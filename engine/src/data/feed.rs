@@ -32,6 +32,17 @@ pub struct Source {
 }
 
 impl Source {
+    /// The same source, for a thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            images: self.images.share(),
+            parts: self.parts.clone(),
+            augment: self.augment,
+            seed: self.seed,
+        }
+    }
+
     /// The batches of a step, in the order of the parts.
     ///
     /// # Errors

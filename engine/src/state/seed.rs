@@ -44,6 +44,16 @@ pub enum Stream {
     ArchAugment = 31,
     /// Changes of the images of a training from scratch.
     FitAugment = 32,
+    /// Mixtures of those.
+    FitMix = 33,
+    /// Order of the data of a fine-tuning.
+    FineTuneOrder = 34,
+    /// Its dropout.
+    FineTuneDropout = 35,
+    /// Changes of its images.
+    FineTuneAugment = 36,
+    /// Mixtures of those.
+    FineTuneMix = 37,
 }
 
 /// The seed of one draw.

@@ -21,9 +21,11 @@ pub struct Plan {
     pub search: u64,
     /// Images per step of the search, weights alone.
     pub search_batch: u64,
+    /// Steps of the fine-tuning.
+    pub fine_tune: u64,
     /// Steps of the training from scratch.
     pub fit: u64,
-    /// Images per step of that training.
+    /// Images per step of both.
     pub fit_batch: u64,
 }
 
@@ -126,12 +128,15 @@ impl Meter {
 
     fn remaining_s(&self, place: Place, step_s: f64) -> f64 {
         let here = place.total.saturating_sub(place.step) as f64 * step_s;
-        if place.phase != PhaseName::Search {
-            return here;
+        match place.phase {
+            PhaseName::Search => {}
+            // Another training of the same network.
+            PhaseName::FineTune => return here + self.plan.fit as f64 * step_s,
+            PhaseName::Inherit | PhaseName::Fit | PhaseName::Package => return here,
         }
         let search_step_s = self.search_step_s.unwrap_or(step_s);
         let share = FIT_SHARE * self.plan.fit_batch as f64 / self.plan.search_batch.max(1) as f64;
-        here + self.plan.fit as f64 * search_step_s * share
+        here + (self.plan.fine_tune + self.plan.fit) as f64 * search_step_s * share
     }
 }
 
@@ -141,7 +146,7 @@ mod tests {
 
     #[test]
     fn progress_never_runs_backwards_and_counts_the_rest() {
-        let plan = Plan { search: 100, search_batch: 64, fit: 0, fit_batch: 96 };
+        let plan = Plan { search: 100, search_batch: 64, fine_tune: 0, fit: 0, fit_batch: 96 };
         let mut meter = Meter::new(plan, 10.0);
         let place =
             |step| Place { phase: PhaseName::Search, step, total: 100, per_epoch: 10, images: 128 };

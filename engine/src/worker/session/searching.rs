@@ -46,7 +46,7 @@ impl Context<'_> {
             }
             let stop = self.session.stop.asked() && search.step < total;
             if stop || search.step == total || search.step.is_multiple_of(every) {
-                let snapshot = snapshot::take(search, None, None, self.meter.worked_s())?;
+                let snapshot = snapshot::take(search, None, &[], self.meter.worked_s())?;
                 self.checkpoint(&snapshot)?;
             }
             if stop {

@@ -186,7 +186,7 @@ fn empty(field: &Field) -> &'static str {
     match field.path {
         "name" => "called after what it does",
         "dataset.limit" => "all training images",
-        "after.fit_limit" => "all training images",
+        "after.limit" => "all training images",
         _ => "",
     }
 }

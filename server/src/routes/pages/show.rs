@@ -23,7 +23,7 @@ pub(super) struct ShowPage {
     total_steps: u64,
     figures: [Figure; 4],
     search_charts: [Chart; 4],
-    fit_charts: [Chart; 2],
+    fit_charts: [Chart; 4],
     drawing: String,
     drawing_alt: String,
     params: String,
@@ -137,14 +137,17 @@ fn search_charts() -> [Chart; 4] {
     ]
 }
 
-fn fit_charts() -> [Chart; 2] {
+fn fit_charts() -> [Chart; 4] {
+    let of = |kind, phase, title, unit| Chart {
+        short: true,
+        optional: true,
+        ..chart(kind, phase, title, unit, "")
+    };
     [
-        Chart { short: true, optional: true, ..chart("loss", "fit", "Loss", "nats", "") },
-        Chart {
-            short: true,
-            optional: true,
-            ..chart("accuracy", "fit", "Accuracy", "share of images", "")
-        },
+        of("loss", "fine_tune", "Fine-tuning: loss", "nats"),
+        of("accuracy", "fine_tune", "Fine-tuning: accuracy", "share of images"),
+        of("loss", "fit", "From scratch: loss", "nats"),
+        of("accuracy", "fit", "From scratch: accuracy", "share of images"),
     ]
 }
 
@@ -248,7 +251,10 @@ fn ladder(run: &RunView) -> Vec<LadderRow> {
         name: match rung.weights.as_str() {
             "inherited" => "Inherited from the supernet".to_owned(),
             "recalibrated" => "Inherited, batch norm recalibrated".to_owned(),
+            "fine_tuned" => "Fine-tuned".to_owned(),
+            "fine_tuned_ema" => "Fine-tuned, average of the weights".to_owned(),
             "from_scratch" => "Trained from scratch".to_owned(),
+            "from_scratch_ema" => "Trained from scratch, average of the weights".to_owned(),
             other => other.to_owned(),
         },
         packaged: rung.weights == summary.packaged,
@@ -306,6 +312,7 @@ fn phase(run: &RunView) -> &'static str {
         ("succeeded", _) => "finished",
         (_, Some(PhaseName::Search)) => "searching",
         (_, Some(PhaseName::Inherit)) => "measuring the derived network",
+        (_, Some(PhaseName::FineTune)) => "fine-tuning",
         (_, Some(PhaseName::Fit)) => "training from scratch",
         (_, Some(PhaseName::Package)) => "writing the result",
     }
