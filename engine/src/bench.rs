@@ -5,8 +5,8 @@ mod input;
 use std::time::Instant;
 
 use serde::Serialize;
-use skein_core::spaces;
 use skein_core::spec::RunSpec;
+use skein_core::{dataset, spaces};
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::EngineError;
@@ -57,18 +57,21 @@ pub struct Report {
     pub device: String,
 }
 
-/// Measures search iterations on random images.
+/// Measures search iterations on random images, in the shape of the data set that was `asked` for
+/// or else of the space's own data.
 ///
 /// # Errors
 /// - [`EngineError`] if the device cannot be had, or the space cannot be built.
-pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
+pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineError> {
     let compute = Compute::choose(&spec.resources.device, spec.resources.precision)?;
     let threads = device::set_threads(spec.resources.threads);
     let preset = spaces::find(spec.space.preset())
         .ok_or_else(|| EngineError::Missing(spec.space.preset().to_owned()))?;
-    let mut net = Supernet::initialised(spec, preset.shape, compute)?;
+    let known = dataset::find(&spec.dataset.id);
+    let shape = known.filter(|_| asked).map_or(preset.shape, |known| known.shape);
+    let mut net = Supernet::initialised(spec, shape, compute)?;
     let mut bilevel = Bilevel::new(&spec.search, &net.store.weights);
-    let batch = random_batch(&net, preset.shape.classes, spec.search.batch_size)?;
+    let batch = random_batch(&net, shape.classes, spec.search.batch_size)?;
     let sampler = Sampler::of(&spec.search.optimizer, 0, 1);
     let lr = spec.search.weight_lr;
     let (mut arch, mut weight, mut whole) = (vec![], vec![], vec![]);
@@ -97,7 +100,7 @@ pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
     }
     let (largest, largest_step) = largest_network(&net, &batch, steps, lr, &mut bilevel)?;
     let peak = device::peak_memory_bytes();
-    let input = input::measure(spec, preset.shape, steps, compute)?;
+    let input = input::measure(spec, shape, steps, compute)?;
     let text = |value| {
         serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
     };

@@ -31,6 +31,8 @@ pub struct AfterSpec {
     pub clip: f64,
     /// Only the first so many training images; all if absent.
     pub limit: Option<u64>,
+    /// How often in a row each image is taken, changed anew each time.
+    pub repeats: u64,
     /// Side of a square at a random place that is blanked in each image; 0 for none.
     pub cutout: u64,
     /// Share of a label that is spread over all classes.

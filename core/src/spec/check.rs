@@ -364,6 +364,7 @@ mod tests {
             "packaged": "best",
             "recalibrate_images": 2048,
             "recipe": "plain",
+            "repeats": 1,
             "weight_decay": 0.0005
           },
           "dataset": {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use skein_core::dataset::{DATASETS, DataShape};
+use skein_core::dataset::{self, DataShape};
 use skein_core::spec::RunSpec;
 
 use super::{median, milliseconds, synchronise};
@@ -23,14 +23,14 @@ pub(super) struct Input {
     pub(super) wait: f64,
 }
 
-/// Measures whole iterations on images of a known data set's shape; absent if none has it.
+/// Measures whole iterations on images of the data set; absent if it has another shape.
 pub(super) fn measure(
     spec: &RunSpec,
     shape: DataShape,
     steps: u64,
     compute: Compute,
 ) -> Result<Option<Input>, EngineError> {
-    let Some(dataset) = DATASETS.iter().find(|dataset| dataset.shape == shape) else {
+    let Some(dataset) = dataset::find(&spec.dataset.id).filter(|known| known.shape == shape) else {
         return Ok(None);
     };
     let count = IMAGES.max(usize::try_from(spec.search.batch_size).unwrap_or(0) * 4);

@@ -65,7 +65,8 @@ impl Fit {
         if let Some(limit) = after.limit.and_then(|limit| usize::try_from(limit).ok()) {
             positions.truncate(limit);
         }
-        let order = Order::new(positions, after.batch_size, spec.seed, streams.order);
+        let order = Order::new(positions, after.batch_size, spec.seed, streams.order)
+            .repeated(after.repeats);
         let per_epoch = order.steps();
         let (dataset, asked) = (&spec.dataset, stage.spec(after));
         let warmup = WarmupSpec { length: asked.warmup_epochs, unit: Unit::Epochs };

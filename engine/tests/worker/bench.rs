@@ -39,6 +39,14 @@ fn a_bench_prints_what_scripts_rely_on() {
 }
 
 #[test]
+fn a_bench_takes_the_images_of_a_data_set() {
+    let fixed = ["bench", "--space", "toy-cell", "--optimizer", "spos", "--dataset", "cifar-10"];
+    let (code, report, _) = worker(&[&fixed[..], &["--steps", "1", "--json"]].concat());
+    assert_eq!(code, Some(0));
+    assert!(report["input_ms"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
 fn a_bench_of_something_unknown_is_refused_by_name() {
     let (code, _, error) = worker(&["bench", "--space", "toy", "--optimizer", "adam"]);
     assert_eq!(code, Some(2));
