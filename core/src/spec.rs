@@ -100,6 +100,8 @@ pub struct SearchSpec {
     pub train_portion: f64,
     /// Side of a square at a random place that is blanked in each training image; 0 for none.
     pub cutout: u64,
+    /// Magnitude of `RandAugment` on each training image; 0 for none.
+    pub rand_augment: f64,
     /// How weights follow their gradient.
     pub weight_optimizer: WeightOptimizerSpec,
     /// Learning rate of the weights at the start (cosine schedule per epoch).

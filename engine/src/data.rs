@@ -5,6 +5,7 @@ pub mod cifar;
 pub mod feed;
 pub mod idx;
 pub mod order;
+mod rand_augment;
 
 use std::path::Path;
 

@@ -35,6 +35,8 @@ pub struct AfterSpec {
     pub repeats: u64,
     /// Side of a square at a random place that is blanked in each image; 0 for none.
     pub cutout: u64,
+    /// Magnitude of `RandAugment`; 0 for none.
+    pub rand_augment: f64,
     /// Share of a label that is spread over all classes.
     pub label_smoothing: f64,
     /// Parameter of the blends of two images; 0 for none.

@@ -331,42 +331,11 @@ mod tests {
     fn every_default_is_filled_in() {
         let spec = RunSpec::parse(&minimal()).unwrap();
         let mut value = spec.to_value();
-        value.as_object_mut().unwrap().remove("search");
+        for section in ["after", "search"] {
+            value.as_object_mut().unwrap().remove(section);
+        }
         insta::assert_json_snapshot!(value, @r#"
         {
-          "after": {
-            "batch_size": 96,
-            "clip": 5.0,
-            "cutmix": 0.0,
-            "cutout": 0,
-            "decay_all": true,
-            "ema": 0.0,
-            "fine_tune": {
-              "epochs": 0,
-              "lr": 0.01,
-              "lr_min": 0.0,
-              "warmup_epochs": 0.0
-            },
-            "from_scratch": {
-              "epochs": 0,
-              "lr": 0.05,
-              "lr_min": 0.0,
-              "warmup_epochs": 0.0
-            },
-            "label_smoothing": 0.0,
-            "limit": null,
-            "mixup": 0.0,
-            "optimizer": {
-              "kind": "sgd",
-              "momentum": 0.9,
-              "nesterov": true
-            },
-            "packaged": "best",
-            "recalibrate_images": 2048,
-            "recipe": "plain",
-            "repeats": 1,
-            "weight_decay": 0.0005
-          },
           "dataset": {
             "crop": 0,
             "flip": false,
@@ -392,6 +361,47 @@ mod tests {
     }
 
     #[test]
+    fn every_default_of_the_trainings_is_filled_in() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        insta::assert_json_snapshot!(spec.to_value()["after"], @r#"
+        {
+          "batch_size": 96,
+          "clip": 5.0,
+          "cutmix": 0.0,
+          "cutout": 0,
+          "decay_all": true,
+          "ema": 0.0,
+          "fine_tune": {
+            "epochs": 0,
+            "lr": 0.01,
+            "lr_min": 0.0,
+            "warmup_epochs": 0.0
+          },
+          "from_scratch": {
+            "epochs": 0,
+            "lr": 0.05,
+            "lr_min": 0.0,
+            "warmup_epochs": 0.0
+          },
+          "label_smoothing": 0.0,
+          "limit": null,
+          "mixup": 0.0,
+          "optimizer": {
+            "kind": "sgd",
+            "momentum": 0.9,
+            "nesterov": true
+          },
+          "packaged": "best",
+          "rand_augment": 0.0,
+          "recalibrate_images": 2048,
+          "recipe": "plain",
+          "repeats": 1,
+          "weight_decay": 0.0005
+        }
+        "#);
+    }
+
+    #[test]
     fn every_default_of_the_search_is_filled_in() {
         let spec = RunSpec::parse(&minimal()).unwrap();
         insta::assert_json_snapshot!(spec.to_value()["search"], @r#"
@@ -410,6 +420,7 @@ mod tests {
             "kind": "drnas",
             "kl_scale": 0.0
           },
+          "rand_augment": 0.0,
           "train_portion": 0.5,
           "valid_limit": 2048,
           "warmup": {

@@ -1,4 +1,4 @@
-//! Random changes of training images: crop, flip, cutout.
+//! Random changes of training images: crop, flip, [`rand_augment`], cutout.
 //!
 //! Where and whether is drawn on the host, counted by (seed, stream, step), so that a resumed run
 //! and one on another device change the same images in the same way. What is drawn is then done
@@ -6,12 +6,13 @@
 
 use tch::{Kind, Tensor};
 
+use super::rand_augment;
 use crate::EngineError;
 use crate::search::sampler::At;
-use crate::state::seed::{below, generator};
+use crate::state::seed::{Stream, below, derive, generator};
 
 /// What is done to training images.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Augment {
     /// Black pixels on each side before a random part of the old size is taken; 0 for none.
     pub crop: u64,
@@ -20,6 +21,8 @@ pub struct Augment {
     /// Side of the square that is blanked, 0 for none (cutout, arXiv:1708.04552). Its centre lies
     /// within the image, so part of it may not.
     pub cutout: u64,
+    /// Magnitude of `RandAugment`, `0..=10`; 0 for none.
+    pub rand_augment: f64,
 }
 
 /// What was drawn for the images of a batch.
@@ -33,11 +36,22 @@ struct Places {
 }
 
 impl Augment {
-    /// Crops and mirrors images `[batch, channels, height, width]` of bytes.
+    /// Crops, mirrors and recolours images `[batch, channels, height, width]` of bytes.
     ///
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn place(&self, pixels: Tensor, at: At) -> Result<Tensor, EngineError> {
+        let placed = self.crop_and_flip(pixels, at)?;
+        if self.rand_augment == 0.0 {
+            return Ok(placed);
+        }
+        // The draws above end at no fixed number, so these have a generator of their own.
+        let seed = derive(at.seed, at.stream, at.step);
+        let mut generator = generator(seed, Stream::RandAugment, 0);
+        rand_augment::apply(&placed, self.rand_augment, &mut generator)
+    }
+
+    fn crop_and_flip(&self, pixels: Tensor, at: At) -> Result<Tensor, EngineError> {
         if self.crop == 0 && !self.flip {
             return Ok(pixels);
         }
@@ -108,7 +122,6 @@ impl Augment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::seed::Stream;
 
     fn at(step: u64) -> At {
         At { seed: 3, stream: Stream::WeightAugment, step }
@@ -142,7 +155,7 @@ mod tests {
 
     #[test]
     fn crop_and_flip_move_each_image_as_drawn() {
-        let augment = Augment { crop: 2, flip: true, cutout: 0 };
+        let augment = Augment { crop: 2, flip: true, ..Augment::default() };
         let before = images(40);
         let (_, places) = augment.places(&before, at(1));
         let after = augment.place(before.shallow_clone(), at(1)).unwrap();
@@ -183,7 +196,7 @@ mod tests {
 
     #[test]
     fn draws_are_counted_and_nothing_is_done_where_nothing_is_asked_for() {
-        let augment = Augment { crop: 1, flip: true, cutout: 0 };
+        let augment = Augment { crop: 1, flip: true, ..Augment::default() };
         let of = |step| bytes(&augment.place(images(8), at(step)).unwrap());
         assert_eq!(of(5), of(5));
         assert_ne!(of(5), of(6));

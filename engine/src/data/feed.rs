@@ -157,7 +157,7 @@ mod tests {
                 (order(0, Stream::WeightOrder), Stream::WeightAugment),
                 (order(25, Stream::ArchOrder), Stream::ArchAugment),
             ],
-            augment: Augment { crop: 4, flip: true, cutout: 8 },
+            augment: Augment { crop: 4, flip: true, cutout: 8, rand_augment: 9.0 },
             seed: 3,
         }
     }

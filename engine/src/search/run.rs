@@ -189,7 +189,12 @@ impl Search {
         Source {
             images: images.share(),
             parts,
-            augment: Augment { crop: dataset.crop, flip: dataset.flip, cutout: search.cutout },
+            augment: Augment {
+                crop: dataset.crop,
+                flip: dataset.flip,
+                cutout: search.cutout,
+                rand_augment: search.rand_augment,
+            },
             seed: self.spec.seed,
         }
     }

@@ -54,6 +54,8 @@ pub enum Stream {
     FineTuneAugment = 36,
     /// Mixtures of those.
     FineTuneMix = 37,
+    /// Operations of `RandAugment`; seeded by the draw of the other changes.
+    RandAugment = 38,
 }
 
 /// The seed of one draw.

@@ -81,7 +81,12 @@ impl Fit {
             source: Source {
                 images: images.share(),
                 parts: vec![(order, streams.augment)],
-                augment: Augment { crop: dataset.crop, flip: dataset.flip, cutout: after.cutout },
+                augment: Augment {
+                    crop: dataset.crop,
+                    flip: dataset.flip,
+                    cutout: after.cutout,
+                    rand_augment: after.rand_augment,
+                },
                 seed: spec.seed,
             },
             feed: None,
