@@ -1,5 +1,9 @@
 //! The built-in search spaces; each file below builds one elastic graph from its options.
 
+pub mod cell;
+pub mod conv_macro;
+pub mod darts;
+pub mod nas_bench_201;
 pub mod toy_cell;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +30,8 @@ pub struct Preset {
 }
 
 /// All presets, in the order in which a page lists them.
-pub const PRESETS: &[Preset] = &[toy_cell::PRESET];
+pub const PRESETS: &[Preset] =
+    &[toy_cell::PRESET, conv_macro::PRESET, nas_bench_201::PRESET, darts::PRESET];
 
 /// What a list of spaces says about one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +73,31 @@ pub fn find(preset: &str) -> Option<&'static Preset> {
 pub fn build(space: &SpaceSpec, shape: DataShape, sharing: Sharing) -> Result<Graph, GraphError> {
     match space {
         SpaceSpec::ToyCell(options) => toy_cell::build(options, shape, sharing),
+        SpaceSpec::ConvMacro(options) => conv_macro::build(options, shape, sharing),
+        SpaceSpec::NasBench201(options) => nas_bench_201::build(options, shape, sharing),
+        SpaceSpec::Darts(options) => darts::build(options, shape, sharing),
     }
+}
+
+/// The preset that some options belong to.
+#[must_use]
+pub fn preset(space: &SpaceSpec) -> &'static Preset {
+    match space {
+        SpaceSpec::ToyCell(_) => &toy_cell::PRESET,
+        SpaceSpec::ConvMacro(_) => &conv_macro::PRESET,
+        SpaceSpec::NasBench201(_) => &nas_bench_201::PRESET,
+        SpaceSpec::Darts(_) => &darts::PRESET,
+    }
+}
+
+/// Reads the names of operations.
+fn operations(names: &[String]) -> Result<Vec<cell::Operation>, GraphError> {
+    let unknown = |name: &String| GraphError::Structure {
+        node: "cell".to_owned(),
+        reason: format!("there is no operation `{name}`"),
+    };
+    let read = |name: &String| cell::Operation::parse(name).ok_or_else(|| unknown(name));
+    names.iter().map(read).collect()
 }
 
 /// Describes a space with its options and for the given data.
@@ -76,9 +105,7 @@ pub fn build(space: &SpaceSpec, shape: DataShape, sharing: Sharing) -> Result<Gr
 /// # Errors
 /// - [`GraphError`] if the options do not fit the data.
 pub fn describe(space: &SpaceSpec, shape: DataShape) -> Result<SpaceInfo, GraphError> {
-    let preset = match space {
-        SpaceSpec::ToyCell(_) => &toy_cell::PRESET,
-    };
+    let preset = preset(space);
     let graph = build(space, shape, Sharing::Entangled)?;
     let cost = graph.cost_range()?;
     Ok(SpaceInfo {

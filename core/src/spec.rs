@@ -56,30 +56,79 @@ pub struct DatasetSpec {
 
 /// What is searched: a preset with its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "preset")]
+#[serde(tag = "preset", rename_all = "kebab-case")]
 pub enum SpaceSpec {
     /// See [`crate::spaces::toy_cell`].
-    #[serde(rename = "toy-cell")]
     ToyCell(ToyCellOptions),
+    /// See [`crate::spaces::conv_macro`].
+    ConvMacro(ConvMacroOptions),
+    /// See [`crate::spaces::nas_bench_201`].
+    #[serde(rename = "nas-bench-201")]
+    NasBench201(NasBench201Options),
+    /// See [`crate::spaces::darts`].
+    Darts(DartsOptions),
 }
 
 impl SpaceSpec {
     /// Id of the preset.
     #[must_use]
     pub fn preset(&self) -> &'static str {
-        match self {
-            Self::ToyCell(_) => crate::spaces::toy_cell::PRESET.preset,
-        }
+        crate::spaces::preset(self).preset
     }
 }
 
 /// Options of the toy cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToyCellOptions {
+    /// Names of the candidates on every edge, in row order.
+    pub operations: Vec<String>,
     /// Channels of the first two cells; the third has twice as many.
     pub channels: i64,
     /// Probability with which an element is zeroed after each cell and in the head.
     pub dropout: f64,
+}
+
+/// Options of the convolutional macro space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConvMacroOptions {
+    /// Channels to choose from, a list for each layer.
+    pub widths: Vec<Vec<i64>>,
+    /// Sides of the kernels to choose from in each layer.
+    pub kernels: Vec<i64>,
+    /// Layers after which the map is halved, counted from 1.
+    pub pools: Vec<i64>,
+    /// Channels of the fixed convolution after the searched ones.
+    pub last_width: i64,
+    /// Widths of the hidden linear layers.
+    pub head: Vec<i64>,
+    /// Probability with which a channel is zeroed before the last pooling and before the head.
+    pub dropout: f64,
+}
+
+/// Options of NAS-Bench-201.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NasBench201Options {
+    /// Names of the candidates on every edge, in row order.
+    pub operations: Vec<String>,
+    /// Channels of the first stage; they double twice.
+    pub channels: i64,
+    /// Cells in each of the three stages.
+    pub cells: i64,
+}
+
+/// Options of the DARTS space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DartsOptions {
+    /// Names of the candidates on every edge, in row order.
+    pub operations: Vec<String>,
+    /// Channels of the first cells; they double at a third and at two thirds of the depth.
+    pub channels: i64,
+    /// Cells in all.
+    pub cells: i64,
+    /// Nodes of a cell besides its two inputs.
+    pub nodes: i64,
+    /// Edges that enter each node of the derived cell.
+    pub keep: i64,
 }
 
 /// How the space is searched.

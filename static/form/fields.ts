@@ -3,9 +3,10 @@
 import type { Violation } from "../api.ts";
 import { all, find, need, say } from "../dom.ts";
 
-type Scalar = string | number | boolean;
+export type Scalar = string | number | boolean;
+export type List = (Scalar | List)[];
 type Control = HTMLInputElement | HTMLSelectElement;
-export type Spec = { [key: string]: Scalar | Spec };
+export type Spec = { [key: string]: Scalar | List | Spec };
 
 export class Field {
   readonly path: string;
@@ -16,8 +17,8 @@ export class Field {
   private readonly when: { path: string; values: string[] } | null;
   private readonly kind: string;
   private readonly defaults: Record<string, string>;
-  /** The path of the field whose value decides the default. */
-  private readonly follows: string;
+  /** Path of the field that the default depends on. */
+  private readonly defaultsBy: string;
   /** What was last filled in by default; a value that differs is the person's own. */
   private filled: string;
 
@@ -29,7 +30,7 @@ export class Field {
     this.label = data["label"] ?? this.path;
     this.required = data["required"] !== undefined;
     this.defaults = JSON.parse(data["defaults"] ?? "{}") as Record<string, string>;
-    this.follows = data["follows"] ?? "";
+    this.defaultsBy = data["defaultsBy"] ?? "";
     this.when = data["whenPath"] ? { path: data["whenPath"], values: (data["whenValues"] ?? "").split(",") } : null;
     this.control = need<Control>("input, select", box);
     this.filled = this.defaults["_"] ?? Object.values(this.defaults)[0] ?? "";
@@ -57,19 +58,30 @@ export class Field {
     return this.unit && this.text ? `${this.text} ${this.unit}` : this.text;
   }
 
-  get value(): Scalar {
+  get value(): Scalar | List {
     const text = this.text;
-    if (this.kind === "flag") return text === "true";
-    if (this.kind !== "integer" && this.kind !== "number") return text;
-    const number = Number(text);
-    return text !== "" && Number.isFinite(number) ? number : text;
+    switch (this.kind) {
+      case "flag":
+        return text === "true";
+      case "integer":
+      case "number":
+        return number(text);
+      case "names":
+        return parts(text, ",");
+      case "integers":
+        return text === "none" ? [] : parts(text, ",").map(number);
+      case "lists":
+        return parts(text, ";").map((list) => parts(list, ",").map(number));
+      default:
+        return text;
+    }
   }
 
-  /** Shows or hides the field, and follows the default of another field's value. */
+  /** Shows or hides the field, and follows defaults that depend on another field. */
   apply(values: (path: string) => string): void {
     this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
     this.control.disabled = this.box.hidden;
-    const next = this.defaults[values(this.follows)] ?? this.defaults["_"];
+    const next = this.defaults[this.defaultsBy ? values(this.defaultsBy) : "_"];
     if (next !== undefined && next !== this.filled) {
       if (!this.changed) this.write(next);
       this.filled = next;
@@ -151,7 +163,17 @@ export class Fields {
   }
 }
 
-function put(target: Spec, path: string[], value: Scalar): void {
+/** A number, or the text as it stands if it is none. */
+function number(text: string): Scalar {
+  const value = Number(text);
+  return text !== "" && Number.isFinite(value) ? value : text;
+}
+
+function parts(text: string, separator: string): string[] {
+  return text.split(separator).map((part) => part.trim()).filter((part) => part !== "");
+}
+
+function put(target: Spec, path: string[], value: Scalar | List): void {
   const [first, ...rest] = path;
   if (first === undefined) return;
   if (rest.length === 0) {
@@ -159,5 +181,5 @@ function put(target: Spec, path: string[], value: Scalar): void {
     return;
   }
   const inner = (target[first] ??= {});
-  if (typeof inner === "object") put(inner, rest, value);
+  if (typeof inner === "object" && !Array.isArray(inner)) put(inner, rest, value);
 }

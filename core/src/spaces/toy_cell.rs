@@ -5,11 +5,11 @@
 //! Both reduction cells follow the same rows with weights of their own.
 
 use super::Preset;
-use crate::choice::{Choice, ChoiceId, Site};
+use super::cell::{Catalogue, Edge};
+use crate::choice::ChoiceId;
 use crate::dataset::DataShape;
 use crate::graph::{
-    Add, BatchNorm, Builder, Concat, Conv2d, Dropout, Elastic, Flatten, Graph, GraphError, Linear,
-    Mix, NodeId, Op, Pool, Size,
+    Add, Builder, Concat, Conv2d, Dropout, Flatten, Graph, GraphError, Linear, NodeId, Op, Pool,
 };
 use crate::spec::{Sharing, SpaceSpec, ToyCellOptions};
 
@@ -20,33 +20,14 @@ pub const PRESET: Preset = Preset {
     summary: "Separable and dilated convolutions, 3×3 or 5×5, on the six edges of two small cells.",
     source: "arXiv:2312.10440",
     shape: DataShape { channels: 1, height: 28, width: 28, classes: 10 },
-    defaults: || SpaceSpec::ToyCell(ToyCellOptions { channels: 32, dropout: 0.2 }),
+    defaults: || {
+        let operations = ["sep3", "sep5", "dil3", "dil5"].map(str::to_owned).to_vec();
+        SpaceSpec::ToyCell(ToyCellOptions { operations, channels: 32, dropout: 0.2 })
+    },
 };
 
-/// Candidate operations in row order.
-const OPERATIONS: [(&str, Kind, i64); 4] = [
-    ("sep3", Kind::Sep, 3),
-    ("sep5", Kind::Sep, 5),
-    ("dil3", Kind::Dil, 3),
-    ("dil5", Kind::Dil, 5),
-];
 /// Edges of a cell in row order.
 const EDGES: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Sep,
-    Dil,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sep => "sep",
-            Self::Dil => "dil",
-        }
-    }
-}
 
 /// Builds the graph: six choices in the tensors `normal` and `reduce`, three rows each.
 ///
@@ -57,21 +38,24 @@ pub fn build(
     shape: DataShape,
     sharing: Sharing,
 ) -> Result<Graph, GraphError> {
+    let operations = super::operations(&options.operations)?;
+    let catalogue =
+        Catalogue { operations, sharing, affine: false, pool_norm: true, conv_bias: true };
     let mut builder = Builder::new(vec![shape.channels, shape.height, shape.width]);
-    let mut rows =
-        |tensor: &str| EDGES.map(|(from, to)| builder.choice(edge_choice(tensor, from, to)));
+    let mut rows = |cell: &str| {
+        EDGES.map(|(from, to)| {
+            builder.choice(catalogue.choice(cell, &format!("{from}→{to}"), (from, to)))
+        })
+    };
     let (normal, reduce) = (rows("normal"), rows("reduce"));
     let c = options.channels;
     let mut x = builder.input();
     let cells = [(reduce, c, 2), (normal, c, 1), (reduce, 2 * c, 2)];
     for (index, (rows, channels, stride)) in cells.into_iter().enumerate() {
-        let cell = Cell { name: format!("cell{index}"), rows, channels, stride, sharing };
-        x = cell.add(&mut builder, x);
-        x = builder.add(
-            format!("drop{index}"),
-            Op::Dropout(Dropout::elements(options.dropout)),
-            &[x],
-        );
+        let cell = Cell { name: format!("cell{index}"), rows, channels, stride };
+        x = cell.add(&mut builder, &catalogue, x);
+        let dropout = Op::Dropout(Dropout::elements(options.dropout));
+        x = builder.add(format!("drop{index}"), dropout, &[x]);
     }
     x = builder.add("pool", Op::MaxPool(Pool::window(2)), &[x]);
     x = builder.add("flatten", Op::Flatten(Flatten), &[x]);
@@ -83,130 +67,33 @@ pub fn build(
     builder.finish(x)
 }
 
-fn edge_choice(tensor: &str, from: usize, to: usize) -> Choice {
-    Choice {
-        tensor: tensor.to_owned(),
-        label: format!("{from}→{to}"),
-        options: OPERATIONS.map(|(name, ..)| name.to_owned()).to_vec(),
-        site: Site::Edge { cell: tensor.to_owned(), from, to },
-        when: None,
-    }
-}
-
 struct Cell {
     name: String,
     rows: [ChoiceId; 3],
     channels: i64,
     stride: i64,
-    sharing: Sharing,
 }
 
 impl Cell {
     /// `[C, H, W]` to `[2·channels, H/stride, W/stride]`.
-    fn add(&self, builder: &mut Builder, x: NodeId) -> NodeId {
-        let pre = format!("{}.pre", self.name);
-        let in_channels = builder.shape(x)[0];
-        let relu = builder.add(format!("{pre}.relu"), Op::RELU, &[x]);
-        let conv = Op::Conv2d(Conv2d::pointwise(in_channels, self.channels));
-        let conv = builder.add(format!("{pre}.conv"), conv, &[relu]);
-        let node0 = builder.add(format!("{pre}.bn"), self.norm(), &[conv]);
-        let node1 = self.edge(builder, 0, node0);
-        let from0 = self.edge(builder, 1, node0);
-        let from1 = self.edge(builder, 2, node1);
+    fn add(&self, builder: &mut Builder, catalogue: &Catalogue, x: NodeId) -> NodeId {
+        let pre = Conv2d::pointwise(builder.shape(x)[0], self.channels);
+        let node0 = catalogue.relu_conv_norm(builder, &format!("{}.pre", self.name), pre, x);
+        let edge = |builder: &mut Builder, index: usize, x: NodeId| {
+            let (from, to) = EDGES[index];
+            let edge = Edge {
+                name: format!("{}.edge{from}_{to}", self.name),
+                choice: self.rows[index],
+                channels: self.channels,
+                stride: if from == 0 { self.stride } else { 1 },
+            };
+            catalogue.edge(builder, &edge, x)
+        };
+        let node1 = edge(builder, 0, node0);
+        let from0 = edge(builder, 1, node0);
+        let from1 = edge(builder, 2, node1);
         let node2 = builder.add(format!("{}.node2", self.name), Op::Add(Add), &[from0, from1]);
         builder.add(format!("{}.out", self.name), Op::Concat(Concat), &[node1, node2])
-    }
-
-    fn norm(&self) -> Op {
-        Op::BatchNorm(BatchNorm::plain(self.channels))
-    }
-
-    fn edge(&self, builder: &mut Builder, edge: usize, x: NodeId) -> NodeId {
-        let (from, to) = EDGES[edge];
-        let name = format!("{}.edge{from}_{to}", self.name);
-        let choice = self.rows[edge];
-        let stride = if from == 0 { self.stride } else { 1 };
-        let mut inputs = Vec::new();
-        let mut branches = Vec::new();
-        for (kind, label, options) in groups(self.sharing) {
-            let sizes: Vec<(usize, i64)> =
-                options.iter().map(|option| (*option, OPERATIONS[*option].2)).collect();
-            let kernel = match sizes[..] {
-                [(_, size)] => Size::Fixed(size),
-                _ => Size::Elastic(Elastic { choice, sizes }),
-            };
-            let name = format!("{name}.{label}");
-            inputs.push(match kind {
-                Kind::Sep => self.sep(builder, &name, &kernel, stride, x),
-                Kind::Dil => self.dil(builder, &name, &kernel, stride, x),
-            });
-            branches.push(options);
-        }
-        builder.add(name, Op::Mix(Mix { choice, branches }), &inputs)
-    }
-
-    /// Twice: ReLU, depth-wise k×k, point-wise, norm; the stride in the first.
-    fn sep(
-        &self,
-        builder: &mut Builder,
-        name: &str,
-        kernel: &Size,
-        stride: i64,
-        x: NodeId,
-    ) -> NodeId {
-        let half = self.half(
-            builder,
-            name,
-            "1",
-            Conv2d::depthwise(self.channels, kernel.clone(), stride, 1),
-            x,
-        );
-        self.half(builder, name, "2", Conv2d::depthwise(self.channels, kernel.clone(), 1, 1), half)
-    }
-
-    /// ReLU, depth-wise k×k at dilation 2, point-wise, norm.
-    fn dil(
-        &self,
-        builder: &mut Builder,
-        name: &str,
-        kernel: &Size,
-        stride: i64,
-        x: NodeId,
-    ) -> NodeId {
-        self.half(builder, name, "", Conv2d::depthwise(self.channels, kernel.clone(), stride, 2), x)
-    }
-
-    fn half(
-        &self,
-        builder: &mut Builder,
-        name: &str,
-        part: &str,
-        conv: Conv2d,
-        x: NodeId,
-    ) -> NodeId {
-        let x = builder.add(format!("{name}.relu{part}"), Op::RELU, &[x]);
-        let x = builder.add(format!("{name}.dw{part}"), Op::Conv2d(conv), &[x]);
-        let pointwise = Op::Conv2d(Conv2d::pointwise(self.channels, self.channels));
-        let x = builder.add(format!("{name}.pw{part}"), pointwise, &[x]);
-        builder.add(format!("{name}.bn{part}"), self.norm(), &[x])
-    }
-}
-
-/// Entangled, the kernel sizes of a kind share one operation; otherwise each has its own.
-fn groups(sharing: Sharing) -> Vec<(Kind, String, Vec<usize>)> {
-    let alone = |option: usize| {
-        let (name, kind, _) = OPERATIONS[option];
-        (kind, name.to_owned(), vec![option])
-    };
-    let together = |kind: Kind| {
-        let options = (0..OPERATIONS.len()).filter(|option| OPERATIONS[*option].1 == kind);
-        (kind, kind.name().to_owned(), options.collect())
-    };
-    match sharing {
-        Sharing::Shared => (0..OPERATIONS.len()).map(alone).collect(),
-        Sharing::Entangled | Sharing::EntangledOutputs => {
-            vec![together(Kind::Sep), together(Kind::Dil)]
-        }
     }
 }
 
@@ -216,7 +103,7 @@ mod tests {
     use crate::choice::Architecture;
 
     fn toy(sharing: Sharing) -> Graph {
-        build(&ToyCellOptions { channels: 32, dropout: 0.2 }, PRESET.shape, sharing).unwrap()
+        super::super::build(&(PRESET.defaults)(), PRESET.shape, sharing).unwrap()
     }
 
     fn all() -> impl Iterator<Item = Architecture> {
@@ -303,8 +190,8 @@ mod tests {
     #[test]
     fn an_image_too_small_is_refused() {
         let shape = DataShape { height: 4, width: 4, ..PRESET.shape };
-        let options = ToyCellOptions { channels: 32, dropout: 0.2 };
-        let error = build(&options, shape, Sharing::Entangled).unwrap_err();
+        let options = (PRESET.defaults)();
+        let error = super::super::build(&options, shape, Sharing::Entangled).unwrap_err();
         assert!(error.to_string().contains("at least 2×2"), "{error}");
     }
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod list;
+
 use super::fields::{FIELDS, Field, Kind};
 use crate::dataset;
 
@@ -150,6 +152,7 @@ fn kind_fault(kind: Kind, given: &Value) -> Result<Value, String> {
             Some(flag) => Ok(flag.into()),
             None => Err(format!("true or false is expected, not {got}")),
         },
+        Kind::List(item) => list::check(*item, given),
     }
 }
 
@@ -256,7 +259,11 @@ fn rules(filled: &Value, violations: &mut Violations) {
         violations
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
     }
-    let id = get(filled, "dataset.id").and_then(Value::as_str).unwrap_or("");
+    let text = |path: &str| get(filled, path).and_then(Value::as_str).unwrap_or("");
+    if text("space.preset") == "conv-macro" && text("search.weights") != "entangled" {
+        violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
+    }
+    let id = text("dataset.id");
     let Some(known) = dataset::find(id) else { return };
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
     let images = number("dataset.limit").unwrap_or(known.train_images as f64);
@@ -353,6 +360,12 @@ mod tests {
           "space": {
             "channels": 32,
             "dropout": 0.2,
+            "operations": [
+              "sep3",
+              "sep5",
+              "dil3",
+              "dil5"
+            ],
             "preset": "toy-cell"
           }
         }
@@ -455,6 +468,8 @@ mod tests {
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
     #[case::packaged(json!({"after": {"packaged": "fine_tuned"}}), "after.packaged needs a `after.fine_tune.epochs` above 0")]
     #[case::stage_rates(json!({"after": {"from_scratch": {"lr": 1e-3, "lr_min": 1e-2}}}), "after.from_scratch.lr_min must not be above `after.from_scratch.lr`")]
+    #[case::widths(json!({"space": {"preset": "conv-macro"}, "search": {"weights": "shared"}}), "search.weights must be `entangled` in a space of widths and kernels")]
+    #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -485,6 +500,11 @@ mod tests {
             json!({"kind": "adam", "beta1": 0.9, "beta2": 0.999})
         );
         assert_eq!((&search["weight_lr"], &search["weight_lr_min"]), (&json!(3e-4), &json!(1e-4)));
+        merge(&mut value, &json!({"space": {"preset": "conv-macro"}}));
+        value["search"] = json!({"optimizer": {"kind": "drnas"}});
+        let search = RunSpec::parse(&value).unwrap().to_value()["search"].take();
+        let published = json!({"kind": "adam", "beta1": 0.9, "beta2": 0.995});
+        assert_eq!((&search["weight_optimizer"], &search["weight_lr"]), (&published, &json!(3e-4)));
         let foreign = json!({"search": {"weight_optimizer": {"beta1": 0.5}}});
         let message = "search.weight_optimizer.beta1 applies only if `search.weight_optimizer.kind` is adam or adamw";
         assert_eq!(refused(&foreign), [message]);

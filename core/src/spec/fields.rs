@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::spaces::cell::Operation;
+use Literal::{Flag, Integer, List, Number, Text};
+
 /// One field.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -51,6 +54,36 @@ pub enum Kind {
     Device,
     /// True or false.
     Flag,
+    /// A list of at least one of these.
+    List(&'static Item),
+}
+
+/// What a list holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Item {
+    /// Different whole numbers, smallest first.
+    Integers {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// A list of such numbers each.
+    Lists {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// Whole numbers in any order; the list may be empty.
+    Sizes {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// Different names out of these.
+    Names(&'static [&'static str]),
 }
 
 /// What a field is if left out.
@@ -60,6 +93,15 @@ pub enum Default {
     Required,
     /// It may be left out, and is then absent (`null`).
     Absent,
+    /// This value.
+    Is(Literal),
+    /// The value that stands for what another field holds; the first for anything else.
+    By(&'static str, &'static [(&'static str, Literal)]),
+}
+
+/// A value in the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Literal {
     /// A whole number.
     Integer(u64),
     /// A number.
@@ -68,26 +110,36 @@ pub enum Default {
     Text(&'static str),
     /// True or false.
     Flag(bool),
-    /// What belongs to the value of an earlier field (at this path); the first if to none.
-    By(&'static str, &'static [(&'static str, Default)]),
+    /// A list, as JSON.
+    List(&'static str),
+}
+
+impl Literal {
+    /// The value as JSON.
+    #[must_use]
+    pub fn value(self) -> Value {
+        match self {
+            Self::Integer(value) => json!(value),
+            Self::Number(value) => json!(value),
+            Self::Text(value) => json!(value),
+            Self::Flag(value) => json!(value),
+            Self::List(text) => serde_json::from_str(text).unwrap_or_default(),
+        }
+    }
 }
 
 impl Default {
-    /// The value within a specification that may leave fields out; `None` if the field must be
-    /// given.
+    /// The value, given what the specification holds so far; `None` if the field must be given.
     #[must_use]
-    pub fn value(self, spec: &Value) -> Option<Value> {
+    pub fn value(self, specification: &Value) -> Option<Value> {
         match self {
             Self::Required => None,
             Self::Absent => Some(Value::Null),
-            Self::Integer(value) => Some(json!(value)),
-            Self::Number(value) => Some(json!(value)),
-            Self::Text(value) => Some(json!(value)),
-            Self::Flag(value) => Some(json!(value)),
+            Self::Is(literal) => Some(literal.value()),
             Self::By(path, values) => {
-                let chosen = chosen(spec, path);
-                let found = values.iter().find(|(value, _)| Some(*value) == chosen.as_deref());
-                found.or(values.first()).and_then(|(_, default)| default.value(spec))
+                let given = chosen(specification, path);
+                let found = values.iter().find(|(value, _)| Some(*value) == given.as_deref());
+                found.or(values.first()).map(|(_, literal)| literal.value())
             }
         }
     }
@@ -152,6 +204,14 @@ const fn number(min: f64, max: f64) -> Kind {
     Kind::Number { min, max }
 }
 
+const PRESETS: &[(&str, &str)] = &[
+    ("toy-cell", "Toy cell"),
+    ("conv-macro", "Convolutional macro space"),
+    ("nas-bench-201", "NAS-Bench-201"),
+    ("darts", "DARTS"),
+];
+/// The spaces made of cells.
+const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
 const DATASETS: &[(&str, &str)] =
     &[("fashion-mnist", "FashionMNIST"), ("cifar-10", "CIFAR-10"), ("cifar-100", "CIFAR-100")];
 const OPTIMIZERS: &[(&str, &str)] = &[
@@ -189,91 +249,104 @@ const PRECISIONS: &[(&str, &str)] =
 /// Every field, in the order of a form.
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
-    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Integer(9001)).plain(),
+    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
     field(DATASET, "Data set", "What the network learns to classify.", Kind::OneOf(DATASETS), Default::Required).plain(),
     field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
-    field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Default::Integer(0)), ("cifar-10", Default::Integer(4)), ("cifar-100", Default::Integer(4))])).unit("pixels"),
-    field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Default::Flag(false)), ("cifar-10", Default::Flag(true)), ("cifar-100", Default::Flag(true))])),
-    field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(&[("toy-cell", "Toy cell")]), Default::Required).plain(),
-    field("space.channels", "Channels", "Channels of the first two cells; the third has twice as many.", integer(1, 512), Default::Integer(32)).only(PRESET, &["toy-cell"]),
-    field("space.dropout", "Dropout", "Probability with which an element is zeroed after each cell and in the head.", number(0.0, 0.9), Default::Number(0.2)).only(PRESET, &["toy-cell"]),
+    field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
+    field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Flag(false)), ("cifar-10", Flag(true)), ("cifar-100", Flag(true))])),
+    field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
+    field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
+        ("toy-cell", List(r#"["sep3", "sep5", "dil3", "dil5"]"#)),
+        ("nas-bench-201", List(r#"["avgpool", "conv3", "conv1", "skip", "none"]"#)),
+        ("darts", List(r#"["none", "maxpool", "avgpool", "skip", "sep3", "sep5", "dil3", "dil5"]"#)),
+    ])).only(PRESET, CELLS),
+    field("space.channels", "Channels", "Channels of the first cells; they double with each reduction.", integer(1, 512), Default::By(PRESET, &[("toy-cell", Integer(32)), ("nas-bench-201", Integer(16)), ("darts", Integer(16))])).only(PRESET, CELLS),
+    field("space.cells", "Cells", "Cells in each of the three stages (NAS-Bench-201), or in all.", integer(1, 100), Default::By(PRESET, &[("nas-bench-201", Integer(5)), ("darts", Integer(8))])).only(PRESET, &["nas-bench-201", "darts"]),
+    field("space.nodes", "Nodes", "Nodes of a cell besides its two inputs.", integer(1, 12), Default::Is(Integer(4))).only(PRESET, &["darts"]),
+    field("space.keep", "Edges kept", "Edges that enter each node of the derived cell.", integer(1, 12), Default::Is(Integer(2))).only(PRESET, &["darts"]),
+    field("space.widths", "Widths", "Channels to choose from, a list for each layer.", Kind::List(&Item::Lists { min: 1, max: 4096 }), Default::Is(List("[[8, 16, 32], [16, 32, 64], [32, 64, 128], [64, 128, 256]]"))).only(PRESET, &["conv-macro"]),
+    field("space.kernels", "Kernels", "Sides of the kernels to choose from in each layer, odd.", Kind::List(&Item::Integers { min: 1, max: 31 }), Default::Is(List("[3, 5, 7]"))).only(PRESET, &["conv-macro"]),
+    field("space.pools", "Pooling after", "Layers after which the map is halved, counted from 1.", Kind::List(&Item::Sizes { min: 1, max: 64 }), Default::Is(List("[2, 3]"))).only(PRESET, &["conv-macro"]),
+    field("space.last_width", "Last width", "Channels of the fixed convolution after the searched ones.", integer(1, 4096), Default::Is(Integer(256))).only(PRESET, &["conv-macro"]),
+    field("space.head", "Head", "Widths of the hidden linear layers.", Kind::List(&Item::Sizes { min: 1, max: 65_536 }), Default::Is(List("[256, 128, 64]"))).only(PRESET, &["conv-macro"]),
+    field("space.dropout", "Dropout", "Probability with which an element (toy cell) or a channel (macro space) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5))])).only(PRESET, &["toy-cell", "conv-macro"]),
     field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field(
         "search.optimizer.kl_scale",
         "KL weight",
         "Weight of the rows' distance to the uniform distribution; above 0 it replaces the rows' L2 decay.",
         number(0.0, 100.0),
-        Default::Number(0.0),
+        Default::Is(Number(0.0)),
     )
     .only(OPTIMIZER, &["drnas"]),
-    field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Text("softmax")).only(OPTIMIZER, &["darts"]),
-    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Integer(1)).only(OPTIMIZER, &["darts"]),
-    field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Number(10.0)).only(OPTIMIZER, &["gdas"]),
-    field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Number(0.1)).only(OPTIMIZER, &["gdas"]),
+    field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Is(Text("softmax"))).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Is(Integer(1))).only(OPTIMIZER, &["darts"]),
+    field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Is(Number(10.0))).only(OPTIMIZER, &["gdas"]),
+    field("search.optimizer.tau_end", "Temperature, last epoch", "Gumbel temperature at the end.", number(0.01, 100.0), Default::Is(Number(0.1))).only(OPTIMIZER, &["gdas"]),
     field(
         "search.optimizer.candidates",
         "Candidates",
         "Random architectures that are compared on the trained supernet at the end.",
         integer(1, 1_000_000),
-        Default::Integer(64),
+        Default::Is(Integer(64)),
     )
     .only(OPTIMIZER, &["spos"]),
-    field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Text("entangled")).plain(),
-    field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Text("corrected")).plain(),
-    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Default::Integer(100)), ("darts", Default::Integer(50)), ("gdas", Default::Integer(250)), ("spos", Default::Integer(250))])).plain(),
-    field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Integer(64)).unit("images").plain(),
-    field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Number(0.5)),
-    field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Integer(0)).unit("pixels"),
-    field("search.rand_augment", "RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::Number(0.0)),
-    field(WEIGHT_OPTIMIZER, "Weight optimizer", "How the weights follow their gradient.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::Text("sgd")),
-    field("search.weight_optimizer.momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Number(0.9)).only(WEIGHT_OPTIMIZER, &["sgd"]),
-    field("search.weight_optimizer.nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Flag(true)).only(WEIGHT_OPTIMIZER, &["sgd"]),
-    field("search.weight_optimizer.beta1", "Weight β₁", "First decay rate of the weights' Adam.", number(0.0, 0.9999), Default::Number(0.9)).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
-    field("search.weight_optimizer.beta2", "Weight β₂", "Second decay rate of the weights' Adam.", number(0.0, 0.99999), Default::Number(0.999)).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
-    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Number(0.025)), ("adam", Default::Number(3e-4)), ("adamw", Default::Number(1e-3))])),
-    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Number(0.001)), ("adam", Default::Number(1e-4)), ("adamw", Default::Number(1e-5))])),
-    field("search.warmup.length", "Warm-up", "The weights' learning rate rises to its start for so long, step by step, before it falls; 0 for none.", number(0.0, 1e6), Default::Number(0.0)),
-    field("search.warmup.unit", "Warm-up counts", "What the warm-up is counted in.", Kind::OneOf(UNITS), Default::Text("epochs")),
-    field("search.weight_decay", "Weight decay", "Of the weights: added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Number(5e-4)), ("adam", Default::Number(5e-4)), ("adamw", Default::Number(0.05))])),
-    field("search.decay_all", "Decay norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(WEIGHT_OPTIMIZER, &[("sgd", Default::Flag(true)), ("adam", Default::Flag(true)), ("adamw", Default::Flag(false))])),
-    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Number(5.0)),
-    field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Number(3e-4)),
-    field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Number(0.5)),
-    field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Number(0.999)),
-    field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Number(1e-3)),
-    field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Integer(2048)).unit("images"),
-    field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Integer(2048)).unit("images"),
-    field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Text("plain")).plain(),
-    field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Integer(0)).plain(),
-    field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::Integer(0)).plain(),
-    field("after.packaged", "Packaged weights", "Which weights go into the result package; the best are judged by the validation images.", Kind::OneOf(PACKAGED), Default::Text("best")).plain(),
-    field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.01)), ("cifar", Default::Number(0.01)), ("darts", Default::Number(0.005)), ("conv-macro", Default::Number(0.0001)), ("transformer", Default::Number(1e-05))])),
-    field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(1e-06))])),
-    field("after.fine_tune.warmup_epochs", "Warm-up of fine-tuning", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::Number(0.0)).unit("epochs"),
-    field("after.from_scratch.lr", "Learning rate from scratch", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.05)), ("cifar", Default::Number(0.1)), ("darts", Default::Number(0.025)), ("conv-macro", Default::Number(0.0003)), ("transformer", Default::Number(0.0005))])),
-    field("after.from_scratch.lr_min", "Final learning rate from scratch", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0001)), ("transformer", Default::Number(1e-05))])),
-    field("after.from_scratch.warmup_epochs", "Warm-up from scratch", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(5.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(20.0))])).unit("epochs"),
-    field(AFTER_OPTIMIZER, "Training optimizer", "How the weights follow their gradient in both trainings.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(RECIPE, &[("plain", Default::Text("sgd")), ("cifar", Default::Text("sgd")), ("darts", Default::Text("sgd")), ("conv-macro", Default::Text("adam")), ("transformer", Default::Text("adamw"))])),
-    field("after.optimizer.momentum", "Training momentum", "Of SGD.", number(0.0, 0.999), Default::Number(0.9)).only(AFTER_OPTIMIZER, &["sgd"]),
-    field("after.optimizer.nesterov", "Training Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::By(RECIPE, &[("plain", Default::Flag(true)), ("cifar", Default::Flag(true)), ("darts", Default::Flag(false)), ("conv-macro", Default::Flag(true)), ("transformer", Default::Flag(true))])).only(AFTER_OPTIMIZER, &["sgd"]),
-    field("after.optimizer.beta1", "Training β₁", "First decay rate of Adam.", number(0.0, 0.9999), Default::Number(0.9)).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
-    field("after.optimizer.beta2", "Training β₂", "Second decay rate of Adam.", number(0.0, 0.99999), Default::By(RECIPE, &[("plain", Default::Number(0.999)), ("cifar", Default::Number(0.999)), ("darts", Default::Number(0.999)), ("conv-macro", Default::Number(0.995)), ("transformer", Default::Number(0.999))])).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
-    field("after.batch_size", "Training batch size", "Images per step of both trainings.", integer(2, 65_536), Default::By(RECIPE, &[("plain", Default::Integer(96)), ("cifar", Default::Integer(128)), ("darts", Default::Integer(96)), ("conv-macro", Default::Integer(64)), ("transformer", Default::Integer(512))])).unit("images"),
-    field("after.weight_decay", "Training weight decay", "Added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(RECIPE, &[("plain", Default::Number(0.0005)), ("cifar", Default::Number(0.0005)), ("darts", Default::Number(0.0003)), ("conv-macro", Default::Number(0.0005)), ("transformer", Default::Number(0.05))])),
-    field("after.decay_all", "Training decays norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(RECIPE, &[("plain", Default::Flag(true)), ("cifar", Default::Flag(true)), ("darts", Default::Flag(true)), ("conv-macro", Default::Flag(true)), ("transformer", Default::Flag(false))])),
-    field("after.clip", "Training gradient clip", "Largest norm of the gradient.", number(1e-6, 1e9), Default::Number(5.0)),
+    field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Is(Text("entangled"))).plain(),
+    field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Is(Text("corrected"))).plain(),
+    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250))])).plain(),
+    field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
+    field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Is(Number(0.5))),
+    field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Is(Integer(0))).unit("pixels"),
+    field("search.rand_augment", "RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::Is(Number(0.0))),
+    field(WEIGHT_OPTIMIZER, "Weight optimizer", "How the weights follow their gradient.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(PRESET, &[("toy-cell", Text("sgd")), ("conv-macro", Text("adam")), ("nas-bench-201", Text("sgd")), ("darts", Text("sgd"))])),
+    field("search.weight_optimizer.momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Is(Number(0.9))).only(WEIGHT_OPTIMIZER, &["sgd"]),
+    field("search.weight_optimizer.nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Is(Flag(true))).only(WEIGHT_OPTIMIZER, &["sgd"]),
+    field("search.weight_optimizer.beta1", "Weight β₁", "First decay rate of the weights' Adam.", number(0.0, 0.9999), Default::Is(Number(0.9))).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_optimizer.beta2", "Weight β₂", "Second decay rate of the weights' Adam.", number(0.0, 0.99999), Default::By(PRESET, &[("toy-cell", Number(0.999)), ("conv-macro", Number(0.995)), ("nas-bench-201", Number(0.999)), ("darts", Number(0.999))])).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(0.025)), ("adam", Number(3e-4)), ("adamw", Number(1e-3))])),
+    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(0.001)), ("adam", Number(1e-4)), ("adamw", Number(1e-5))])),
+    field("search.warmup.length", "Warm-up", "The weights' learning rate rises to its start for so long, step by step, before it falls; 0 for none.", number(0.0, 1e6), Default::Is(Number(0.0))),
+    field("search.warmup.unit", "Warm-up counts", "What the warm-up is counted in.", Kind::OneOf(UNITS), Default::Is(Text("epochs"))),
+    field("search.weight_decay", "Weight decay", "Of the weights: added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(5e-4)), ("adam", Number(5e-4)), ("adamw", Number(0.05))])),
+    field("search.decay_all", "Decay norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(WEIGHT_OPTIMIZER, &[("sgd", Flag(true)), ("adam", Flag(true)), ("adamw", Flag(false))])),
+    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
+    field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Is(Number(3e-4))),
+    field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Is(Number(0.5))),
+    field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Is(Number(0.999))),
+    field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Is(Number(1e-3))),
+    field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Is(Integer(2048))).unit("images"),
+    field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
+    field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Is(Text("plain"))).plain(),
+    field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
+    field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
+    field("after.packaged", "Packaged weights", "Which weights go into the result package; the best are judged by the validation images.", Kind::OneOf(PACKAGED), Default::Is(Text("best"))).plain(),
+    field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.01)), ("cifar", Number(0.01)), ("darts", Number(0.005)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05))])),
+    field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1e-06))])),
+    field("after.fine_tune.warmup_epochs", "Warm-up of fine-tuning", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::Is(Number(0.0))).unit("epochs"),
+    field("after.from_scratch.lr", "Learning rate from scratch", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.05)), ("cifar", Number(0.1)), ("darts", Number(0.025)), ("conv-macro", Number(0.0003)), ("transformer", Number(0.0005))])),
+    field("after.from_scratch.lr_min", "Final learning rate from scratch", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05))])),
+    field("after.from_scratch.warmup_epochs", "Warm-up from scratch", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(5.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(20.0))])).unit("epochs"),
+    field(AFTER_OPTIMIZER, "Training optimizer", "How the weights follow their gradient in both trainings.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(RECIPE, &[("plain", Text("sgd")), ("cifar", Text("sgd")), ("darts", Text("sgd")), ("conv-macro", Text("adam")), ("transformer", Text("adamw"))])),
+    field("after.optimizer.momentum", "Training momentum", "Of SGD.", number(0.0, 0.999), Default::Is(Number(0.9))).only(AFTER_OPTIMIZER, &["sgd"]),
+    field("after.optimizer.nesterov", "Training Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(false)), ("conv-macro", Flag(true)), ("transformer", Flag(true))])).only(AFTER_OPTIMIZER, &["sgd"]),
+    field("after.optimizer.beta1", "Training β₁", "First decay rate of Adam.", number(0.0, 0.9999), Default::Is(Number(0.9))).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.optimizer.beta2", "Training β₂", "Second decay rate of Adam.", number(0.0, 0.99999), Default::By(RECIPE, &[("plain", Number(0.999)), ("cifar", Number(0.999)), ("darts", Number(0.999)), ("conv-macro", Number(0.995)), ("transformer", Number(0.999))])).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.batch_size", "Training batch size", "Images per step of both trainings.", integer(2, 65_536), Default::By(RECIPE, &[("plain", Integer(96)), ("cifar", Integer(128)), ("darts", Integer(96)), ("conv-macro", Integer(64)), ("transformer", Integer(512))])).unit("images"),
+    field("after.weight_decay", "Training weight decay", "Added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(RECIPE, &[("plain", Number(0.0005)), ("cifar", Number(0.0005)), ("darts", Number(0.0003)), ("conv-macro", Number(0.0005)), ("transformer", Number(0.05))])),
+    field("after.decay_all", "Training decays norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(true)), ("conv-macro", Flag(true)), ("transformer", Flag(false))])),
+    field("after.clip", "Training gradient clip", "Largest norm of the gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
     field("after.limit", "Images of the trainings", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
-    field("after.repeats", "Repeated augmentation", "Take each image so many times in a row, changed anew each time; an epoch stays as long.", integer(1, 64), Default::By(RECIPE, &[("plain", Default::Integer(1)), ("cifar", Default::Integer(1)), ("darts", Default::Integer(1)), ("conv-macro", Default::Integer(1)), ("transformer", Default::Integer(3))])).unit("times"),
-    field("after.cutout", "Training cutout", "Blank a square of this side at a random place of each image; 0 for none.", integer(0, 256), Default::By(RECIPE, &[("plain", Default::Integer(0)), ("cifar", Default::Integer(16)), ("darts", Default::Integer(16)), ("conv-macro", Default::Integer(0)), ("transformer", Default::Integer(0))])).unit("pixels"),
-    field("after.rand_augment", "Training RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(9.0))])),
-    field("after.label_smoothing", "Label smoothing", "Share of a label that is spread evenly over all classes.", number(0.0, 0.9), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.1)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(0.1))])),
-    field("after.mixup", "Mixup", "Blend pairs of images; the parameter of the blend's Beta distribution, 0 for none. With cutmix too, every batch takes one of them.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(0.8))])),
-    field("after.cutmix", "Cutmix", "Paste a rectangle of another image; the parameter of its share's Beta distribution, 0 for none.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.0)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(1.0))])),
-    field("after.ema", "Average of the weights", "Keep a moving average, of which each step keeps this share, and measure it too; 0 for none.", number(0.0, 0.999_999), Default::By(RECIPE, &[("plain", Default::Number(0.0)), ("cifar", Default::Number(0.999)), ("darts", Default::Number(0.0)), ("conv-macro", Default::Number(0.0)), ("transformer", Default::Number(0.0))])),
-    field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Text("auto")).plain(),
-    field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Integer(0)),
-    field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Text("float32")),
-    field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Integer(100)).unit("steps"),
+    field("after.repeats", "Repeated augmentation", "Take each image so many times in a row, changed anew each time; an epoch stays as long.", integer(1, 64), Default::By(RECIPE, &[("plain", Integer(1)), ("cifar", Integer(1)), ("darts", Integer(1)), ("conv-macro", Integer(1)), ("transformer", Integer(3))])).unit("times"),
+    field("after.cutout", "Training cutout", "Blank a square of this side at a random place of each image; 0 for none.", integer(0, 256), Default::By(RECIPE, &[("plain", Integer(0)), ("cifar", Integer(16)), ("darts", Integer(16)), ("conv-macro", Integer(0)), ("transformer", Integer(0))])).unit("pixels"),
+    field("after.rand_augment", "Training RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(9.0))])),
+    field("after.label_smoothing", "Label smoothing", "Share of a label that is spread evenly over all classes.", number(0.0, 0.9), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.1)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(0.1))])),
+    field("after.mixup", "Mixup", "Blend pairs of images; the parameter of the blend's Beta distribution, 0 for none. With cutmix too, every batch takes one of them.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(0.8))])),
+    field("after.cutmix", "Cutmix", "Paste a rectangle of another image; the parameter of its share's Beta distribution, 0 for none.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1.0))])),
+    field("after.ema", "Average of the weights", "Keep a moving average, of which each step keeps this share, and measure it too; 0 for none.", number(0.0, 0.999_999), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.999)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(0.0))])),
+    field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
+    field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
+    field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),
+    field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Is(Integer(100))).unit("steps"),
 ];
 
 /// Finds a field by its path.

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use super::fields::{Default, FIELDS, Field, Kind};
+use super::fields::{Default, FIELDS, Field, Item, Kind, Literal};
 
 /// `docs/specification.md`: every field with its range, default and meaning.
 #[must_use]
@@ -41,6 +39,10 @@ fn range(field: &Field) -> String {
         }
         Kind::Device => "`auto`, `cpu`, `cuda`, `cuda:N`".to_owned(),
         Kind::Flag => "true, false".to_owned(),
+        Kind::List(Item::Integers { min, max }) => format!("rising list, {min} to {max}"),
+        Kind::List(Item::Sizes { min, max }) => format!("list, {min} to {max}"),
+        Kind::List(Item::Lists { min, max }) => format!("rising lists, {min} to {max}"),
+        Kind::List(Item::Names(names)) => format!("list of `{}`", names.join("`, `")),
     }
 }
 
@@ -48,18 +50,21 @@ fn default(field: &Field) -> String {
     match field.default {
         Default::Required => "required".to_owned(),
         Default::Absent => "none".to_owned(),
-        Default::Text(text) => format!("`{text}`"),
+        Default::Is(literal) => said(literal),
         Default::By(_, values) => values
             .iter()
-            .map(|(chosen, default)| format!("{} ({chosen})", plain(*default)))
+            .map(|(value, literal)| format!("{} ({value})", said(*literal)))
             .collect::<Vec<_>>()
             .join(", "),
-        other => plain(other),
     }
 }
 
-fn plain(default: Default) -> String {
-    default.value(&Value::Null).map(|value| value.to_string()).unwrap_or_default()
+fn said(literal: Literal) -> String {
+    match literal {
+        Literal::Text(text) => format!("`{text}`"),
+        Literal::List(text) => format!("`{text}`"),
+        other => other.value().to_string(),
+    }
 }
 
 fn meaning(field: &Field) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{Default, FIELDS, Field, Kind};
+use super::fields::{Default, FIELDS, Field, Item, Kind};
 
 /// JSON Schema (2020-12) of a run specification.
 #[must_use]
@@ -49,6 +49,7 @@ fn leaf(field: &Field) -> Value {
         }
         Kind::Device => json!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]{1,3})?)$"}),
         Kind::Flag => json!({"type": "boolean"}),
+        Kind::List(item) => list(*item),
     };
     if field.default == Default::Absent {
         schema["type"] = json!([schema["type"], "null"]);
@@ -63,6 +64,24 @@ fn leaf(field: &Field) -> Value {
         object.extend(notes);
     }
     schema
+}
+
+fn list(item: Item) -> Value {
+    let integers = |min, max| json!({"type": "integer", "minimum": min, "maximum": max});
+    match item {
+        Item::Integers { min, max } => {
+            json!({"type": "array", "minItems": 1, "items": integers(min, max)})
+        }
+        Item::Sizes { min, max } => json!({"type": "array", "items": integers(min, max)}),
+        Item::Lists { min, max } => {
+            let inner = list(Item::Integers { min, max });
+            json!({"type": "array", "minItems": 1, "items": inner})
+        }
+        Item::Names(names) => {
+            let items = json!({"type": "string", "enum": names});
+            json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": items})
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use skein_core::choice::{Architecture, Choice, Site};
 use skein_core::graph::{BatchNorm, Builder, Conv2d, Elastic, Graph, Mix, NodeId, Op, Size};
+use skein_core::spaces::cell::{Catalogue, Edge, Operation};
 use skein_core::spec::{Fidelity, Projection, Sharing};
 use skein_engine::device::Compute;
 use skein_engine::exec::{Executor, Pass, Plan};
@@ -15,7 +16,7 @@ use super::vectors::Vectors;
 const CHANNELS: i64 = 4;
 /// Cases in the files, so that none is left out unnoticed.
 const PARTS_OF_KERNEL_MIXTURES: usize = 28;
-const PARTS_OF_TOY_EDGES: usize = 19;
+const PARTS_OF_EDGES: usize = 41;
 const TRAIN: Pass = Pass { statistics: Statistics::Train, dropout: None };
 
 fn choice(options: &[&str]) -> Choice {
@@ -81,31 +82,25 @@ fn operation(kind: &str, side: i64, stride: i64) -> Graph {
     b.finish(out).unwrap()
 }
 
-/// Kind, prefix of its names, `(option, kernel size)`.
-type Group = (&'static str, &'static str, &'static [(usize, i64)]);
-
-/// All four operations of a toy-cell edge.
-fn toy_edge(sharing: Sharing, side: i64, stride: i64) -> Graph {
-    let mut b = Builder::new(vec![CHANNELS, side, side]);
-    b.choice(choice(&["sep3", "sep5", "dil3", "dil5"]));
-    let groups: &[Group] = match sharing {
-        Sharing::Shared => &[
-            ("sep", "sep3.", &[(0, 3)]),
-            ("sep", "sep5.", &[(1, 5)]),
-            ("dil", "dil3.", &[(2, 3)]),
-            ("dil", "dil5.", &[(3, 5)]),
-        ],
-        _ => &[("sep", "sep.", &[(0, 3), (1, 5)]), ("dil", "dil.", &[(2, 3), (3, 5)])],
+/// All operations of an edge of a space; the edge itself is called `e`.
+fn edge(space: &str, sharing: Sharing, side: i64, stride: i64) -> Graph {
+    let names: &[&str] = match space {
+        "toy" => &["sep3", "sep5", "dil3", "dil5"],
+        "nb201" => &["avgpool", "conv3", "conv1", "skip", "none"],
+        _ => &["none", "maxpool", "avgpool", "skip", "sep3", "sep5", "dil3", "dil5"],
     };
-    let inputs: Vec<NodeId> = groups
-        .iter()
-        .map(|(kind, prefix, sizes)| branch(&mut b, kind, prefix, sizes, stride))
-        .collect();
-    let branches = groups
-        .iter()
-        .map(|(_, _, sizes)| sizes.iter().map(|(option, _)| *option).collect())
-        .collect();
-    let out = b.add("mix", Op::Mix(Mix { choice: 0, branches }), &inputs);
+    let catalogue = Catalogue {
+        operations: names.iter().map(|name| Operation::parse(name).unwrap()).collect(),
+        sharing,
+        affine: false,
+        pool_norm: space == "darts",
+        conv_bias: true,
+    };
+    let mut b = Builder::new(vec![CHANNELS, side, side]);
+    let choice = b.choice(catalogue.choice("row", "0→1", (0, 1)));
+    let edge = Edge { name: "e".to_owned(), choice, channels: CHANNELS, stride };
+    let input = b.input();
+    let out = catalogue.edge(&mut b, &edge, input);
     b.finish(out).unwrap()
 }
 
@@ -120,7 +115,11 @@ enum Row {
 fn check(v: &Vectors, graph: Graph, sharing: Sharing, row: Row, pass: Pass) {
     let compute = Compute::exact();
     let store = Store::zeroed(&graph, compute);
-    v.fill(&store, ["w.", "before."], str::to_owned);
+    let edge = store.weights.params().iter().any(|param| param.name.starts_with("e."));
+    let own = |name: &str| if edge { format!("e.{name}") } else { name.to_owned() };
+    if v.names().iter().any(|name| name.starts_with("w.")) {
+        v.fill(&store, ["w.", "before."], own);
+    }
     let exec = Executor::new(graph, sharing, Fidelity::Reference, compute).unwrap();
     let x = v.get("x").set_requires_grad(true);
     let a = v.get("a").set_requires_grad(true);
@@ -143,12 +142,12 @@ fn check(v: &Vectors, graph: Graph, sharing: Sharing, row: Row, pass: Pass) {
     let value = |gradient: &Tensor, like: &Tensor| {
         if gradient.defined() { gradient.shallow_clone() } else { like.zeros_like() }
     };
-    v.check("grad.x", &gradients[0]);
+    v.check("grad.x", &value(&gradients[0], &x));
     v.check("grad.a", &value(&gradients[1], &a));
     for ((param, view), gradient) in
         store.weights.params().iter().zip(store.weights.views()).zip(&gradients[2..])
     {
-        let name = format!("grad.{}", param.name);
+        let name = format!("grad.{}", param.name.trim_start_matches("e."));
         if param.name.ends_with("conv.bias") {
             // A bias in front of a batch norm: its gradient is rounding noise.
             let (got, expected) = (value(gradient, view), v.get(&name));
@@ -158,7 +157,7 @@ fn check(v: &Vectors, graph: Graph, sharing: Sharing, row: Row, pass: Pass) {
         }
     }
     for param in store.stats.params() {
-        let name = format!("after.{}", param.name);
+        let name = format!("after.{}", param.name.trim_start_matches("e."));
         if pass == TRAIN {
             v.check(&name, store.stats.get(&param.name).unwrap());
         } else {
@@ -196,16 +195,15 @@ fn kernel_mixtures() {
 }
 
 #[test]
-fn toy_edges() {
+fn mixed_edges() {
     let all = Vectors::read("ops_mixed_edge");
-    let parts: Vec<String> =
-        all.groups(5).into_iter().filter(|part| part.starts_with("toy.")).collect();
-    assert_eq!(parts.len(), PARTS_OF_TOY_EDGES);
+    let parts = all.groups(5);
+    assert_eq!(parts.len(), PARTS_OF_EDGES);
     for part in parts {
         let fields: Vec<&str> = part.split('.').collect();
-        let sharing = super::networks::sharing(fields[1]);
-        let stride = if fields[3] == "s2" { 2 } else { 1 };
-        let row = match fields[4] {
+        let (space, sharing) = (fields[0], super::networks::sharing(fields[1]));
+        let stride = if fields.contains(&"s2") { 2 } else { 1 };
+        let row = match fields[fields.len() - 1] {
             "raw" if sharing == Sharing::Entangled => Row::Projected(Projection::Sparsemax),
             "raw" => Row::Projected(Projection::Softmax),
             "mix" => Row::Given,
@@ -213,6 +211,6 @@ fn toy_edges() {
         };
         let v = all.under(&format!("{part}."));
         let side = v.get("x").size()[3];
-        check(&v, toy_edge(sharing, side, stride), sharing, row, TRAIN);
+        check(&v, edge(space, sharing, side, stride), sharing, row, TRAIN);
     }
 }

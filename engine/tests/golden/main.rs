@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod agreement;
 mod bilevel;
 mod edges;
+mod layers;
 mod networks;
 mod samplers;
+mod supernet;
 mod vectors;

@@ -47,6 +47,12 @@ impl Vectors {
         Self { tensors, prefix: format!("{}{prefix}", self.prefix) }
     }
 
+    /// Takes over the tensors of another part that begin with `prefix`.
+    pub(crate) fn adopt(&mut self, other: &Self, prefix: &str) {
+        let named = other.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
+        self.tensors.extend(named.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())));
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.tensors.keys().cloned().collect();
         names.sort();
@@ -101,7 +107,12 @@ impl Vectors {
     }
 
     /// Copies every stored weight and statistic of a network; `rename` maps the file's names.
-    pub(crate) fn fill(&self, store: &Store, prefixes: [&str; 2], rename: impl Fn(&str) -> String) {
+    pub(crate) fn fill(
+        &self,
+        store: &Store,
+        prefixes: impl IntoIterator<Item = &'static str>,
+        rename: impl Fn(&str) -> String,
+    ) {
         for prefix in prefixes {
             if !self.names().iter().any(|name| name.starts_with(prefix)) {
                 continue;

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use skein_core::draw::{Scene, svg};
 use skein_core::spaces::{self, Preset};
-use skein_core::spec::fields::{FIELDS, Field, Kind};
+use skein_core::spec::fields::{FIELDS, Field, Item, Kind};
 use skein_core::spec::{Sharing, json_schema};
 use skein_core::{dataset, spec};
 
@@ -90,7 +90,7 @@ pub(super) async fn optimizers() -> Json<Vec<Value>> {
         let own = FIELDS.iter().filter(|field| {
             field.when.is_some_and(|(path, values)| path == OPTIMIZER && values.contains(&kind))
         });
-        let chosen = json!({"search": {"optimizer": {"kind": kind}}});
+        let chosen = json!({ "search": { "optimizer": { "kind": kind } } });
         own.map(|field| field_value(field, &chosen)).collect::<Vec<_>>()
     };
     let list = kinds
@@ -99,7 +99,7 @@ pub(super) async fn optimizers() -> Json<Vec<Value>> {
     Json(list.collect())
 }
 
-fn field_value(field: &Field, spec: &Value) -> Value {
+fn field_value(field: &Field, specification: &Value) -> Value {
     let range = match field.kind {
         Kind::Integer { min, max } => json!({ "type": "integer", "min": min, "max": max }),
         Kind::Number { min, max } => json!({ "type": "number", "min": min, "max": max }),
@@ -111,6 +111,12 @@ fn field_value(field: &Field, spec: &Value) -> Value {
         }
         Kind::Device => json!({ "type": "device" }),
         Kind::Flag => json!({ "type": "flag" }),
+        Kind::List(item) => match *item {
+            Item::Integers { min, max } => json!({ "type": "integers", "min": min, "max": max }),
+            Item::Sizes { min, max } => json!({ "type": "sizes", "min": min, "max": max }),
+            Item::Lists { min, max } => json!({ "type": "lists", "min": min, "max": max }),
+            Item::Names(names) => json!({ "type": "names", "values": names }),
+        },
     };
     json!({
         "path": field.path,
@@ -118,7 +124,7 @@ fn field_value(field: &Field, spec: &Value) -> Value {
         "help": field.help,
         "unit": field.unit,
         "kind": range,
-        "default": field.default.value(spec),
+        "default": field.default.value(specification),
         "advanced": field.advanced,
     })
 }

@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Kind, chosen};
+use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, chosen};
 
 use super::format::thousands;
 
@@ -33,13 +33,13 @@ pub(super) struct Control {
     pub(super) label: &'static str,
     pub(super) help: &'static str,
     pub(super) unit: &'static str,
-    /// `integer`, `number`, `text`, `one-of`, `device` or `flag`.
+    /// `integer`, `number`, `text`, `one-of`, `device`, `flag`, `integers`, `lists` or `names`.
     pub(super) kind: &'static str,
     pub(super) value: String,
-    /// Defaults as a JSON object, by the value of the field that they follow; `_` for all.
+    /// Defaults as a JSON object, by the value of another field; `_` for all.
     pub(super) defaults: String,
-    /// The path of that field; empty if there is none.
-    pub(super) follows: &'static str,
+    /// Path of that other field; empty if there is none.
+    pub(super) defaults_by: &'static str,
     /// The values to pick from; empty if any may be typed.
     pub(super) options: Vec<Choice>,
     pub(super) required: bool,
@@ -145,13 +145,13 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         kind: kind(field.kind),
         options: options(field.kind, &value, devices),
         changed: value != fallback,
-        defaults: defaults(field, first, spec),
-        follows: match field.default {
+        defaults: defaults(field, first),
+        defaults_by: match field.default {
             Default::By(path, _) => path,
             _ => "",
         },
         required,
-        told: !field.advanced || field.path == "space.channels",
+        told: !field.advanced || field.path.starts_with("space."),
         empty: empty(field),
         range: range(field.kind),
         when: field.when.map(|(path, values)| (path, values.join(","))),
@@ -179,6 +179,9 @@ fn kind(kind: Kind) -> &'static str {
         Kind::OneOf(_) => "one-of",
         Kind::Device => "device",
         Kind::Flag => "flag",
+        Kind::List(Item::Integers { .. } | Item::Sizes { .. }) => "integers",
+        Kind::List(Item::Lists { .. }) => "lists",
+        Kind::List(Item::Names(_)) => "names",
     }
 }
 
@@ -198,6 +201,11 @@ fn range(kind: Kind) -> String {
         Kind::Integer { min, max } => format!("{min} to {}.", thousands(&max.to_string())),
         Kind::Number { min, max } if max >= 1e6 => format!("At least {min}."),
         Kind::Number { min, max } => format!("{min} to {max}."),
+        Kind::List(Item::Lists { .. }) => {
+            "Commas within a list, semicolons between lists.".to_owned()
+        }
+        Kind::List(Item::Names(names)) => format!("Of {}.", names.join(", ")),
+        Kind::List(_) => "With commas between.".to_owned(),
         _ => String::new(),
     }
 }
@@ -223,14 +231,18 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
     }
 }
 
-fn defaults(field: &Field, first: &str, spec: &Value) -> String {
+fn defaults(field: &Field, first: &str) -> String {
     let mut object = Map::new();
     match field.default {
-        Default::By(_, values) => object.extend(values.iter().map(|(chosen, default)| {
-            ((*chosen).to_owned(), text(default.value(spec).as_ref()).into())
-        })),
+        Default::By(_, values) => object.extend(
+            values
+                .iter()
+                .map(|(value, literal)| ((*value).to_owned(), text(Some(&literal.value())).into())),
+        ),
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
-        other => drop(object.insert("_".to_owned(), text(other.value(spec).as_ref()).into())),
+        other => {
+            drop(object.insert("_".to_owned(), text(other.value(&Value::Null).as_ref()).into()))
+        }
     }
     Value::Object(object).to_string()
 }
@@ -248,6 +260,12 @@ pub(super) fn text(value: Option<&Value>) -> String {
         Some(Value::Number(number)) => {
             let text = number.to_string();
             text.strip_suffix(".0").map(ToOwned::to_owned).unwrap_or(text)
+        }
+        Some(Value::Array(entries)) if entries.is_empty() => "none".to_owned(),
+        Some(Value::Array(entries)) => {
+            let nested = entries.iter().any(Value::is_array);
+            let entries: Vec<String> = entries.iter().map(|entry| text(Some(entry))).collect();
+            entries.join(if nested { "; " } else { ", " })
         }
         Some(other) => other.to_string(),
     }

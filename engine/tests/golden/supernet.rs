@@ -1,0 +1,259 @@
+//! Whole supernets: logits, loss, every stored gradient, statistics.
+
+use rstest::rstest;
+use skein_core::choice::Architecture;
+use skein_core::dataset::DataShape;
+use skein_core::graph::Graph;
+use skein_core::spaces::{build, conv_macro, darts as darts_space, nas_bench_201};
+use skein_core::spec::{
+    ConvMacroOptions, DartsOptions, Fidelity, NasBench201Options, Projection, Sharing, SpaceSpec,
+};
+use skein_engine::device::Compute;
+use skein_engine::exec::{Executor, Pass, Plan};
+use skein_engine::nodes::norm::Statistics;
+use skein_engine::rows::{Alphas, darts, drnas, gdas};
+use skein_engine::search::bilevel::cross_entropy;
+use skein_engine::store::Store;
+use tch::{Kind, Tensor};
+
+use super::networks::{sharing, toy};
+use super::vectors::Vectors;
+
+pub(crate) const TRAIN: Pass = Pass { statistics: Statistics::Train, dropout: None };
+
+/// One supernet of a file.
+pub(crate) struct Case<'a> {
+    pub(crate) v: &'a Vectors,
+    pub(crate) sharing: Sharing,
+    pub(crate) sampler: &'a str,
+    pub(crate) tau: f64,
+    /// What stands before the name of a parameter tensor, for example `w.alpha`.
+    pub(crate) raw: &'a str,
+}
+
+impl Case<'_> {
+    /// `a` and the tensor's name, or `a` alone where a file has one tensor only.
+    fn key(&self, prefix: &str, tensor: &str) -> String {
+        let named = format!("{prefix}.{tensor}");
+        if self.v.has(&named) { named } else { prefix.to_owned() }
+    }
+
+    fn draw(&self, alphas: &Alphas) -> Vec<Tensor> {
+        let stored = |prefix: &'static str| {
+            alphas.tensors().iter().map(move |(name, alpha)| (alpha, self.key(prefix, name)))
+        };
+        match self.sampler {
+            "drnas" => {
+                stored("a").map(|(alpha, key)| drnas::pathwise(alpha, &self.v.get(&key))).collect()
+            }
+            "gdas" => stored("noise")
+                .map(|(alpha, key)| gdas::straight_through(alpha, &self.v.get(&key), self.tau))
+                .collect(),
+            _ if self.sharing == Sharing::Entangled => {
+                alphas.map(|alpha| darts::weights(alpha, Projection::Sparsemax))
+            }
+            _ => alphas.map(|alpha| darts::weights(alpha, Projection::Softmax)),
+        }
+    }
+
+    /// Runs one training pass and compares everything that the file holds.
+    pub(crate) fn check(&self, graph: Graph, store: &Store) {
+        let (v, compute) = (self.v, Compute::exact());
+        let mut alphas = Alphas::zeroed(&graph.choices, compute.device);
+        let raw =
+            alphas.tensors().iter().map(|(name, _)| v.get(&self.key(self.raw, name)).reshape([-1]));
+        let raw = Tensor::cat(&raw.collect::<Vec<_>>(), 0);
+        alphas.load(&raw).unwrap();
+        let drawn = self.draw(&alphas);
+        let rows = alphas.split(&drawn, Kind::Double);
+        let path = Architecture::argmax(&alphas.to_host(&drawn).unwrap());
+        let exec = Executor::new(graph, self.sharing, Fidelity::Reference, compute).unwrap();
+        let plan = match self.sampler {
+            "gdas" => Plan::Path(&path, Some(&rows)),
+            _ => Plan::Superposed(&rows),
+        };
+        let logits = exec.forward(store, &v.get("x"), plan, TRAIN).unwrap();
+        let loss = cross_entropy(&logits, &v.raw("labels"));
+        v.check("logits", &logits);
+        v.check("loss", &loss);
+        let mut inputs: Vec<&Tensor> = alphas.tensors().iter().map(|(_, alpha)| alpha).collect();
+        inputs.extend(drawn.iter());
+        inputs.extend(store.weights.views());
+        let gradients = Tensor::run_backward(&[loss], &inputs, false, false);
+        let tensors = alphas.tensors().len();
+        for (at, (name, _)) in alphas.tensors().iter().enumerate() {
+            v.check(&self.key("grad.alpha", name), &gradients[at]);
+            let key = self.key("grad.a", name);
+            if v.has(&key) && self.sampler != "darts" {
+                v.check(&key, &gradients[tensors + at]);
+            }
+        }
+        self.check_weights(store, &gradients[2 * tensors..]);
+        for param in store.stats.params() {
+            let name = format!("after.{}", param.name);
+            if v.has(&name) {
+                v.check(&name, store.stats.get(&param.name).unwrap());
+            }
+        }
+        if v.has("logits_eval_after") {
+            let logits =
+                tch::no_grad(|| exec.forward(store, &v.get("x"), plan, Pass::EVALUATE)).unwrap();
+            v.check("logits_eval_after", &logits);
+        }
+    }
+
+    fn check_weights(&self, store: &Store, gradients: &[Tensor]) {
+        for (param, gradient) in store.weights.params().iter().zip(gradients) {
+            let name = format!("grad.{}", param.name);
+            if param.name.contains(".edge")
+                && param.name.ends_with(".conv.bias")
+                && self.v.has(&name)
+            {
+                // A bias in front of a batch norm: its gradient is rounding noise.
+                let size =
+                    if gradient.defined() { gradient.abs().max().double_value(&[]) } else { 0.0 };
+                assert!(size < 1e-12, "{name}: {size:e}");
+            } else if self.v.has(&name) && gradient.defined() {
+                self.v.check(&name, gradient);
+            } else if self.v.has(&name) {
+                let size = self.v.get(&name).abs().max().double_value(&[]);
+                assert!(size == 0.0, "{name} has a gradient in the file, and none here");
+            }
+        }
+    }
+}
+
+fn filled(v: &Vectors, graph: &Graph) -> Store {
+    let store = Store::zeroed(graph, Compute::exact());
+    v.fill(&store, ["w.", "buf."], str::to_owned);
+    store
+}
+
+fn check_toy(v: &Vectors, channels: i64, mode: &str, sampler: &str, tau: f64) {
+    let graph = toy(channels, sharing(mode));
+    let store = filled(v, &graph);
+    Case { v, sharing: sharing(mode), sampler, tau, raw: "w.alpha" }.check(graph, &store);
+}
+
+#[rstest]
+#[case::entangled_drnas("we2", "drnas", 0.0)]
+#[case::separate_drnas("ws", "drnas", 0.0)]
+#[case::outputs_drnas("we1", "drnas", 0.0)]
+#[case::entangled_gdas("we2", "gdas", 10.0)]
+#[case::separate_gdas("ws", "gdas", 5.0)]
+#[case::entangled_darts("we2", "darts", 0.0)]
+#[case::separate_darts("ws", "darts", 0.0)]
+fn toy_cells(#[case] mode: &str, #[case] sampler: &str, #[case] tau: f64) {
+    let v = Vectors::read("toy_supernet_c4").under(&format!("{mode}.{sampler}."));
+    check_toy(&v, 4, mode, sampler, tau);
+}
+
+#[test]
+fn a_toy_cell_at_a_low_temperature() {
+    check_toy(&Vectors::read("toy_supernet_c4").under("we2.gdas_low."), 4, "we2", "gdas", 0.5);
+}
+
+#[test]
+fn the_toy_cell_of_the_paper() {
+    if let Some(v) = Vectors::read_beside("toy_supernet_c32") {
+        check_toy(&v, 32, "we2", "drnas", 0.0);
+    }
+}
+
+/// Image of a file's input, ten classes.
+fn shape(v: &Vectors) -> DataShape {
+    let size = v.get("x").size();
+    DataShape { channels: size[1], height: size[2], width: size[3], classes: 10 }
+}
+
+#[rstest]
+#[case::entangled_drnas("we2.drnas.", 1, 0.0)]
+#[case::separate_drnas("ws.drnas.", 1, 0.0)]
+#[case::outputs_drnas("we1.drnas.", 1, 0.0)]
+#[case::entangled_gdas("we2.gdas.", 1, 3.0)]
+#[case::entangled_darts("we2.darts.", 1, 0.0)]
+#[case::two_cells_a_stage("we2.drnas.n2.", 2, 0.0)]
+fn nas_bench_201_networks(#[case] prefix: &str, #[case] cells: i64, #[case] tau: f64) {
+    let v = Vectors::read("nb201_supernet").under(prefix);
+    let mut parts = prefix.split('.');
+    let (mode, sampler) = (parts.next().unwrap(), parts.next().unwrap());
+    let SpaceSpec::NasBench201(defaults) = (nas_bench_201::PRESET.defaults)() else { panic!() };
+    let space = SpaceSpec::NasBench201(NasBench201Options { channels: 4, cells, ..defaults });
+    let graph = build(&space, shape(&v), sharing(mode)).unwrap();
+    let store = filled(&v, &graph);
+    Case { v: &v, sharing: sharing(mode), sampler, tau, raw: "alpha" }.check(graph, &store);
+}
+
+#[rstest]
+#[case::entangled_drnas("we2.drnas.l3.", 3, 0.0)]
+#[case::separate_drnas("ws.drnas.l3.", 3, 0.0)]
+#[case::entangled_gdas("we2.gdas.l3.", 3, 3.0)]
+#[case::entangled_darts("we2.darts.l3.", 3, 0.0)]
+#[case::eight_cells("we2.drnas.l8.", 8, 0.0)]
+fn darts_networks(#[case] prefix: &str, #[case] cells: i64, #[case] tau: f64) {
+    let v = Vectors::read("darts_supernet").under(prefix);
+    let mut parts = prefix.split('.');
+    let (mode, sampler) = (parts.next().unwrap(), parts.next().unwrap());
+    let SpaceSpec::Darts(defaults) = (darts_space::PRESET.defaults)() else { panic!() };
+    let space = SpaceSpec::Darts(DartsOptions { channels: 2, cells, ..defaults });
+    let graph = build(&space, shape(&v), sharing(mode)).unwrap();
+    let store = filled(&v, &graph);
+    Case { v: &v, sharing: sharing(mode), sampler, tau, raw: "alpha" }.check(graph, &store);
+}
+
+/// Weights of the conv macro file, which stores a formula instead of 7.7 million numbers.
+fn by_formula(store: &Store) {
+    for param in store.weights.params() {
+        let seed: u32 = param.name.bytes().map(u32::from).sum::<u32>().wrapping_mul(7919);
+        let fan: i64 = param.shape[1..].iter().product();
+        #[expect(clippy::cast_precision_loss, reason = "fans are small")]
+        let std = match (param.shape.len(), param.name.starts_with("conv")) {
+            (1, _) => 0.05,
+            (_, true) => 2.5 / (fan as f64).sqrt(),
+            (_, false) => 1.5 / (fan as f64).sqrt(),
+        };
+        let count = u32::try_from(param.shape.iter().product::<i64>()).unwrap();
+        let values: Vec<f64> =
+            (0..count).map(|i| f64::from(formula(i.wrapping_add(seed), std))).collect();
+        store.set(&param.name, &Tensor::from_slice(&values).view(param.shape.as_slice())).unwrap();
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "weights are rounded to single precision")]
+fn formula(at: u32, std: f64) -> f32 {
+    let mut v = at.wrapping_mul(2_654_435_761);
+    v ^= v >> 15;
+    v = v.wrapping_mul(2_246_822_519);
+    v ^= v >> 13;
+    v = v.wrapping_mul(3_266_489_917);
+    v ^= v >> 16;
+    ((f64::from(v) / 4_294_967_296.0 - 0.5) * 2.0 * 3_f64.sqrt() * std) as f32
+}
+
+#[rstest]
+#[case::drnas("drnas", 0.0)]
+#[case::gdas("gdas", 2.0)]
+#[case::darts("darts", 0.0)]
+fn conv_macro_networks(#[case] sampler: &str, #[case] tau: f64) {
+    let all = Vectors::read("conv_macro_supernet");
+    let v = all.under(&format!("{sampler}."));
+    let SpaceSpec::ConvMacro(defaults) = (conv_macro::PRESET.defaults)() else { panic!() };
+    let space = SpaceSpec::ConvMacro(ConvMacroOptions { dropout: 0.0, ..defaults });
+    let graph = build(&space, shape(&v), Sharing::Entangled).unwrap();
+    let store = Store::zeroed(&graph, Compute::exact());
+    by_formula(&store);
+    for layer in ["conv1", "conv4", "conv5", "fc1", "fc4"] {
+        let weight = store.weights.get(&format!("{layer}.weight")).unwrap().detach();
+        let (flat, bias) =
+            (weight.contiguous().view([-1]), store.weights.get(&format!("{layer}.bias")).unwrap());
+        let sums = [
+            flat.sum(Kind::Double),
+            flat.norm(),
+            flat.get(0),
+            flat.get(-1),
+            bias.detach().sum(Kind::Double),
+        ];
+        all.check(&format!("checksum.{layer}"), &Tensor::stack(&sums, 0));
+    }
+    Case { v: &v, sharing: Sharing::Entangled, sampler, tau, raw: "alpha" }.check(graph, &store);
+}
