@@ -34,15 +34,48 @@ pub struct Dataset {
     pub mean: &'static [f64],
     /// Standard deviation of the pixels, scaled to `0..1`, per channel.
     pub std: &'static [f64],
-    /// File names, each also accepted with `.gz` appended: training images and labels, test
-    /// images and labels.
-    pub files: [&'static str; 4],
+    /// Its files.
+    pub files: Files,
     /// How to get it.
     pub how_to_get: &'static str,
 }
 
+/// The files of a data set, by their format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "format", rename_all = "snake_case")]
+pub enum Files {
+    /// MNIST's idx format: images, then labels; each also accepted with `.gz` appended.
+    Idx {
+        /// Training images and labels.
+        train: [&'static str; 2],
+        /// Test images and labels.
+        test: [&'static str; 2],
+    },
+    /// CIFAR's binary version: records of label bytes (the last one counts), then pixels by
+    /// channel. Of the training files the first must be there, and later ones may be missing.
+    Cifar {
+        /// Label bytes of a record.
+        labels: u64,
+        /// Training files, in order.
+        train: &'static [&'static str],
+        /// Test file.
+        test: &'static str,
+    },
+}
+
+impl Dataset {
+    /// Bytes of one image.
+    #[must_use]
+    pub fn image_bytes(&self) -> u64 {
+        let DataShape { channels, height, width, .. } = self.shape;
+        u64::try_from(channels * height * width).unwrap_or(0)
+    }
+}
+
 /// All data sets, in the order in which a page lists them.
-pub const DATASETS: &[Dataset] = &[Dataset {
+pub const DATASETS: &[Dataset] = &[FASHION_MNIST, CIFAR_10, CIFAR_100];
+
+const FASHION_MNIST: Dataset = Dataset {
     id: "fashion-mnist",
     title: "FashionMNIST",
     shape: DataShape { channels: 1, height: 28, width: 28, classes: 10 },
@@ -62,17 +95,97 @@ pub const DATASETS: &[Dataset] = &[Dataset {
     test_images: 10_000,
     mean: &[0.2859],
     std: &[0.3530],
-    files: [
-        "train-images-idx3-ubyte",
-        "train-labels-idx1-ubyte",
-        "t10k-images-idx3-ubyte",
-        "t10k-labels-idx1-ubyte",
-    ],
+    files: Files::Idx {
+        train: ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"],
+        test: ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"],
+    },
     how_to_get: "run `make data`, or put its four idx files (plain or .gz) into the folder",
-}];
+};
+
+/// The published searches normalise both CIFAR sets by the constants of CIFAR-10.
+const CIFAR_MEAN: &[f64] = &[125.3 / 255.0, 123.0 / 255.0, 113.9 / 255.0];
+const CIFAR_STD: &[f64] = &[63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0];
+
+const CIFAR_10: Dataset = Dataset {
+    id: "cifar-10",
+    title: "CIFAR-10",
+    shape: DataShape { channels: 3, height: 32, width: 32, classes: 10 },
+    classes: &[
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ],
+    train_images: 50_000,
+    test_images: 10_000,
+    mean: CIFAR_MEAN,
+    std: CIFAR_STD,
+    files: Files::Cifar {
+        labels: 1,
+        train: &[
+            "data_batch_1.bin",
+            "data_batch_2.bin",
+            "data_batch_3.bin",
+            "data_batch_4.bin",
+            "data_batch_5.bin",
+        ],
+        test: "test_batch.bin",
+    },
+    how_to_get: "unpack the binary version of CIFAR-10 (cifar-10-binary.tar.gz) and put its .bin files into the folder",
+};
+
+const CIFAR_100: Dataset = Dataset {
+    id: "cifar-100",
+    title: "CIFAR-100",
+    shape: DataShape { channels: 3, height: 32, width: 32, classes: 100 },
+    classes: CIFAR_100_CLASSES,
+    train_images: 50_000,
+    test_images: 10_000,
+    mean: CIFAR_MEAN,
+    std: CIFAR_STD,
+    files: Files::Cifar { labels: 2, train: &["train.bin"], test: "test.bin" },
+    how_to_get: "unpack the binary version of CIFAR-100 (cifar-100-binary.tar.gz) and put its .bin files into the folder",
+};
+
+/// The fine classes, in the order of their labels.
+#[rustfmt::skip]
+const CIFAR_100_CLASSES: &[&str] = &[
+    "apple", "aquarium fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle",
+    "bowl", "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle",
+    "chair", "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur",
+    "dolphin", "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard",
+    "lamp", "lawn mower", "leopard", "lion", "lizard", "lobster", "man", "maple tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak tree", "orange", "orchid", "otter", "palm tree", "pear", "pickup truck", "pine tree",
+    "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
+    "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+    "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow tree", "wolf", "woman", "worm",
+];
 
 /// Finds a data set by its id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Dataset> {
     DATASETS.iter().find(|dataset| dataset.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_a_name_and_every_channel_its_constants() {
+        for dataset in DATASETS {
+            let shape = dataset.shape;
+            assert_eq!(i64::try_from(dataset.classes.len()), Ok(shape.classes), "{}", dataset.id);
+            let channels = usize::try_from(shape.channels).unwrap();
+            assert_eq!((dataset.mean.len(), dataset.std.len()), (channels, channels));
+        }
+        assert_eq!(CIFAR_10.image_bytes(), 3072);
+    }
 }

@@ -101,6 +101,8 @@ pub enum PhaseName {
     Select,
     /// The derived network is measured with the weights of the supernet.
     Inherit,
+    /// The derived network is trained on, from the weights of the supernet.
+    FineTune,
     /// The derived network is trained from scratch.
     Fit,
     /// The result package is written.
@@ -115,6 +117,7 @@ impl PhaseName {
             Self::Search => "search",
             Self::Select => "select",
             Self::Inherit => "inherit",
+            Self::FineTune => "fine_tune",
             Self::Fit => "fit",
             Self::Package => "package",
         }
@@ -247,7 +250,8 @@ pub struct Summary {
 /// The derived network, measured with one set of weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
-    /// `inherited`, `recalibrated` or `from_scratch`.
+    /// `inherited`, `recalibrated`, `fine_tuned` or `from_scratch`; the latter two also with
+    /// `_ema`, for the average of the weights.
     pub weights: String,
     /// Loss on the validation (architecture) split, nats.
     pub valid_loss: Num,

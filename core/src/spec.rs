@@ -4,16 +4,20 @@
 //! words for people. [`RunSpec::parse`] checks a JSON value against it and reports every violation
 //! at once; the form, the JSON Schema and the documentation read the same table.
 
+mod after;
 mod check;
 pub mod fields;
 pub mod reference;
 mod schema;
+mod train;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
 pub use check::Violation;
 pub use schema::json_schema;
+pub use train::{Unit, WarmupSpec, WeightOptimizerSpec};
 
 /// Everything that decides a run, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +51,11 @@ pub struct DatasetSpec {
     pub id: String,
     /// Only the first so many training images; all if absent.
     pub limit: Option<u64>,
+    /// Pixels of black by which an image is enlarged on each side before a random part of the
+    /// old size is taken; 0 for none.
+    pub crop: u64,
+    /// Whether images are mirrored at random, left to right.
+    pub flip: bool,
 }
 
 /// What is searched: a preset with its options.
@@ -207,16 +216,22 @@ pub struct SearchSpec {
     pub batch_size: u64,
     /// Share of the training images that train weights; the rest trains rows.
     pub train_portion: f64,
+    /// Side of a square at a random place that is blanked in each training image; 0 for none.
+    pub cutout: u64,
+    /// Magnitude of `RandAugment` on each training image; 0 for none.
+    pub rand_augment: f64,
+    /// How weights follow their gradient.
+    pub weight_optimizer: WeightOptimizerSpec,
     /// Learning rate of the weights at the start (cosine schedule per epoch).
     pub weight_lr: f64,
     /// Learning rate of the weights at the end.
     pub weight_lr_min: f64,
-    /// Momentum of the weights.
-    pub weight_momentum: f64,
-    /// Whether Nesterov's momentum is used.
-    pub weight_nesterov: bool,
-    /// L2 decay of the weights.
+    /// How the weights' learning rate rises before it falls.
+    pub warmup: WarmupSpec,
+    /// Decay of the weights.
     pub weight_decay: f64,
+    /// Whether norms' scales and shifts and all biases decay too.
+    pub decay_all: bool,
     /// Largest norm of the weights' gradient.
     pub clip: f64,
     /// Learning rate of the rows (Adam).
@@ -370,24 +385,6 @@ pub struct ConstraintsSpec {
     pub max_params: Option<u64>,
     /// Most multiply-accumulates per image; any if absent.
     pub max_macs: Option<u64>,
-}
-
-/// What happens to the network that was found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AfterSpec {
-    /// Training images over which batch norm's statistics are estimated anew.
-    pub recalibrate_images: u64,
-    /// Epochs of training from scratch; 0 for none.
-    pub fit_epochs: u64,
-    /// Images per step of that training.
-    pub fit_batch_size: u64,
-    /// Its learning rate at the start (cosine schedule per step to 0).
-    pub fit_lr: f64,
-    /// Its L2 decay.
-    pub fit_weight_decay: f64,
-    /// Only the first so many training images; all if absent.
-    pub fit_limit: Option<u64>,
 }
 
 /// A table of what architectures really reach; see [`crate::benchmark`].

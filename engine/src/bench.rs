@@ -1,10 +1,12 @@
 //! Timings and memory, as `skein-worker bench` prints them.
 
+mod input;
+
 use std::time::Instant;
 
 use serde::Serialize;
-use skein_core::spaces;
 use skein_core::spec::RunSpec;
+use skein_core::{dataset, spaces};
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::EngineError;
@@ -43,6 +45,10 @@ pub struct Report {
     pub largest_network_ms: f64,
     /// Training step of the largest network alone.
     pub largest_network_step_ms: f64,
+    /// Preparing the images of an iteration; absent if no data set has the space's shape.
+    pub input_ms: Option<f64>,
+    /// Per cent of an iteration that it waits for images prepared ahead; likewise.
+    pub input_wait_percent: Option<f64>,
     /// Most resident memory of the process.
     pub peak_rss_mb: f64,
     /// Threads on the CPU.
@@ -51,18 +57,21 @@ pub struct Report {
     pub device: String,
 }
 
-/// Measures search iterations on random images.
+/// Measures search iterations on random images, in the shape of the data set that was `asked` for
+/// or else of the space's own data.
 ///
 /// # Errors
 /// - [`EngineError`] if the device cannot be had, or the space cannot be built.
-pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
+pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineError> {
     let compute = Compute::choose(&spec.resources.device, spec.resources.precision)?;
     let threads = device::set_threads(spec.resources.threads);
     let preset = spaces::find(spec.space.preset())
         .ok_or_else(|| EngineError::Missing(spec.space.preset().to_owned()))?;
-    let mut net = Supernet::initialised(spec, preset.shape, compute)?;
-    let mut bilevel = Bilevel::new(&spec.search);
-    let batch = random_batch(&net, preset.shape.classes, spec.search.batch_size)?;
+    let known = dataset::find(&spec.dataset.id);
+    let shape = known.filter(|_| asked).map_or(preset.shape, |known| known.shape);
+    let mut net = Supernet::initialised(spec, shape, compute)?;
+    let mut bilevel = Bilevel::new(&spec.search, &net.store.weights);
+    let batch = random_batch(&net, shape.classes, spec.search.batch_size)?;
     let sampler = Sampler::of(&spec.search.optimizer, 0, 1);
     let lr = spec.search.weight_lr;
     let (mut arch, mut weight, mut whole) = (vec![], vec![], vec![]);
@@ -90,6 +99,8 @@ pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
         }
     }
     let (largest, largest_step) = largest_network(&net, &batch, steps, lr, &mut bilevel)?;
+    let peak = device::peak_memory_bytes();
+    let input = input::measure(spec, shape, steps, compute)?;
     let text = |value| {
         serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
     };
@@ -105,8 +116,9 @@ pub fn run(spec: &RunSpec, steps: u64) -> Result<Report, EngineError> {
         weight_step_ms: median(weight),
         largest_network_ms: largest,
         largest_network_step_ms: largest_step,
-        peak_rss_mb: f64::from(u32::try_from(device::peak_memory_bytes() / 100_000).unwrap_or(0))
-            / 10.0,
+        input_ms: input.map(|input| input.prepare_ms),
+        input_wait_percent: input.map(|input| 100.0 * input.wait),
+        peak_rss_mb: f64::from(u32::try_from(peak / 100_000).unwrap_or(0)) / 10.0,
         threads,
         device: device::name(compute.device),
     })
@@ -140,7 +152,7 @@ fn largest_network(
     let graph = net.graph();
     let fixed = graph.specialise(&graph.largest()?)?;
     let network = Network::inherited(fixed, &net.store, net.compute)?;
-    bilevel.weight.velocity = None;
+    bilevel.weight.load(|_| None);
     let (mut passes, mut whole) = (vec![], vec![]);
     for step in 0..=steps {
         let begin = Instant::now();

@@ -1,16 +1,23 @@
 //! Images in memory, splits and the order of batches.
 
+pub mod augment;
+pub mod cifar;
+pub mod feed;
 pub mod idx;
 pub mod order;
+mod rand_augment;
 
 use std::path::Path;
 
-use skein_core::dataset::Dataset;
+use skein_core::dataset::{Dataset, Files};
 use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
 use crate::device::Compute;
 use crate::search::bilevel::Batch;
+use crate::search::sampler::At;
+use crate::state::seed::Stream;
+use augment::Augment;
 
 /// Labelled images as bytes; batches are normalised when they are taken.
 #[derive(Debug)]
@@ -33,24 +40,58 @@ pub struct Data {
     pub test: Images,
 }
 
+/// Images and labels as bytes, as a reader gives them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// All pixels, image by image.
+    pub pixels: Vec<u8>,
+    /// One label per image.
+    pub labels: Vec<u8>,
+}
+
+fn damaged(folder: &Path, dataset: &Dataset, reason: String) -> EngineError {
+    EngineError::Data {
+        dataset: dataset.id.to_owned(),
+        reason,
+        hint: format!("{}: {}", folder.display(), dataset.how_to_get),
+    }
+}
+
+fn labels_in_range(folder: &Path, dataset: &Dataset, labels: &[u8]) -> Result<(), EngineError> {
+    let classes = dataset.shape.classes;
+    match labels.iter().find(|label| i64::from(**label) >= classes) {
+        Some(label) => {
+            let reason = format!("label {label} is out of range: there are {classes} classes");
+            Err(damaged(folder, dataset, reason))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Data {
     /// Reads a data set onto a device.
     ///
     /// # Errors
     /// - [`EngineError::Data`] if files are missing, truncated or hold something else.
     pub fn read(folder: &Path, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
-        let [train_images, train_labels, test_images, test_labels] = dataset.files;
-        let train = idx::read(folder, dataset, (train_images, train_labels))?;
-        let test = idx::read(folder, dataset, (test_images, test_labels))?;
+        let (train, test) = match dataset.files {
+            Files::Idx { train, test } => {
+                (idx::read(folder, dataset, train)?, idx::read(folder, dataset, test)?)
+            }
+            Files::Cifar { labels, train, test } => (
+                cifar::read(folder, dataset, labels, train)?,
+                cifar::read(folder, dataset, labels, &[test])?,
+            ),
+        };
         Ok(Self {
-            train: Images::new(train, dataset, compute)?,
-            test: Images::new(test, dataset, compute)?,
+            train: Images::new(&train, dataset, compute)?,
+            test: Images::new(&test, dataset, compute)?,
         })
     }
 }
 
 impl Images {
-    fn new(raw: idx::Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
+    fn new(raw: &Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
         let shape = dataset.shape;
         let count = i64::try_from(raw.labels.len()).unwrap_or(0);
         let size = [count, shape.channels, shape.height, shape.width];
@@ -73,6 +114,33 @@ impl Images {
         })
     }
 
+    /// Images of noise with random labels, in the shape of a data set: for measuring.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn random(dataset: &Dataset, count: usize, compute: Compute) -> Result<Self, EngineError> {
+        use rand::Rng as _;
+        let mut generator = crate::state::seed::generator(1, Stream::Weights, 0);
+        let mut pixels = vec![0; count * usize::try_from(dataset.image_bytes()).unwrap_or(0)];
+        generator.fill_bytes(&mut pixels);
+        let classes = u64::try_from(dataset.shape.classes).unwrap_or(1);
+        let label = |_| u8::try_from(generator.next_u64() % classes).unwrap_or(0);
+        let labels = (0..count).map(label).collect();
+        Self::new(&Raw { pixels, labels }, dataset, compute)
+    }
+
+    /// The same images, for another thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            pixels: self.pixels.shallow_clone(),
+            labels: self.labels.shallow_clone(),
+            mean: self.mean.shallow_clone(),
+            std: self.std.shallow_clone(),
+            compute: self.compute,
+        }
+    }
+
     /// Number of images.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -84,9 +152,33 @@ impl Images {
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn batch(&self, positions: &[i64]) -> Result<Batch, EngineError> {
+        let (pixels, y) = self.select(positions)?;
+        Ok(Batch { x: self.normalise(&pixels)?, y })
+    }
+
+    /// The images at these positions, changed at random, normalised.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn augmented(
+        &self,
+        positions: &[i64],
+        augment: &Augment,
+        at: At,
+    ) -> Result<Batch, EngineError> {
+        let (pixels, y) = self.select(positions)?;
+        let x = self.normalise(&augment.place(pixels, at)?)?;
+        Ok(Batch { x: augment.blank(x, at)?, y })
+    }
+
+    fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
         let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
-        let x = self.pixels.f_index_select(0, &at)?.f_to_kind(self.compute.kind)? / 255.0;
-        Ok(Batch { x: (x - &self.mean) / &self.std, y: self.labels.f_index_select(0, &at)? })
+        Ok((self.pixels.f_index_select(0, &at)?, self.labels.f_index_select(0, &at)?))
+    }
+
+    fn normalise(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
+        let x = pixels.f_to_kind(self.compute.kind)? / 255.0;
+        Ok((x - &self.mean) / &self.std)
     }
 
     /// Where the images lie.

@@ -1,8 +1,12 @@
 //! Optimizers on flat buffers; their formulas are PyTorch's.
 
+pub mod schedule;
+pub mod weights;
+
 use tch::Tensor;
 
 use crate::store::Gradient;
+use weights::Decay;
 
 /// Stochastic gradient descent with momentum.
 #[derive(Debug)]
@@ -12,7 +16,7 @@ pub struct Sgd {
     /// Whether Nesterov's momentum is used.
     pub nesterov: bool,
     /// L2 decay.
-    pub weight_decay: f64,
+    pub decay: Decay,
     /// The momentum buffer; absent before the first step.
     pub velocity: Option<Tensor>,
 }
@@ -23,8 +27,8 @@ impl Sgd {
         tch::no_grad(|| {
             let mut weights = weights.shallow_clone();
             let Gradient { flat: mut step, used } = gradient;
-            if self.weight_decay != 0.0 {
-                step += &weights * self.weight_decay;
+            if let Some(decay) = self.decay.of(&weights) {
+                step += decay;
             }
             if self.momentum != 0.0 {
                 let held = self.velocity.take().unwrap_or_else(|| step.zeros_like());
@@ -47,44 +51,101 @@ impl Sgd {
     }
 }
 
-/// Adam with L2 decay added to the gradient.
+/// Adam, with the decay added to the gradient or decoupled from it.
 #[derive(Debug)]
 pub struct Adam {
-    /// Learning rate.
-    pub lr: f64,
     /// Decay rates of the two means.
     pub betas: (f64, f64),
     /// L2 decay.
-    pub weight_decay: f64,
+    pub decay: Decay,
+    /// Whether the decay is taken off the weights instead of passing through the means (AdamW).
+    pub decoupled: bool,
     /// Steps done.
     pub steps: u64,
     /// Means of the gradient and of its square; absent before the first step.
     pub means: Option<(Tensor, Tensor)>,
+    /// Steps done of each number, once they differ because a gradient did not use all.
+    pub counts: Option<Tensor>,
 }
 
 impl Adam {
     const EPS: f64 = 1e-8;
 
-    /// One step.
-    pub fn step(&mut self, weights: &Tensor, gradient: &Tensor) {
+    /// One step; what the gradient does not use keeps its value and its state.
+    pub fn step(&mut self, weights: &Tensor, gradient: Gradient, lr: f64) {
         tch::no_grad(|| {
             let mut weights = weights.shallow_clone();
-            let gradient = gradient + &weights * self.weight_decay;
-            let (mut first, mut second) =
-                self.means.take().unwrap_or_else(|| (gradient.zeros_like(), gradient.zeros_like()));
-            let (beta1, beta2) = self.betas;
-            self.steps += 1;
-            first *= beta1;
-            first += &gradient * (1.0 - beta1);
-            second *= beta2;
-            second += gradient.square() * (1.0 - beta2);
-            #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
-            let steps = self.steps as f64;
-            let (bias1, bias2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
-            let denominator: Tensor = second.sqrt() / bias2.sqrt() + Self::EPS;
-            weights -= &first / denominator * (self.lr / bias1);
+            let Gradient { flat: mut gradient, used } = gradient;
+            let decay = self.decay.of(&weights);
+            let shrink = match decay {
+                Some(decay) if self.decoupled => Some(decay * lr),
+                Some(decay) => {
+                    gradient += decay;
+                    None
+                }
+                None => None,
+            };
+            self.count(&weights, used.as_ref());
+            let (first, second) = self.average(&gradient, used.as_ref());
+            let mut step = self.direction(&first, &second) * lr;
             self.means = Some((first, second));
+            if let Some(shrink) = shrink {
+                step += shrink;
+            }
+            weights -= match &used {
+                Some(used) => step.where_self(used, &step.zeros_like()),
+                None => step,
+            };
         });
+    }
+
+    fn count(&mut self, weights: &Tensor, used: Option<&Tensor>) {
+        if used.is_some() && self.counts.is_none() {
+            #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+            let so_far = self.steps as f64;
+            self.counts = Some(weights.full_like(so_far));
+        }
+        self.steps += 1;
+        if let Some(counts) = &mut self.counts {
+            match used {
+                Some(used) => *counts += used,
+                None => *counts += 1.0,
+            }
+        }
+    }
+
+    fn average(&mut self, gradient: &Tensor, used: Option<&Tensor>) -> (Tensor, Tensor) {
+        let (beta1, beta2) = self.betas;
+        let (mut first, mut second) =
+            self.means.take().unwrap_or_else(|| (gradient.zeros_like(), gradient.zeros_like()));
+        let held = used.map(|used| (used, first.copy(), second.copy()));
+        first *= beta1;
+        first += gradient * (1.0 - beta1);
+        second *= beta2;
+        second += gradient.square() * (1.0 - beta2);
+        match held {
+            Some((used, one, two)) => (first.where_self(used, &one), second.where_self(used, &two)),
+            None => (first, second),
+        }
+    }
+
+    /// The means without the bias of their zero start, the first over the root of the second.
+    fn direction(&self, first: &Tensor, second: &Tensor) -> Tensor {
+        let (beta1, beta2) = self.betas;
+        match &self.counts {
+            None => {
+                #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+                let steps = self.steps as f64;
+                let (bias1, bias2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
+                let denominator: Tensor = second.sqrt() / bias2.sqrt() + Self::EPS;
+                first / denominator / bias1
+            }
+            Some(counts) => {
+                let bias = |beta: f64| -> Tensor { 1.0 - (counts * beta.ln()).exp() };
+                let denominator: Tensor = (second / bias(beta2)).sqrt() + Self::EPS;
+                first / denominator / bias(beta1)
+            }
+        }
     }
 }
 
@@ -96,12 +157,4 @@ pub fn clip(gradient: &mut Gradient, limit: f64) -> Tensor {
         gradient.flat *= scale;
         norm
     })
-}
-
-/// Cosine schedule from `start` to `end` over `total`, at `position`.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "epochs and steps are far below 2^52")]
-pub fn cosine(start: f64, end: f64, position: u64, total: u64) -> f64 {
-    let share = position as f64 / total.max(1) as f64;
-    end + (start - end) * (1.0 + (std::f64::consts::PI * share).cos()) / 2.0
 }

@@ -17,7 +17,7 @@ export interface SpaceInfo {
 }
 
 export interface Preflight {
-  spec: { search: { weights: string; epochs: number; batch_size: number }; after: { fit_epochs: number }; resources: { precision: string } };
+  spec: { search: { weights: string; epochs: number; batch_size: number }; resources: { precision: string } };
   space: SpaceInfo;
   steps: number;
   toml: string;

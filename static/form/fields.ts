@@ -81,7 +81,8 @@ export class Field {
   apply(values: (path: string) => string): void {
     this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
     this.control.disabled = this.box.hidden;
-    const next = this.defaults[this.defaultsBy ? values(this.defaultsBy) : "_"];
+    // The first of them stands for any value that is not listed.
+    const next = this.defaultsBy ? (this.defaults[values(this.defaultsBy)] ?? Object.values(this.defaults)[0]) : this.defaults["_"];
     if (next !== undefined && next !== this.filled) {
       if (!this.changed) this.write(next);
       this.filled = next;

@@ -224,9 +224,9 @@ export class Chart {
   }
 }
 
-/** The training curve of a network from scratch has no word of its own. */
+/** The training curve of a derived network has no word of its own. */
 function title({ name, phase }: Series): string {
-  return phase === "fit" && (name === "loss" || name === "accuracy") ? `train ${name}` : words(name);
+  return phase !== "search" && (name === "loss" || name === "accuracy") ? `train ${name}` : words(name);
 }
 
 /** As many digits as tell one tick from the next. */

@@ -67,7 +67,7 @@ export class Curves {
       if (!box.hidden) chart.update(series.sort(order), { ...this.look, log: this.look.log && log });
     }
     const scratch = find("[data-scratch]");
-    if (scratch) scratch.hidden = !this.places.some(({ box, phase }) => phase === "fit" && !box.hidden);
+    if (scratch) scratch.hidden = !this.places.some(({ box, phase }) => phase !== "search" && !box.hidden);
   }
 }
 

@@ -8,6 +8,7 @@ const PHASES: Record<string, string> = {
   search: "searching",
   select: "comparing architectures",
   inherit: "measuring the derived network",
+  fine_tune: "fine-tuning",
   fit: "training from scratch",
   package: "writing the result",
 };

@@ -113,7 +113,7 @@ describe("the pages", () => {
     await field(page, "space.channels").fill("4");
     await field(page, "search.epochs").fill("2");
     await field(page, "search.batch_size").fill("32");
-    await field(page, "after.fit_epochs").fill("1");
+    await field(page, "after.from_scratch.epochs").fill("1");
     await page.locator("[data-submit]").click();
     await page.waitForURL(/\/runs\/[0-9a-f-]{36}$/);
     finished = page.url().split("/").pop();

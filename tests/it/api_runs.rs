@@ -41,7 +41,7 @@ fn a_run_goes_from_queue_to_result() {
     assert_eq!(run["attempt"], 1);
     assert!(run["started_at"].is_string() && run["ended_at"].is_string());
     let detail = server.get(&format!("/api/v1/runs/{id}")).json();
-    assert_eq!(detail["spec"]["search"]["weight_momentum"], 0.9);
+    assert_eq!(detail["spec"]["search"]["weight_optimizer"]["momentum"], 0.9);
     assert_eq!(server.get("/api/v1/queue").json(), json!([]));
     assert_eq!(server.get("/api/v1/devices").json()[0]["run"], Value::Null);
 }

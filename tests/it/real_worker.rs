@@ -16,7 +16,7 @@ fn create(server: &TestServer) -> String {
         "dataset": {"id": "fashion-mnist", "limit": 128},
         "space": {"preset": "toy-cell", "channels": 4},
         "search": {"optimizer": {"kind": "drnas"}, "epochs": 25, "batch_size": 16, "valid_limit": 32},
-        "after": {"fit_epochs": 1, "recalibrate_images": 32},
+        "after": {"from_scratch": {"epochs": 1}, "recalibrate_images": 32},
         "resources": {"device": "cpu", "threads": 1, "checkpoint_every": 5}
     });
     let answer = server.post("/api/v1/runs", &spec);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 mod list;
 
-use super::fields::{Default, FIELDS, Field, Kind};
+use super::fields::{FIELDS, Field, Kind};
 use crate::dataset;
 
 /// One thing that is wrong with a specification.
@@ -20,7 +20,16 @@ pub struct Violation {
 const OPTIMIZER: &str = "search.optimizer.kind";
 
 /// Fields that had another path once, so that older specifications stay readable.
-const MOVED: &[(&str, &str)] = &[("search.optimizer.candidates", "search.second_stage.candidates")];
+const MOVED: &[(&str, &str)] = &[
+    ("search.optimizer.candidates", "search.second_stage.candidates"),
+    ("search.weight_momentum", "search.weight_optimizer.momentum"),
+    ("search.weight_nesterov", "search.weight_optimizer.nesterov"),
+    ("after.fit_epochs", "after.from_scratch.epochs"),
+    ("after.fit_batch_size", "after.batch_size"),
+    ("after.fit_lr", "after.from_scratch.lr"),
+    ("after.fit_weight_decay", "after.weight_decay"),
+    ("after.fit_limit", "after.limit"),
+];
 
 /// Fills every default in, or says everything that is wrong.
 pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
@@ -30,10 +39,14 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
         return Err(violations.0);
     }
     let value = &moved(value.clone());
-    let mut filled = Map::new();
-    for field in FIELDS.iter().filter(|field| applies(field, value)) {
+    // A field follows earlier ones only, which are filled in by then.
+    let mut filled = Value::Object(Map::new());
+    for field in FIELDS {
+        if !applies(field, &filled) {
+            continue;
+        }
         let found = match get(value, field.path) {
-            Some(Value::Null) | None => field.default.value(value),
+            Some(Value::Null) | None => field.default.value(&filled),
             Some(given) => Some(check_kind(field, given, &mut violations)),
         };
         match found {
@@ -41,8 +54,7 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
             None => violations.add(field.path, missing(field)),
         }
     }
-    unknown("", value, value, &mut violations);
-    let mut filled = Value::Object(filled);
+    unknown("", value, &filled, &mut violations);
     name(&mut filled);
     if violations.0.is_empty() {
         rules(&filled, &mut violations);
@@ -82,8 +94,8 @@ fn moved(mut value: Value) -> Value {
         let Some((parent, key)) = from.rsplit_once('.') else { continue };
         let holder = parent.split('.').try_fold(&mut value, |at, part| at.get_mut(part));
         let found = holder.and_then(Value::as_object_mut).and_then(|object| object.remove(key));
-        if let (Some(found), Some(object)) = (found, value.as_object_mut()) {
-            set(object, to, found);
+        if let Some(found) = found {
+            set(&mut value, to, found);
         }
     }
     value
@@ -93,7 +105,8 @@ fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, part| value.as_object()?.get(part))
 }
 
-fn set(object: &mut Map<String, Value>, path: &str, value: Value) {
+fn set(target: &mut Value, path: &str, value: Value) {
+    let Value::Object(object) = target else { return };
     match path.split_once('.') {
         None => {
             object.insert(path.to_owned(), value);
@@ -103,9 +116,7 @@ fn set(object: &mut Map<String, Value>, path: &str, value: Value) {
             if inner.is_null() {
                 *inner = Value::Object(Map::new());
             }
-            if let Value::Object(inner) = inner {
-                set(inner, rest, value);
-            }
+            set(inner, rest, value);
         }
     }
 }
@@ -196,16 +207,15 @@ fn whole(value: &Value) -> Option<u64> {
 }
 
 /// Notes every field of `value` that the table does not know or that does not apply.
-fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violations) {
+fn unknown(prefix: &str, value: &Value, filled: &Value, violations: &mut Violations) {
     let Some(object) = value.as_object() else { return };
     for (key, inner) in object {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         if let Some(field) = super::fields::find(&path) {
-            if let Some((when, values)) = field.when.filter(|_| !applies(field, root)) {
+            if let Some((when, values)) = field.when.filter(|_| !applies(field, filled)) {
                 // A discriminator that is itself wrong is reported on its own.
-                let known = super::fields::find(when).is_some_and(|at| match get(root, when) {
-                    Some(Value::Null) | None => at.default != Default::Required,
-                    Some(given) => kind_fault(at.kind, given).is_ok(),
+                let known = get(filled, when).is_some_and(|given| {
+                    super::fields::find(when).is_some_and(|at| kind_fault(at.kind, given).is_ok())
                 });
                 if known {
                     let detail = format!("applies only if `{when}` is {}", values.join(" or "));
@@ -217,7 +227,7 @@ fn unknown(prefix: &str, value: &Value, root: &Value, violations: &mut Violation
         let within = format!("{path}.");
         if FIELDS.iter().any(|field| field.path.starts_with(&within)) {
             if inner.is_object() {
-                unknown(&path, inner, root, violations);
+                unknown(&path, inner, filled, violations);
             } else if !inner.is_null() {
                 violations.add(&path, format!("an object is expected, not {}", describe(inner)));
             }
@@ -271,11 +281,15 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if number("search.weight_lr_min") > number("search.weight_lr") {
         violations.add("search.weight_lr_min", "must not be above `search.weight_lr`");
     }
-    if get(filled, "search.weight_nesterov") == Some(&Value::Bool(true))
-        && zero("search.weight_momentum")
+    if get(filled, "search.weight_optimizer.nesterov") == Some(&Value::Bool(true))
+        && zero("search.weight_optimizer.momentum")
     {
-        violations.add("search.weight_nesterov", "needs a `search.weight_momentum` above 0");
+        violations.add(
+            "search.weight_optimizer.nesterov",
+            "needs a `search.weight_optimizer.momentum` above 0",
+        );
     }
+    after_rules(filled, violations);
     if number("search.optimizer.tau_end") > number("search.optimizer.tau_start") {
         violations
             .add("search.optimizer.tau_end", "must not be above `search.optimizer.tau_start`");
@@ -317,6 +331,28 @@ fn is_file_name(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('.') && text.chars().all(known)
 }
 
+/// Rules of the trainings after the search.
+fn after_rules(filled: &Value, violations: &mut Violations) {
+    let number = |path: &str| get(filled, path).and_then(Value::as_f64);
+    for (stage, packaged) in [("fine_tune", "fine_tuned"), ("from_scratch", "from_scratch")] {
+        let field = |name: &str| format!("after.{stage}.{name}");
+        if number(&field("lr_min")) > number(&field("lr")) {
+            let detail = format!("must not be above `{}`", field("lr"));
+            violations.add(&field("lr_min"), detail);
+        }
+        let chosen = get(filled, "after.packaged").and_then(Value::as_str) == Some(packaged);
+        if chosen && number(&field("epochs")) == Some(0.0) {
+            let detail = format!("needs a `{}` above 0", field("epochs"));
+            violations.add("after.packaged", detail);
+        }
+    }
+    if get(filled, "after.optimizer.nesterov") == Some(&Value::Bool(true))
+        && number("after.optimizer.momentum") == Some(0.0)
+    {
+        violations.add("after.optimizer.nesterov", "needs an `after.optimizer.momentum` above 0");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::RunSpec;
@@ -352,18 +388,13 @@ mod tests {
 
     #[test]
     fn every_default_is_filled_in() {
-        let mut spec = RunSpec::parse(&minimal()).unwrap().to_value();
-        spec.as_object_mut().unwrap().remove("search");
-        insta::assert_json_snapshot!(spec, @r#"
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        let mut value = spec.to_value();
+        for section in ["after", "search"] {
+            value.as_object_mut().unwrap().remove(section);
+        }
+        insta::assert_json_snapshot!(value, @r#"
         {
-          "after": {
-            "fit_batch_size": 96,
-            "fit_epochs": 0,
-            "fit_limit": null,
-            "fit_lr": 0.05,
-            "fit_weight_decay": 0.0005,
-            "recalibrate_images": 2048
-          },
           "benchmark": {
             "accuracy": null,
             "columns": null,
@@ -374,6 +405,8 @@ mod tests {
             "max_params": null
           },
           "dataset": {
+            "crop": 0,
+            "flip": false,
             "id": "fashion-mnist",
             "limit": null
           },
@@ -401,6 +434,53 @@ mod tests {
     }
 
     #[test]
+    fn a_filled_specification_is_its_own() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
+    }
+
+    #[test]
+    fn every_default_of_the_trainings_is_filled_in() {
+        let spec = RunSpec::parse(&minimal()).unwrap();
+        insta::assert_json_snapshot!(spec.to_value()["after"], @r#"
+        {
+          "batch_size": 96,
+          "clip": 5.0,
+          "cutmix": 0.0,
+          "cutout": 0,
+          "decay_all": true,
+          "ema": 0.0,
+          "fine_tune": {
+            "epochs": 0,
+            "lr": 0.01,
+            "lr_min": 0.0,
+            "warmup_epochs": 0.0
+          },
+          "from_scratch": {
+            "epochs": 0,
+            "lr": 0.05,
+            "lr_min": 0.0,
+            "warmup_epochs": 0.0
+          },
+          "label_smoothing": 0.0,
+          "limit": null,
+          "mixup": 0.0,
+          "optimizer": {
+            "kind": "sgd",
+            "momentum": 0.9,
+            "nesterov": true
+          },
+          "packaged": "best",
+          "rand_augment": 0.0,
+          "recalibrate_images": 2048,
+          "recipe": "plain",
+          "repeats": 1,
+          "weight_decay": 0.0005
+        }
+        "#);
+    }
+
+    #[test]
     fn every_default_of_the_search_is_filled_in() {
         let spec = RunSpec::parse(&minimal()).unwrap();
         insta::assert_json_snapshot!(spec.to_value()["search"], @r#"
@@ -411,6 +491,8 @@ mod tests {
           "arch_weight_decay": 0.001,
           "batch_size": 64,
           "clip": 5.0,
+          "cutout": 0,
+          "decay_all": true,
           "epochs": 100,
           "fidelity": "corrected",
           "on_nonfinite": "stop",
@@ -419,25 +501,27 @@ mod tests {
             "kl_scale": 0.0
           },
           "patience_epochs": 0,
+          "rand_augment": 0.0,
           "second_stage": {
             "kind": "none"
           },
           "train_portion": 0.5,
           "valid_limit": 2048,
+          "warmup": {
+            "length": 0.0,
+            "unit": "epochs"
+          },
           "weight_decay": 0.0005,
           "weight_lr": 0.025,
           "weight_lr_min": 0.001,
-          "weight_momentum": 0.9,
-          "weight_nesterov": true,
+          "weight_optimizer": {
+            "kind": "sgd",
+            "momentum": 0.9,
+            "nesterov": true
+          },
           "weights": "entangled"
         }
         "#);
-    }
-
-    #[test]
-    fn a_filled_specification_is_its_own() {
-        let spec = RunSpec::parse(&minimal()).unwrap();
-        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
     }
 
     #[rstest]
@@ -453,6 +537,8 @@ mod tests {
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
+    #[case::packaged(json!({"after": {"packaged": "fine_tuned"}}), "after.packaged needs a `after.fine_tune.epochs` above 0")]
+    #[case::stage_rates(json!({"after": {"from_scratch": {"lr": 1e-3, "lr_min": 1e-2}}}), "after.from_scratch.lr_min must not be above `after.from_scratch.lr`")]
     #[case::widths(json!({"space": {"preset": "conv-macro"}, "search": {"weights": "shared"}}), "search.weights must be `entangled` in a space of widths and kernels")]
     #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
     #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random` or `evolution`: SPOS learns no rows that could tell an architecture")]
@@ -492,6 +578,48 @@ mod tests {
                 "crossovers": 25, "mutation_prob": 0.2, "structure_prob": 0.4, "generations": 20
             })
         );
+    }
+
+    #[test]
+    fn defaults_follow_the_data_set_and_the_weights_optimizer() {
+        let mut value = minimal();
+        merge(
+            &mut value,
+            &json!({"dataset": {"id": "cifar-10"}, "search": {"weight_optimizer": {"kind": "adam"}}}),
+        );
+        let spec = RunSpec::parse(&value).unwrap().to_value();
+        assert_eq!((&spec["dataset"]["crop"], &spec["dataset"]["flip"]), (&json!(4), &json!(true)));
+        let search = &spec["search"];
+        assert_eq!(
+            search["weight_optimizer"],
+            json!({"kind": "adam", "beta1": 0.9, "beta2": 0.999})
+        );
+        assert_eq!((&search["weight_lr"], &search["weight_lr_min"]), (&json!(3e-4), &json!(1e-4)));
+        merge(&mut value, &json!({"space": {"preset": "conv-macro"}}));
+        value["search"] = json!({"optimizer": {"kind": "drnas"}});
+        let search = RunSpec::parse(&value).unwrap().to_value()["search"].take();
+        let published = json!({"kind": "adam", "beta1": 0.9, "beta2": 0.995});
+        assert_eq!((&search["weight_optimizer"], &search["weight_lr"]), (&published, &json!(3e-4)));
+        let foreign = json!({"search": {"weight_optimizer": {"beta1": 0.5}}});
+        let message = "search.weight_optimizer.beta1 applies only if `search.weight_optimizer.kind` is adam or adamw";
+        assert_eq!(refused(&foreign), [message]);
+    }
+
+    #[test]
+    fn a_recipe_fills_in_defaults_that_stay_editable() {
+        let mut value = minimal();
+        merge(&mut value, &json!({"after": {"recipe": "transformer", "mixup": 0.2}}));
+        let after = RunSpec::parse(&value).unwrap().to_value()["after"].take();
+        assert_eq!(after["optimizer"]["kind"], "adamw");
+        assert_eq!((&after["mixup"], &after["cutmix"]), (&json!(0.2), &json!(1.0)));
+        assert_eq!(
+            after["from_scratch"],
+            json!({"epochs": 0, "lr": 5e-4, "lr_min": 1e-5, "warmup_epochs": 20.0})
+        );
+        for recipe in ["plain", "cifar", "darts", "conv-macro", "transformer"] {
+            merge(&mut value, &json!({"after": {"recipe": recipe}}));
+            assert!(RunSpec::parse(&value).is_ok(), "{recipe}");
+        }
     }
 
     #[test]

@@ -144,16 +144,29 @@ impl Default {
             Self::Absent => Some(Value::Null),
             Self::Is(literal) => Some(literal.value()),
             Self::By(path, values) => {
-                let given = path.split('.').try_fold(specification, |at, key| at.get(key));
-                let given = given.and_then(Value::as_str).unwrap_or_default();
-                let found = values.iter().find(|(value, _)| *value == given);
+                let given = chosen(specification, path);
+                let found = values.iter().find(|(value, _)| Some(*value) == given.as_deref());
                 found.or(values.first()).map(|(_, literal)| literal.value())
             }
         }
     }
 }
 
+/// What a field holds that others depend on: its own default if it was left out.
+#[must_use]
+pub fn chosen(spec: &Value, path: &str) -> Option<String> {
+    let given = path.split('.').try_fold(spec, |value, part| value.get(part));
+    match given.and_then(Value::as_str) {
+        Some(text) if !text.is_empty() => Some(text.to_owned()),
+        _ => find(path)?.default.value(spec)?.as_str().map(str::to_owned),
+    }
+}
+
 const OPTIMIZER: &str = "search.optimizer.kind";
+const DATASET: &str = "dataset.id";
+const WEIGHT_OPTIMIZER: &str = "search.weight_optimizer.kind";
+const RECIPE: &str = "after.recipe";
+const AFTER_OPTIMIZER: &str = "after.optimizer.kind";
 const PRESET: &str = "space.preset";
 const SECOND_STAGE: &str = "search.second_stage.kind";
 const DEPTH: u64 = 1_000_000;
@@ -216,6 +229,8 @@ const MOBILE: &[&str] = &["mobilenet-v3"];
 const RESIZED: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b", "mobilenet-v3"];
 /// The spaces made of cells.
 const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
+const DATASETS: &[(&str, &str)] =
+    &[("fashion-mnist", "FashionMNIST"), ("cifar-10", "CIFAR-10"), ("cifar-100", "CIFAR-100")];
 const OPTIMIZERS: &[(&str, &str)] = &[
     ("drnas", "DrNAS"),
     ("darts", "DARTS"),
@@ -231,6 +246,22 @@ const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", 
 const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
 const SECOND_STAGES: &[(&str, &str)] =
     &[("none", "None"), ("random", "Random search"), ("evolution", "Evolution")];
+const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
+    &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
+const RECIPES: &[(&str, &str)] = &[
+    ("plain", "Plain"),
+    ("cifar", "Small images"),
+    ("darts", "DARTS"),
+    ("conv-macro", "Conv macro"),
+    ("transformer", "Vision transformer"),
+];
+const PACKAGED: &[(&str, &str)] = &[
+    ("best", "The best ones"),
+    ("recalibrated", "Inherited, recalibrated"),
+    ("fine_tuned", "Fine-tuned"),
+    ("from_scratch", "Trained from scratch"),
+];
+const UNITS: &[(&str, &str)] = &[("epochs", "Epochs"), ("steps", "Steps")];
 const PRECISIONS: &[(&str, &str)] =
     &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
 
@@ -238,8 +269,10 @@ const PRECISIONS: &[(&str, &str)] =
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
     field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
-    field("dataset.id", "Data set", "What the network learns to classify.", Kind::OneOf(&[("fashion-mnist", "FashionMNIST")]), Default::Required).plain(),
+    field(DATASET, "Data set", "What the network learns to classify.", Kind::OneOf(DATASETS), Default::Required).plain(),
     field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
+    field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
+    field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Flag(false)), ("cifar-10", Flag(true)), ("cifar-100", Flag(true))])),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
     field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
         ("toy-cell", List(r#"["sep3", "sep5", "dil3", "dil5"]"#)),
@@ -283,11 +316,19 @@ pub const FIELDS: &[Field] = &[
     field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250))])).plain(),
     field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
     field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Is(Number(0.5))),
-    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::Is(Number(0.025))),
-    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::Is(Number(0.001))),
-    field("search.weight_momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Is(Number(0.9))),
-    field("search.weight_nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Is(Flag(true))),
-    field("search.weight_decay", "Weight decay", "L2 decay of the weights.", number(0.0, 1.0), Default::Is(Number(5e-4))),
+    field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Is(Integer(0))).unit("pixels"),
+    field("search.rand_augment", "RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::Is(Number(0.0))),
+    field(WEIGHT_OPTIMIZER, "Weight optimizer", "How the weights follow their gradient.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(PRESET, &[("toy-cell", Text("sgd")), ("conv-macro", Text("adam")), ("nas-bench-201", Text("sgd")), ("darts", Text("sgd"))])),
+    field("search.weight_optimizer.momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Is(Number(0.9))).only(WEIGHT_OPTIMIZER, &["sgd"]),
+    field("search.weight_optimizer.nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Is(Flag(true))).only(WEIGHT_OPTIMIZER, &["sgd"]),
+    field("search.weight_optimizer.beta1", "Weight β₁", "First decay rate of the weights' Adam.", number(0.0, 0.9999), Default::Is(Number(0.9))).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_optimizer.beta2", "Weight β₂", "Second decay rate of the weights' Adam.", number(0.0, 0.99999), Default::By(PRESET, &[("toy-cell", Number(0.999)), ("conv-macro", Number(0.995)), ("nas-bench-201", Number(0.999)), ("darts", Number(0.999))])).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(0.025)), ("adam", Number(3e-4)), ("adamw", Number(1e-3))])),
+    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(0.001)), ("adam", Number(1e-4)), ("adamw", Number(1e-5))])),
+    field("search.warmup.length", "Warm-up", "The weights' learning rate rises to its start for so long, step by step, before it falls; 0 for none.", number(0.0, 1e6), Default::Is(Number(0.0))),
+    field("search.warmup.unit", "Warm-up counts", "What the warm-up is counted in.", Kind::OneOf(UNITS), Default::Is(Text("epochs"))),
+    field("search.weight_decay", "Weight decay", "Of the weights: added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(5e-4)), ("adam", Number(5e-4)), ("adamw", Number(0.05))])),
+    field("search.decay_all", "Decay norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(WEIGHT_OPTIMIZER, &[("sgd", Flag(true)), ("adam", Flag(true)), ("adamw", Flag(false))])),
     field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
     field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Is(Number(3e-4))),
     field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Is(Number(0.5))),
@@ -308,11 +349,33 @@ pub const FIELDS: &[Field] = &[
     field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
     field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
-    field("after.fit_epochs", "Epochs from scratch", "Train the derived network from scratch for so many epochs; 0 keeps the inherited weights.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
-    field("after.fit_batch_size", "Batch size from scratch", "Images per step of that training.", integer(2, 65_536), Default::Is(Integer(96))).unit("images"),
-    field("after.fit_lr", "Learning rate from scratch", "At the start; a cosine schedule falls to 0.", number(0.0, 10.0), Default::Is(Number(0.05))),
-    field("after.fit_weight_decay", "Weight decay from scratch", "L2 decay of that training.", number(0.0, 1.0), Default::Is(Number(5e-4))),
-    field("after.fit_limit", "Training images from scratch", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Is(Text("plain"))).plain(),
+    field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
+    field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
+    field("after.packaged", "Packaged weights", "Which weights go into the result package; the best are judged by the validation images.", Kind::OneOf(PACKAGED), Default::Is(Text("best"))).plain(),
+    field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.01)), ("cifar", Number(0.01)), ("darts", Number(0.005)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05))])),
+    field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1e-06))])),
+    field("after.fine_tune.warmup_epochs", "Warm-up of fine-tuning", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::Is(Number(0.0))).unit("epochs"),
+    field("after.from_scratch.lr", "Learning rate from scratch", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.05)), ("cifar", Number(0.1)), ("darts", Number(0.025)), ("conv-macro", Number(0.0003)), ("transformer", Number(0.0005))])),
+    field("after.from_scratch.lr_min", "Final learning rate from scratch", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05))])),
+    field("after.from_scratch.warmup_epochs", "Warm-up from scratch", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(5.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(20.0))])).unit("epochs"),
+    field(AFTER_OPTIMIZER, "Training optimizer", "How the weights follow their gradient in both trainings.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(RECIPE, &[("plain", Text("sgd")), ("cifar", Text("sgd")), ("darts", Text("sgd")), ("conv-macro", Text("adam")), ("transformer", Text("adamw"))])),
+    field("after.optimizer.momentum", "Training momentum", "Of SGD.", number(0.0, 0.999), Default::Is(Number(0.9))).only(AFTER_OPTIMIZER, &["sgd"]),
+    field("after.optimizer.nesterov", "Training Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(false)), ("conv-macro", Flag(true)), ("transformer", Flag(true))])).only(AFTER_OPTIMIZER, &["sgd"]),
+    field("after.optimizer.beta1", "Training β₁", "First decay rate of Adam.", number(0.0, 0.9999), Default::Is(Number(0.9))).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.optimizer.beta2", "Training β₂", "Second decay rate of Adam.", number(0.0, 0.99999), Default::By(RECIPE, &[("plain", Number(0.999)), ("cifar", Number(0.999)), ("darts", Number(0.999)), ("conv-macro", Number(0.995)), ("transformer", Number(0.999))])).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.batch_size", "Training batch size", "Images per step of both trainings.", integer(2, 65_536), Default::By(RECIPE, &[("plain", Integer(96)), ("cifar", Integer(128)), ("darts", Integer(96)), ("conv-macro", Integer(64)), ("transformer", Integer(512))])).unit("images"),
+    field("after.weight_decay", "Training weight decay", "Added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(RECIPE, &[("plain", Number(0.0005)), ("cifar", Number(0.0005)), ("darts", Number(0.0003)), ("conv-macro", Number(0.0005)), ("transformer", Number(0.05))])),
+    field("after.decay_all", "Training decays norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(true)), ("conv-macro", Flag(true)), ("transformer", Flag(false))])),
+    field("after.clip", "Training gradient clip", "Largest norm of the gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
+    field("after.limit", "Images of the trainings", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field("after.repeats", "Repeated augmentation", "Take each image so many times in a row, changed anew each time; an epoch stays as long.", integer(1, 64), Default::By(RECIPE, &[("plain", Integer(1)), ("cifar", Integer(1)), ("darts", Integer(1)), ("conv-macro", Integer(1)), ("transformer", Integer(3))])).unit("times"),
+    field("after.cutout", "Training cutout", "Blank a square of this side at a random place of each image; 0 for none.", integer(0, 256), Default::By(RECIPE, &[("plain", Integer(0)), ("cifar", Integer(16)), ("darts", Integer(16)), ("conv-macro", Integer(0)), ("transformer", Integer(0))])).unit("pixels"),
+    field("after.rand_augment", "Training RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(9.0))])),
+    field("after.label_smoothing", "Label smoothing", "Share of a label that is spread evenly over all classes.", number(0.0, 0.9), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.1)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(0.1))])),
+    field("after.mixup", "Mixup", "Blend pairs of images; the parameter of the blend's Beta distribution, 0 for none. With cutmix too, every batch takes one of them.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(0.8))])),
+    field("after.cutmix", "Cutmix", "Paste a rectangle of another image; the parameter of its share's Beta distribution, 0 for none.", number(0.0, 2.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1.0))])),
+    field("after.ema", "Average of the weights", "Keep a moving average, of which each step keeps this share, and measure it too; 0 for none.", number(0.0, 0.999_999), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.999)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(0.0))])),
     field("benchmark.table", "Table", "A CSV file in the `benchmarks` folder of the data folder: every architecture that is derived is looked up in it, and the run keeps a copy.", Kind::Text { max_chars: 100 }, Default::Absent),
     field("benchmark.columns", "Columns of the choices", "Comma-separated, in the order of the choices; each holds the option's name or index. Empty if they are called after the choices.", Kind::Text { max_chars: 4000 }, Default::Absent),
     field("benchmark.accuracy", "Column of the accuracy", "Shares or per cent; empty for the first column whose name contains `acc`.", Kind::Text { max_chars: 100 }, Default::Absent),
@@ -331,7 +394,7 @@ pub fn find(path: &str) -> Option<&'static Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{dataset::DATASETS, spaces::PRESETS};
+    use crate::{dataset, spaces::PRESETS};
 
     #[test]
     fn the_form_offers_what_there_is() {
@@ -340,8 +403,23 @@ mod tests {
             other => panic!("{path} is {other:?}"),
         };
         let spaces: Vec<_> = PRESETS.iter().map(|preset| (preset.preset, preset.title)).collect();
-        let datasets: Vec<_> = DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
+        let datasets: Vec<_> =
+            dataset::DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
         assert_eq!((offered(PRESET), offered("dataset.id")), (spaces, datasets));
+    }
+
+    #[test]
+    fn a_default_follows_an_earlier_field_and_names_its_values() {
+        for (at, field) in FIELDS.iter().enumerate() {
+            let Default::By(path, values) = field.default else { continue };
+            assert!(FIELDS[..at].iter().any(|known| known.path == path), "{}", field.path);
+            let Some(Kind::OneOf(known)) = find(path).map(|field| field.kind) else {
+                panic!("{}: {path} is no choice", field.path);
+            };
+            for (value, _) in values {
+                assert!(known.iter().any(|(known, _)| known == value), "{}: {value}", field.path);
+            }
+        }
     }
 
     #[test]

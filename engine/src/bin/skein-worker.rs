@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
+use skein_core::dataset::DATASETS;
 use skein_core::event::{EventBody, Failure};
 use skein_core::record::Outcome;
+use skein_core::spaces;
 use skein_core::spec::{RunSpec, Violation};
 use skein_engine::error::message_failure;
 use skein_engine::state::stop::Stop;
@@ -70,6 +72,9 @@ struct BenchArgs {
     /// Kind of the optimizer.
     #[arg(long)]
     optimizer: String,
+    /// Data set whose shape and changes of images are taken; else one that fits the space.
+    #[arg(long)]
+    dataset: Option<String>,
     /// Images per step.
     #[arg(long, default_value_t = 64)]
     batch_size: u64,
@@ -198,7 +203,7 @@ fn measure(args: &BenchArgs) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match bench::run(&spec, args.steps.max(1)) {
+    match bench::run(&spec, args.dataset.is_some(), args.steps.max(1)) {
         Ok(report) if args.json => print(json!(report)),
         Ok(report) => print(table(&json!(report))),
         Err(error) => {
@@ -209,8 +214,13 @@ fn measure(args: &BenchArgs) -> ExitCode {
 }
 
 fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
+    let fits = spaces::find(&args.space).and_then(|preset| {
+        let mut known = DATASETS.iter().filter(|known| known.shape == preset.shape);
+        known.next().map(|known| known.id.to_owned())
+    });
+    let dataset = args.dataset.clone().or(fits).unwrap_or_else(|| DATASETS[0].id.to_owned());
     RunSpec::parse(&json!({
-        "dataset": {"id": "fashion-mnist"},
+        "dataset": {"id": dataset},
         "space": {"preset": args.space},
         "search": {
             "optimizer": {"kind": args.optimizer},

@@ -6,16 +6,8 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use skein_core::dataset::Dataset;
 
+use super::{Raw, damaged, labels_in_range};
 use crate::EngineError;
-
-/// Images and labels as bytes.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Raw {
-    /// All pixels, image by image.
-    pub pixels: Vec<u8>,
-    /// One label per image.
-    pub labels: Vec<u8>,
-}
 
 /// Reads images and labels.
 ///
@@ -24,27 +16,18 @@ pub struct Raw {
 pub fn read(
     folder: &Path,
     dataset: &Dataset,
-    (images, labels): (&str, &str),
+    [images, labels]: [&str; 2],
 ) -> Result<Raw, EngineError> {
     let shape = dataset.shape;
-    let bad = |reason: String| EngineError::Data {
-        dataset: dataset.id.to_owned(),
-        reason,
-        hint: format!("{}: {}", folder.display(), dataset.how_to_get),
-    };
+    let bad = |reason: String| damaged(folder, dataset, reason);
     let sides = [shape.height, shape.width].map(|side| u32::try_from(side).unwrap_or(0));
-    let size: usize = usize::try_from(shape.channels * shape.height * shape.width).unwrap_or(0);
+    let size = usize::try_from(dataset.image_bytes()).unwrap_or(0);
     let (count, pixels) = open(folder, images, &sides, size).map_err(bad)?;
     let (others, labels) = open(folder, labels, &[], 1).map_err(bad)?;
     if count != others {
         return Err(bad(format!("there are {count} images but {others} labels")));
     }
-    if let Some(label) = labels.iter().find(|label| i64::from(**label) >= shape.classes) {
-        return Err(bad(format!(
-            "label {label} is out of range: there are {} classes",
-            shape.classes
-        )));
-    }
+    labels_in_range(folder, dataset, &labels)?;
     Ok(Raw { pixels, labels })
 }
 
@@ -112,7 +95,7 @@ mod tests {
 
     fn read_sample(folder: &Path) -> Result<Raw, String> {
         let dataset = skein_core::dataset::find("fashion-mnist").unwrap();
-        read(folder, dataset, ("i", "l")).map_err(|error| error.to_string())
+        read(folder, dataset, ["i", "l"]).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use crate::state::seed::{Stream, permutation};
 
 /// Some images of a data set, shuffled anew for each pass over them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Order {
     images: Vec<i64>,
     batch: usize,
+    repeats: usize,
     seed: u64,
     stream: Stream,
     /// The pass whose order is at hand.
@@ -18,7 +19,15 @@ impl Order {
     #[must_use]
     pub fn new(images: Vec<i64>, batch: u64, seed: u64, stream: Stream) -> Self {
         let batch = usize::try_from(batch).unwrap_or(usize::MAX).clamp(1, images.len().max(1));
-        Self { images, batch, seed, stream, pass: None }
+        Self { images, batch, repeats: 1, seed, stream, pass: None }
+    }
+
+    /// Takes each image so many times in a row (repeated augmentation, arXiv:1902.05509); a pass
+    /// stays as long and so leaves the other images out.
+    #[must_use]
+    pub fn repeated(mut self, repeats: u64) -> Self {
+        self.repeats = usize::try_from(repeats).unwrap_or(1).max(1);
+        self
     }
 
     /// Batches of one pass; the last may be smaller.
@@ -36,9 +45,8 @@ impl Order {
         };
         let start = usize::try_from(within).unwrap_or(0) * self.batch;
         let end = (start + self.batch).min(self.images.len());
-        let positions = order[start..end]
-            .iter()
-            .map(|at| self.images[usize::try_from(*at).unwrap_or(0)])
+        let positions = (start..end)
+            .map(|at| self.images[usize::try_from(order[at / self.repeats]).unwrap_or(0)])
             .collect();
         self.pass = Some((pass, order));
         positions
@@ -76,5 +84,19 @@ mod tests {
             assert_eq!(all, (100..110).collect::<Vec<i64>>());
         }
         assert_ne!(steps[..3], steps[3..]);
+    }
+
+    #[test]
+    fn repeated_images_come_in_a_row_and_a_pass_stays_as_long() {
+        let mut order = Order::new((100..110).collect(), 4, 3, Stream::FitOrder).repeated(3);
+        assert_eq!(order.steps(), 3);
+        let taken: Vec<i64> = (0..3).flat_map(|step| order.positions(step)).collect();
+        assert_eq!(taken.len(), 10);
+        let groups: Vec<&[i64]> = taken.chunks(3).collect();
+        assert!(groups.iter().all(|group| group.iter().all(|image| *image == group[0])));
+        let mut different: Vec<i64> = groups.iter().map(|group| group[0]).collect();
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), 4);
     }
 }

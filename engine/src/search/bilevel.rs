@@ -5,9 +5,11 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::EngineError;
 use crate::exec::Pass;
-use crate::optim::{Adam, Sgd, clip};
+use crate::optim::weights::{Decay, WeightOptimizer};
+use crate::optim::{Adam, clip};
 use crate::rows::{Draw, drnas};
 use crate::search::supernet::Supernet;
+use crate::store::{Flat, Gradient};
 
 /// Images `[batch, channels, height, width]` with their labels `[batch]`.
 #[derive(Debug)]
@@ -31,9 +33,11 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Bilevel {
     /// Of the weights.
-    pub weight: Sgd,
+    pub weight: WeightOptimizer,
     /// Of the rows.
     pub arch: Adam,
+    /// Learning rate of the rows.
+    pub arch_lr: f64,
     /// Largest norm of the weights' gradient.
     pub clip: f64,
     /// Weight of the rows' distance to the uniform distribution in their loss (DrNAS).
@@ -43,25 +47,29 @@ pub struct Bilevel {
 impl Bilevel {
     /// Optimizers as a search starts with them.
     #[must_use]
-    pub fn new(search: &SearchSpec) -> Self {
+    pub fn new(search: &SearchSpec, weights: &Flat) -> Self {
         let kl_scale = match search.optimizer {
             OptimizerSpec::Drnas { kl_scale } => kl_scale,
             _ => 0.0,
         };
         Self {
-            weight: Sgd {
-                momentum: search.weight_momentum,
-                nesterov: search.weight_nesterov,
-                weight_decay: search.weight_decay,
-                velocity: None,
-            },
+            weight: WeightOptimizer::new(
+                &search.weight_optimizer,
+                if search.decay_all {
+                    Decay::all(search.weight_decay)
+                } else {
+                    Decay::matrices(search.weight_decay, weights)
+                },
+            ),
             arch: Adam {
-                lr: search.arch_lr,
                 betas: (search.arch_beta1, search.arch_beta2),
-                weight_decay: if kl_scale > 0.0 { 0.0 } else { search.arch_weight_decay },
+                decay: Decay::all(if kl_scale > 0.0 { 0.0 } else { search.arch_weight_decay }),
+                decoupled: false,
                 steps: 0,
                 means: None,
+                counts: None,
             },
+            arch_lr: search.arch_lr,
             clip: search.clip,
             kl_scale,
         }
@@ -86,8 +94,12 @@ impl Bilevel {
             loss
         };
         let gradient = net.alphas.gradient(&loss)?;
-        self.arch.step(net.alphas.buffer(), &gradient);
+        self.arch_follow(net, gradient);
         Ok(outcome)
+    }
+
+    fn arch_follow(&mut self, net: &Supernet, flat: Tensor) {
+        self.arch.step(net.alphas.buffer(), Gradient { flat, used: None }, self.arch_lr);
     }
 
     /// A step of the weights; `draw` should hold the rows.
@@ -125,10 +137,10 @@ impl Bilevel {
     ) -> Result<Outcome, EngineError> {
         let start = net.store.weights.buffer().copy();
         let (loss, _) = forward(net, train, &draw(net)?, pass)?;
-        let mut direction =
-            net.store.weights.gradient(&loss)?.flat + &start * self.weight.weight_decay;
-        if let Some(velocity) = &self.weight.velocity {
-            direction += velocity * self.weight.momentum;
+        let mut direction = net.store.weights.gradient(&loss)?.flat;
+        let decay = self.weight.decay().of(&start);
+        for more in [decay, self.weight.momentum()].into_iter().flatten() {
+            direction += more;
         }
         // The virtual network keeps running statistics of its own.
         let statistics = net.store.stats.buffer().copy();
@@ -151,7 +163,7 @@ impl Bilevel {
         };
         let mixed = (side(1.0)? - side(-1.0)?) / (&step * 2.0);
         net.store.weights.load(&start)?;
-        self.arch.step(net.alphas.buffer(), &(direct - mixed * lr));
+        self.arch_follow(net, direct - mixed * lr);
         Ok(outcome)
     }
 }

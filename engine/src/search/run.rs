@@ -1,22 +1,26 @@
 //! A whole search, one iteration at a time.
 
+use std::time::Instant;
+
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
 use skein_core::limits::Limits;
 use skein_core::spec::{Fidelity, OptimizerSpec, RunSpec};
 use tch::Tensor;
 
-use super::bilevel::{Bilevel, is_unrolled};
+use super::bilevel::{Batch, Bilevel, is_unrolled};
 use super::health::Health;
 use super::pending::Pending;
 use super::sampler::{At, Sampler};
 use super::supernet::Supernet;
 use crate::EngineError;
+use crate::data::augment::Augment;
+use crate::data::feed::{Feed, InputWait, Source};
 use crate::data::order::{Order, split};
 use crate::data::{Data, Images};
 use crate::device::Compute;
 use crate::exec::{Pass, Plan};
-use crate::optim::cosine;
+use crate::optim::schedule::Schedule;
 use crate::rows::uniform;
 use crate::state::seed::{Stream, derive, generator};
 use crate::train::evaluate::{Score, evaluate};
@@ -44,8 +48,12 @@ pub struct Search {
     pub health: Health,
     /// Steps done.
     pub step: u64,
+    /// How long iterations waited for images since the last report.
+    pub input_wait: InputWait,
     weight_order: Order,
     arch_order: Order,
+    feed: Option<Feed>,
+    rate: Schedule,
     valid: Vec<i64>,
 }
 
@@ -73,19 +81,27 @@ impl Search {
         let net = Supernet::initialised(spec, shape, compute)?;
         let limits = Limits::of(net.graph(), &spec.constraints)
             .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
+        let bilevel = Bilevel::new(search, &net.store.weights);
+        let weight_order =
+            Order::new((0..at(first)).collect(), search.batch_size, spec.seed, Stream::WeightOrder);
+        let per_epoch = weight_order.steps();
         Ok(Self {
             net,
             limits,
-            bilevel: Bilevel::new(search),
+            bilevel,
             pending: Pending::new(reported(&search.optimizer)),
             health: Health::default(),
             step: 0,
-            weight_order: Order::new(
-                (0..at(first)).collect(),
-                search.batch_size,
-                spec.seed,
-                Stream::WeightOrder,
-            ),
+            input_wait: InputWait::default(),
+            weight_order,
+            feed: None,
+            rate: Schedule {
+                start: search.weight_lr,
+                end: search.weight_lr_min,
+                warmup: search.warmup.steps(per_epoch),
+                total: search.epochs * per_epoch,
+                every: per_epoch,
+            },
             arch_order: Order::new(
                 (at(first)..at(images)).collect(),
                 search.batch_size,
@@ -116,12 +132,10 @@ impl Search {
         self.step / self.steps_per_epoch()
     }
 
-    /// Learning rate of the weights in an epoch.
+    /// Learning rate of the weights in a step.
     #[must_use]
-    pub fn weight_lr(&self, epoch: u64) -> f64 {
-        let search = &self.spec.search;
-        let lr = cosine(search.weight_lr, search.weight_lr_min, epoch, search.epochs);
-        lr * self.health.rate()
+    pub fn weight_lr(&self, step: u64) -> f64 {
+        self.rate.at(step) * self.health.rate()
     }
 
     /// The sampler of an epoch.
@@ -136,15 +150,16 @@ impl Search {
     /// - [`EngineError`] if libtorch refuses.
     pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
         let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
-        let (sampler, lr) = (self.sampler(epoch), self.weight_lr(epoch));
-        self.bilevel.arch.lr = self.spec.search.arch_lr * self.health.rate();
-        let train = images.batch(&self.weight_order.positions(step))?;
+        let (sampler, lr) = (self.sampler(epoch), self.weight_lr(step));
+        self.bilevel.arch_lr = self.spec.search.arch_lr * self.health.rate();
+        let began = Instant::now();
+        let mut batches = self.batches(images)?.into_iter();
+        let had_input = Instant::now();
+        let train =
+            batches.next().ok_or_else(|| EngineError::Bug("a step has no images".to_owned()))?;
         let at = |stream| At { seed, stream, step };
         let pass = |stream| Pass::train(derive(seed, stream, step));
-        let arch = if sampler == Sampler::Uniform {
-            None
-        } else {
-            let batch = images.batch(&self.arch_order.positions(step))?;
+        let arch = if let Some(batch) = batches.next() {
             let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
             let pass = pass(Stream::ArchDropout);
             Some(if is_unrolled(&self.spec.search.optimizer) {
@@ -152,6 +167,8 @@ impl Search {
             } else {
                 self.bilevel.arch_step(&self.net, &batch, &draw(&self.net)?, pass)?
             })
+        } else {
+            None
         };
         let draw = sampler.draw(&self.net, at(Stream::WeightDraw), true)?;
         let (weight, norm) =
@@ -162,7 +179,39 @@ impl Search {
         }
         self.pending.push(&numbers);
         self.step += 1;
+        self.input_wait.note(began, had_input);
         Ok(())
+    }
+
+    /// Images for the weights and, if rows are learned, for the rows; prepared ahead.
+    fn batches(&mut self, images: &Images) -> Result<Vec<Batch>, EngineError> {
+        let step = self.step;
+        let feed = match self.feed.take().filter(|feed| feed.is_at(step)) {
+            Some(feed) => feed,
+            None => Feed::start(self.source(images), step, self.total_steps())?,
+        };
+        self.feed.insert(feed).take()
+    }
+
+    /// Where the batches of the steps come from.
+    #[must_use]
+    pub fn source(&self, images: &Images) -> Source {
+        let (dataset, search) = (&self.spec.dataset, &self.spec.search);
+        let mut parts = vec![(self.weight_order.clone(), Stream::WeightAugment)];
+        if self.sampler(0) != Sampler::Uniform {
+            parts.push((self.arch_order.clone(), Stream::ArchAugment));
+        }
+        Source {
+            images: images.share(),
+            parts,
+            augment: Augment {
+                crop: dataset.crop,
+                flip: dataset.flip,
+                cutout: search.cutout,
+                rand_augment: search.rand_augment,
+            },
+            seed: self.spec.seed,
+        }
     }
 
     /// The supernet on (part of) the architecture split.

@@ -38,6 +38,24 @@ pub enum Stream {
     FitOrder = 12,
     /// Its dropout.
     FitDropout = 13,
+    /// Changes of the weight split's images.
+    WeightAugment = 30,
+    /// Changes of the architecture split's images.
+    ArchAugment = 31,
+    /// Changes of the images of a training from scratch.
+    FitAugment = 32,
+    /// Mixtures of those.
+    FitMix = 33,
+    /// Order of the data of a fine-tuning.
+    FineTuneOrder = 34,
+    /// Its dropout.
+    FineTuneDropout = 35,
+    /// Changes of its images.
+    FineTuneAugment = 36,
+    /// Mixtures of those.
+    FineTuneMix = 37,
+    /// Operations of `RandAugment`; seeded by the draw of the other changes.
+    RandAugment = 38,
     /// Children of an evolution; the step is the generation.
     Breed = 40,
 }

@@ -1,108 +1,183 @@
-//! Training of a fixed network from scratch, one step at a time.
+//! Training of a fixed network, one step at a time.
 
-use skein_core::graph::Graph;
-use skein_core::spec::RunSpec;
+use std::time::Instant;
 
+use skein_core::spec::{AfterSpec, RunSpec, Unit, WarmupSpec};
+
+use super::ema::Ema;
+use super::mixing::Mixing;
 use super::network::Network;
+use super::stage::{Stage, Streams};
 use crate::EngineError;
 use crate::data::Images;
+use crate::data::augment::Augment;
+use crate::data::feed::{Feed, InputWait, Source};
 use crate::data::order::Order;
-use crate::device::Compute;
 use crate::exec::Pass;
-use crate::optim::{Sgd, clip, cosine};
-use crate::search::bilevel::{cross_entropy, outcome};
+use crate::optim::clip;
+use crate::optim::schedule::Schedule;
+use crate::optim::weights::{Decay, WeightOptimizer};
+use crate::search::bilevel::{Batch, outcome};
 use crate::search::pending::Pending;
-use crate::state::seed::{Stream, derive};
-
-/// Momentum (Nesterov's) of the training from scratch.
-const MOMENTUM: f64 = 0.9;
-/// Largest norm of its gradient.
-const CLIP: f64 = 5.0;
+use crate::search::sampler::At;
+use crate::state::seed::derive;
 
 /// A training under way.
 #[derive(Debug)]
 pub struct Fit {
+    /// Which one.
+    pub stage: Stage,
     /// The network.
     pub network: Network,
     /// Its optimizer.
-    pub sgd: Sgd,
+    pub optimizer: WeightOptimizer,
+    /// The average of its weights, if one is kept.
+    pub ema: Option<Ema>,
     /// Numbers since the last report.
     pub pending: Pending,
     /// Steps done.
     pub step: u64,
-    order: Order,
-    epochs: u64,
-    lr: f64,
+    /// How long steps waited for images since the last report.
+    pub input_wait: InputWait,
+    source: Source,
+    feed: Option<Feed>,
+    streams: Streams,
+    rate: Schedule,
+    mixing: Mixing,
+    smoothing: f64,
+    clip: f64,
+    per_epoch: u64,
     seed: u64,
 }
 
 impl Fit {
-    /// A training at its beginning, on the images at these positions (or fewer, if the
-    /// specification says so).
-    ///
-    /// # Errors
-    /// - [`EngineError`] if libtorch refuses.
+    /// A training at its beginning, on those of the images at these positions that the
+    /// specification does not leave out.
+    #[must_use]
     pub fn new(
         spec: &RunSpec,
-        graph: Graph,
-        mut images: Vec<i64>,
-        compute: Compute,
-    ) -> Result<Self, EngineError> {
-        let after = &spec.after;
-        if let Some(limit) = after.fit_limit.and_then(|limit| usize::try_from(limit).ok()) {
-            images.truncate(limit);
+        stage: Stage,
+        network: Network,
+        images: &Images,
+        mut positions: Vec<i64>,
+    ) -> Self {
+        let (after, streams) = (&spec.after, stage.streams());
+        if let Some(limit) = after.limit.and_then(|limit| usize::try_from(limit).ok()) {
+            positions.truncate(limit);
         }
-        Ok(Self {
-            network: Network::fresh(graph, compute, spec.seed)?,
-            sgd: Sgd {
-                momentum: MOMENTUM,
-                nesterov: true,
-                weight_decay: after.fit_weight_decay,
-                velocity: None,
-            },
+        let order = Order::new(positions, after.batch_size, spec.seed, streams.order)
+            .repeated(after.repeats);
+        let per_epoch = order.steps();
+        let (dataset, asked) = (&spec.dataset, stage.spec(after));
+        let warmup = WarmupSpec { length: asked.warmup_epochs, unit: Unit::Epochs };
+        Self {
+            stage,
+            optimizer: optimizer(after, &network),
+            ema: (after.ema > 0.0).then(|| Ema::new(after.ema, &network.store)),
+            network,
             pending: Pending::new(&["loss", "accuracy", "gradient_norm"]),
             step: 0,
-            order: Order::new(images, after.fit_batch_size, spec.seed, Stream::FitOrder),
-            epochs: after.fit_epochs,
-            lr: after.fit_lr,
+            input_wait: InputWait::default(),
+            source: Source {
+                images: images.share(),
+                parts: vec![(order, streams.augment)],
+                augment: Augment {
+                    crop: dataset.crop,
+                    flip: dataset.flip,
+                    cutout: after.cutout,
+                    rand_augment: after.rand_augment,
+                },
+                seed: spec.seed,
+            },
+            feed: None,
+            streams,
+            rate: Schedule {
+                start: asked.lr,
+                end: asked.lr_min,
+                warmup: warmup.steps(per_epoch),
+                total: asked.epochs * per_epoch,
+                every: 1,
+            },
+            mixing: Mixing { mixup: after.mixup, cutmix: after.cutmix },
+            smoothing: after.label_smoothing,
+            clip: after.clip,
+            per_epoch,
             seed: spec.seed,
-        })
+        }
     }
 
     /// Steps of an epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
-        self.order.steps()
+        self.per_epoch
     }
 
     /// Steps of the whole training.
     #[must_use]
     pub fn total_steps(&self) -> u64 {
-        self.epochs * self.steps_per_epoch()
+        self.rate.total
     }
 
     /// Learning rate of a step.
     #[must_use]
     pub fn lr(&self, step: u64) -> f64 {
-        cosine(self.lr, 0.0, step, self.total_steps())
+        self.rate.at(step)
     }
 
     /// One step.
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
-    pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
-        let batch = images.batch(&self.order.positions(self.step))?;
-        let pass = Pass::train(derive(self.seed, Stream::FitDropout, self.step));
-        let logits = self.network.forward(&batch.x, pass)?;
-        let loss = cross_entropy(&logits, &batch.y);
-        let seen = outcome(&logits, &loss, &batch.y);
-        let mut gradient = self.network.store.weights.gradient(&loss)?;
-        let norm = clip(&mut gradient, CLIP);
-        let lr = self.lr(self.step);
-        self.sgd.step(self.network.store.weights.buffer(), gradient, lr);
-        self.pending.push(&[&seen.loss, &seen.accuracy, &norm]);
+    pub fn iterate(&mut self) -> Result<(), EngineError> {
+        let (step, seed) = (self.step, self.seed);
+        let began = Instant::now();
+        let batch = self.batch()?;
+        let had_input = Instant::now();
+        let mixed = self.mixing.apply(batch, At { seed, stream: self.streams.mix, step })?;
+        let pass = Pass::train(derive(seed, self.streams.dropout, step));
+        let logits = self.network.forward(&mixed.batch.x, pass)?;
+        let loss = mixed.loss(&logits, self.smoothing);
+        let seen = outcome(&logits, &loss, &mixed.batch.y);
+        let store = &self.network.store;
+        let mut gradient = store.weights.gradient(&loss)?;
+        let norm = clip(&mut gradient, self.clip);
+        self.optimizer.step(store.weights.buffer(), gradient, self.rate.at(step));
         self.step += 1;
+        if let Some(ema) = &mut self.ema {
+            ema.follow(store, self.step);
+        }
+        self.pending.push(&[&seen.loss, &seen.accuracy, &norm]);
+        self.input_wait.note(began, had_input);
         Ok(())
     }
+
+    /// The network with the average of its weights, if one is kept.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn averaged(&self) -> Result<Option<Network>, EngineError> {
+        let Some(ema) = &self.ema else { return Ok(None) };
+        let mut network = self.network.emptied()?;
+        ema.write(&mut network.store)?;
+        Ok(Some(network))
+    }
+
+    fn batch(&mut self) -> Result<Batch, EngineError> {
+        let step = self.step;
+        let feed = match self.feed.take().filter(|feed| feed.is_at(step)) {
+            Some(feed) => feed,
+            None => Feed::start(self.source.share(), step, self.rate.total)?,
+        };
+        let batch = self.feed.insert(feed).take()?.pop();
+        batch.ok_or_else(|| EngineError::Bug("a step has no images".to_owned()))
+    }
+}
+
+fn optimizer(after: &AfterSpec, network: &Network) -> WeightOptimizer {
+    let decay = if after.decay_all {
+        Decay::all(after.weight_decay)
+    } else {
+        Decay::matrices(after.weight_decay, &network.store.weights)
+    };
+    WeightOptimizer::new(&after.optimizer, decay)
 }

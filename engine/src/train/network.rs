@@ -17,6 +17,7 @@ use crate::train::evaluate::{Score, evaluate};
 #[derive(Debug)]
 pub struct Network {
     exec: Executor,
+    compute: Compute,
     /// Its weights and statistics.
     pub store: Store,
     nothing: Architecture,
@@ -50,7 +51,29 @@ impl Network {
     /// # Errors
     /// - [`EngineError`] if the graph cannot be executed.
     pub fn with(graph: Graph, store: Store, compute: Compute) -> Result<Self, EngineError> {
-        Ok(Self { exec: Executor::fixed(graph, compute)?, store, nothing: Architecture(vec![]) })
+        let exec = Executor::fixed(graph, compute)?;
+        Ok(Self { exec, compute, store, nothing: Architecture(vec![]) })
+    }
+
+    /// The same network with zeros for weights.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn emptied(&self) -> Result<Self, EngineError> {
+        let (graph, compute) = (self.graph().clone(), self.compute);
+        let store = Store::zeroed(&graph, compute);
+        Self::with(graph, store, compute)
+    }
+
+    /// A copy with weights of its own.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn copied(&self) -> Result<Self, EngineError> {
+        let mut copy = self.emptied()?;
+        copy.store.weights.load(self.store.weights.buffer())?;
+        copy.store.stats.load(self.store.stats.buffer())?;
+        Ok(copy)
     }
 
     /// The graph.

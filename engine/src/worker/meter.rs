@@ -23,13 +23,15 @@ pub struct Plan {
     pub search: u64,
     /// Images per step of the search, weights alone.
     pub search_batch: u64,
+    /// Steps of the fine-tuning.
+    pub fine_tune: u64,
     /// Candidates of the second stage.
     pub select: u64,
     /// Images that each of them goes through.
     pub select_images: u64,
     /// Steps of the training from scratch.
     pub fit: u64,
-    /// Images per step of that training.
+    /// Images per step of both.
     pub fit_batch: u64,
 }
 
@@ -132,15 +134,15 @@ impl Meter {
 
     fn remaining_s(&self, place: Place, step_s: f64) -> f64 {
         let here = place.total.saturating_sub(place.step) as f64 * step_s;
-        let select = match place.phase {
-            PhaseName::Search => self.plan.select * self.plan.select_images,
-            _ => 0,
+        let (select, trainings) = match place.phase {
+            PhaseName::Search => (self.plan.select * self.plan.select_images, true),
+            PhaseName::Select => (0, true),
+            // Another training of the same network.
+            PhaseName::FineTune => return here + self.plan.fit as f64 * step_s,
+            PhaseName::Inherit | PhaseName::Fit | PhaseName::Package => return here,
         };
-        let fit = match place.phase {
-            PhaseName::Search | PhaseName::Select => self.plan.fit * self.plan.fit_batch,
-            _ => 0,
-        };
-        let ahead = SELECT_SHARE * select as f64 + FIT_SHARE * fit as f64;
+        let steps = if trainings { self.plan.fine_tune + self.plan.fit } else { 0 };
+        let ahead = SELECT_SHARE * select as f64 + FIT_SHARE * (steps * self.plan.fit_batch) as f64;
         here + ahead * self.search_image_s(place, step_s)
     }
 
@@ -165,6 +167,7 @@ mod tests {
             search_batch: 64,
             select: 0,
             select_images: 0,
+            fine_tune: 0,
             fit: 0,
             fit_batch: 96,
         };

@@ -1,9 +1,11 @@
 //! An attempt from beginning to end: search, measure, train, pack.
 
 mod after;
+mod packaged;
 mod searching;
 mod selecting;
 mod snapshot;
+mod training;
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +27,8 @@ use crate::search::evolve::Tried;
 use crate::search::run::Search;
 use crate::state::checkpoint::{Snapshot, newest};
 use crate::state::stop::Stop;
-use snapshot::{Derived, State};
+use crate::train::stage::Stage;
+use snapshot::{Derived, Kept, State};
 
 /// What an attempt is given.
 #[derive(Debug)]
@@ -133,12 +136,9 @@ impl Context<'_> {
         let text = format!("going on from the checkpoint at step {}", snapshot.step);
         self.events.log(text)?;
         snapshot::load_search(search, snapshot, &state)?;
-        self.tried = state.tried;
-        Ok(state.derived.map(|derived| Resumed {
-            derived,
-            fit_step: state.fit_step,
-            tensors: (snapshot::fit_weights(snapshot), snapshot::fit_optimizer(snapshot)),
-        }))
+        self.tried = state.tried.clone();
+        let kept = Kept::of(snapshot, &state);
+        Ok(state.derived.map(|derived| Resumed { derived, kept }))
     }
 
     fn finish(
@@ -160,9 +160,7 @@ impl Context<'_> {
 /// A run whose search was already done at its last checkpoint.
 struct Resumed {
     derived: Derived,
-    fit_step: u64,
-    /// Weights and optimizer of the training from scratch.
-    tensors: (snapshot::Tensors, snapshot::Tensors),
+    kept: Kept,
 }
 
 fn read_spec(run: &Path) -> Result<RunSpec, EngineError> {
@@ -190,13 +188,16 @@ fn read_benchmark(
 
 fn plan(spec: &RunSpec, search: &Search, data: &Data) -> Plan {
     let images = data.train.count() as u64;
-    let images = spec.after.fit_limit.map_or(images, |limit| images.min(limit));
+    let after = &spec.after;
+    let images = after.limit.map_or(images, |limit| images.min(limit));
+    let steps = |stage: Stage| stage.spec(after).epochs * images.div_ceil(after.batch_size);
     Plan {
         search: search.total_steps(),
         search_batch: spec.search.batch_size,
         select: spec.search.second_stage.candidates(),
         select_images: search.candidate_images(spec.after.recalibrate_images),
-        fit: spec.after.fit_epochs * images.div_ceil(spec.after.fit_batch_size),
-        fit_batch: spec.after.fit_batch_size,
+        fine_tune: steps(Stage::FineTune),
+        fit: steps(Stage::FromScratch),
+        fit_batch: after.batch_size,
     }
 }

@@ -6,6 +6,7 @@ use skein_core::spec::{Fidelity, Projection};
 use skein_engine::device::Compute;
 use skein_engine::exec::{Executor, Pass};
 use skein_engine::nodes::norm::Statistics;
+use skein_engine::optim::weights::{Decay, WeightOptimizer};
 use skein_engine::optim::{Adam, Sgd};
 use skein_engine::rows::{Alphas, Draw, darts, drnas, gdas};
 use skein_engine::search::bilevel::{Batch, Bilevel};
@@ -32,19 +33,21 @@ fn set_up(v: &Vectors, channels: i64, mode: &str) -> (Supernet, Bilevel) {
     let hyper = |name: &str| Vec::<f64>::try_from(&v.get(name)).unwrap();
     let (weight, arch) = (hyper("hyper.weight"), hyper("hyper.arch"));
     let bilevel = Bilevel {
-        weight: Sgd {
+        weight: WeightOptimizer::Sgd(Sgd {
             momentum: weight[1],
             nesterov: weight[3] != 0.0,
-            weight_decay: weight[2],
+            decay: Decay::all(weight[2]),
             velocity: None,
-        },
+        }),
         arch: Adam {
-            lr: arch[0],
             betas: (arch[1], arch[2]),
-            weight_decay: arch[4],
+            decay: Decay::all(arch[4]),
+            decoupled: false,
             steps: 0,
             means: None,
+            counts: None,
         },
+        arch_lr: arch[0],
         clip: weight[4],
         kl_scale: 0.0,
     };
@@ -131,7 +134,7 @@ fn check(
 /// After its first step Adam's first mean is `(1 − β₁)` times what it received, decay included.
 fn check_arch_gradient(s: &Vectors, bilevel: &Bilevel, before: &Tensor) {
     let (first, _) = bilevel.arch.means.as_ref().unwrap();
-    let gradient = first / (1.0 - bilevel.arch.betas.0) - before * bilevel.arch.weight_decay;
+    let gradient = first / (1.0 - bilevel.arch.betas.0) - before * bilevel.arch.decay.rate;
     let rows = before.numel() as i64 / 2;
     for (at, name) in ["normal", "reduce"].iter().enumerate() {
         s.check(&format!("grad.alpha.{name}"), &gradient.narrow(0, at as i64 * rows, rows));

@@ -31,16 +31,27 @@ fn a_bench_prints_what_scripts_rely_on() {
     {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
     }
+    let wait = report["input_wait_percent"].as_f64().unwrap();
+    assert!((0.0..=100.0).contains(&wait) && report["input_ms"].as_f64().unwrap() > 0.0);
     assert!(report["threads"].as_u64().unwrap() > 0);
     assert_eq!((&report["batch_size"], &report["steps"]), (&Value::from(8), &Value::from(2)));
     assert!(report["iteration_ms"].as_f64() >= report["weight_step_ms"].as_f64());
 }
 
 #[test]
+fn a_bench_takes_the_images_of_a_data_set() {
+    let fixed = ["bench", "--space", "toy-cell", "--optimizer", "spos", "--dataset", "cifar-10"];
+    let (code, report, _) = worker(&[&fixed[..], &["--steps", "1", "--json"]].concat());
+    assert_eq!(code, Some(0));
+    assert!(report["input_ms"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
 fn a_bench_of_something_unknown_is_refused_by_name() {
     let (code, _, error) = worker(&["bench", "--space", "toy", "--optimizer", "adam"]);
     assert_eq!(code, Some(2));
-    assert!(error.contains("space.preset must be one of `toy-cell`, not \"toy\""), "{error}");
+    assert!(error.contains("space.preset must be one of `toy-cell`, "), "{error}");
+    assert!(error.contains("not \"toy\""), "{error}");
     assert!(error.contains("search.optimizer.kind must be one of"), "{error}");
 }
 

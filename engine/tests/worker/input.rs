@@ -60,7 +60,7 @@ fn a_spec_that_is_no_json_is_named() {
 #[test]
 fn fewer_images_than_asked_for_still_make_a_run() {
     let run = Run::new(
-        &json!({"dataset": {"limit": 100_000}, "search": {"epochs": 1}, "after": {"fit_epochs": 0}}),
+        &json!({"dataset": {"limit": 100_000}, "search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 0}}}),
     );
     write_dataset(&run.datasets(), 60, 20);
     assert!(run.finish(1).success());
@@ -79,7 +79,8 @@ fn an_attempt_is_worked_on_once() {
 /// A file system of a few hundred kilobytes, if this user may mount one.
 #[test]
 fn a_full_disk_fails_as_a_resource_and_can_go_on_elsewhere() {
-    let run = Run::new(&json!({"space": {"channels": 16}, "after": {"fit_epochs": 0}}));
+    let run =
+        Run::new(&json!({"space": {"channels": 16}, "after": {"from_scratch": {"epochs": 0}}}));
     let attempts = run.folder().join("attempts");
     fs::create_dir(&attempts).unwrap();
     let mount = std::process::Command::new("mount")

@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use skein_core::event::EventBody;
+use skein_core::event::{EventBody, PhaseName};
 
 use crate::harness::{Run, wait, warnings};
 
@@ -29,8 +29,10 @@ impl Trace {
             optimizer: fs::read(checkpoint.join("optimizer.safetensors")).unwrap(),
             model: run.artifact(attempt, "model.safetensors"),
             architecture: run.artifact(attempt, "architecture.json"),
+            // How long a step waited for its images is measured, not computed.
             metrics: metrics
                 .lines()
+                .filter(|line| !line.contains(",input_wait,"))
                 .map(|line| line.rsplit_once(',').unwrap().0.to_owned())
                 .collect(),
         }
@@ -86,10 +88,25 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened(
     if optimizer["kind"] == "spos" {
         spec["search"]["second_stage"] = json!({"candidates": 6});
     }
-    let whole = Run::new(&spec);
+    survives(&spec);
+}
+
+/// Everything random about the images, and every state that an optimizer of the weights has.
+#[rstest]
+#[case::images(json!({"dataset": {"crop": 3, "flip": true}, "search": {"cutout": 6}}))]
+#[case::adam(json!({"search": {"weight_optimizer": {"kind": "adam", "beta2": 0.995}, "warmup": {"length": 0.5}}}))]
+#[case::adamw(json!({"search": {"weight_optimizer": {"kind": "adamw"}, "warmup": {"length": 5, "unit": "steps"}}}))]
+#[case::adam_on_paths(json!({"search": {"optimizer": {"kind": "gdas"}, "weight_optimizer": {"kind": "adam"}}}))]
+#[case::trainings(json!({"after": {"fine_tune": {"epochs": 2, "warmup_epochs": 0.5}, "optimizer": {"kind": "adamw"}, "ema": 0.9, "mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1, "cutout": 5, "repeats": 2, "rand_augment": 9}}))]
+fn a_killed_run_with_a_recipe_goes_on_as_if_nothing_had_happened(#[case] spec: Value) {
+    survives(&spec);
+}
+
+fn survives(spec: &Value) {
+    let whole = Run::new(spec);
     assert!(whole.finish(1).success());
     let expected = Trace::of(&whole, 1);
-    let run = Run::new(&spec);
+    let run = Run::new(spec);
     // Soon, in the middle, in the training from scratch: three crashes in a row.
     let last = killed_at(&run, &[1, 1, 2]);
     assert!(last > 1, "the run was killed");
@@ -164,6 +181,34 @@ fn asked_to_stop_within_a_generation_a_worker_goes_on_from_there() {
     assert!(run.record().is_none());
     assert!(run.finish(2).success());
     Trace::of(&run, 2).assert_equals(&Trace::of(&whole, 1));
+}
+
+/// Killed in the fine-tuning, at its end and in the training from scratch.
+#[test]
+fn each_training_goes_on_from_its_own_checkpoints() {
+    let spec = json!({"after": {"fine_tune": {"epochs": 1}, "ema": 0.9, "packaged": "fine_tuned"}});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let expected = Trace::of(&whole, 1);
+    let said = whole.events(1);
+    let phase = |name: PhaseName| {
+        said.iter()
+            .position(|event| matches!(&event.body, EventBody::Phase(phase) if phase.name == name))
+    };
+    let checkpoints = |until: usize| {
+        said[..until].iter().filter(|event| event.body.kind() == "checkpoint").count()
+    };
+    let (tuned, fresh) = (phase(PhaseName::FineTune).unwrap(), phase(PhaseName::Fit).unwrap());
+    for count in [checkpoints(tuned) + 1, checkpoints(fresh), checkpoints(fresh) + 1] {
+        let run = Run::new(&spec);
+        let mut child = run.start(1);
+        run.wait_for(1, "checkpoint", count, &mut child);
+        let _ = child.kill();
+        wait(&mut child);
+        let last = if run.record().is_some() { 1 } else { 2 };
+        assert!(last == 1 || run.finish(2).success());
+        Trace::of(&run, last).assert_equals(&expected);
+    }
 }
 
 /// Dies at a point that no one chose.

@@ -1,6 +1,6 @@
 //! What a run leaves behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 
 use rstest::rstest;
@@ -58,7 +58,9 @@ fn a_run_ends_with_a_package_whose_digests_hold() {
 
 #[test]
 fn the_model_holds_as_many_numbers_as_the_summary_says() {
-    let run = Run::new(&json!({"search": {"epochs": 1}, "after": {"fit_epochs": 0}}));
+    let run = Run::new(
+        &json!({"search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 0}, "packaged": "recalibrated"}}),
+    );
     assert!(run.finish(1).success());
     let summary = run.record().unwrap()["outcome"]["summary"].clone();
     let path = run.attempt(1).join("artifacts/model.safetensors");
@@ -233,7 +235,7 @@ fn the_published_table_of_the_toy_cell_is_read() {
 #[test]
 fn double_precision_runs_too() {
     let run = Run::new(
-        &json!({"resources": {"precision": "float64"}, "search": {"epochs": 1}, "after": {"fit_epochs": 0}}),
+        &json!({"resources": {"precision": "float64"}, "search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 0}}}),
     );
     assert!(run.finish(1).success());
     let tensors =
@@ -244,4 +246,61 @@ fn double_precision_runs_too() {
             .filter(|(name, _)| name.ends_with("weight"))
             .all(|(_, t)| t.kind() == tch::Kind::Double)
     );
+}
+
+fn summary(run: &Run) -> Value {
+    assert!(run.finish(1).success());
+    run.record().unwrap()["outcome"]["summary"].clone()
+}
+
+fn kernels(run: &Run) -> BTreeMap<String, Tensor> {
+    let path = run.attempt(1).join("artifacts/model.safetensors");
+    let tensors = Tensor::read_safetensors(path).unwrap();
+    tensors.into_iter().filter(|(name, _)| name.ends_with("weight")).collect()
+}
+
+#[test]
+fn the_ladder_holds_every_training_and_the_package_the_best() {
+    let run = Run::new(&json!({
+        "search": {"epochs": 1},
+        "after": {"recipe": "cifar", "fine_tune": {"epochs": 1}, "from_scratch": {"epochs": 1}, "mixup": 0.2, "ema": 0.5}
+    }));
+    let summary = summary(&run);
+    let ladder = summary["ladder"].as_array().unwrap();
+    let names: Vec<&str> = ladder.iter().filter_map(|rung| rung["weights"].as_str()).collect();
+    let expected = [
+        "inherited",
+        "recalibrated",
+        "fine_tuned",
+        "fine_tuned_ema",
+        "from_scratch",
+        "from_scratch_ema",
+    ];
+    assert_eq!(names, expected);
+    let valid = |rung: &Value| rung["valid_accuracy"].as_f64().unwrap();
+    let best = ladder.iter().map(valid).fold(0.0, f64::max);
+    assert_eq!(summary["valid_accuracy"].as_f64(), Some(best));
+    let packaged = ladder.iter().find(|rung| rung["weights"] == summary["packaged"]).unwrap();
+    assert_eq!(valid(packaged), best);
+}
+
+#[test]
+fn fine_tuning_starts_from_the_inherited_weights_and_its_choice_is_packed() {
+    let run = |after: Value| {
+        let mut spec = json!({"search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 0}}});
+        crate::harness::merge(&mut spec["after"], &after);
+        let run = Run::new(&spec);
+        (summary(&run)["packaged"].clone(), kernels(&run))
+    };
+    let tuned = |lr: f64| {
+        run(
+            json!({"packaged": "fine_tuned", "fine_tune": {"epochs": 1, "lr": lr}, "weight_decay": 0}),
+        )
+    };
+    let (name, inherited) = run(json!({"packaged": "recalibrated"}));
+    assert_eq!(name, "recalibrated");
+    let (name, still) = tuned(0.0);
+    assert_eq!(name, "fine_tuned");
+    assert!(still == inherited, "at a rate of zero nothing moves");
+    assert!(tuned(0.01).1 != inherited);
 }

@@ -28,7 +28,7 @@ const SPEC: &str = r#"{
         "batch_size": 64,
         "arch_lr": 0.01
     },
-    "after": {"fit_epochs": 3, "fit_limit": 30000}
+    "after": {"from_scratch": {"epochs": 3}, "limit": 30000}
 }"#;
 
 /// Where it runs, and whether it stays.

@@ -4,9 +4,8 @@ use skein_core::choice::Architecture;
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::number::Num;
 
-use super::searching::REPORT_EVERY;
 use super::selecting::Selected;
-use super::snapshot::{self, Derived, Done};
+use super::snapshot::{Derived, Done};
 use super::{Context, Ended, Resumed};
 use crate::EngineError;
 use crate::search::candidates;
@@ -14,8 +13,9 @@ use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::train::evaluate::Score;
 use crate::train::fit::Fit;
 use crate::train::network::Network;
-use crate::worker::meter::Place;
+use crate::train::stage::Stage;
 use crate::worker::package::{self, Contents};
+use crate::worker::session::packaged;
 
 /// Images on which the packed network must equal the trained one.
 const PROBE: i64 = 64;
@@ -27,55 +27,96 @@ impl Context<'_> {
         search: &Search,
         resumed: Option<Resumed>,
     ) -> Result<Ended, EngineError> {
-        let (derived, recalibrated, fit_from) = match resumed {
-            Some(resumed) => (resumed.derived, None, Some((resumed.fit_step, resumed.tensors))),
+        let (derived, kept) = match resumed {
+            Some(resumed) => (resumed.derived, Some(resumed.kept)),
             None => {
                 let architecture = match self.select(search)? {
                     Selected::Best(architecture) => architecture,
                     Selected::None => search.derive(&self.data, self.spec.search.epochs - 1)?,
                     Selected::Stopped => return Ok(Ended::Stopped),
                 };
-                let (derived, network) = self.inherit(search, architecture)?;
-                (derived, Some(network), None)
+                (self.inherit(search, architecture)?, None)
             }
         };
         let architecture = Architecture(derived.choices.clone());
         let mut ladder = derived.ladder.clone();
-        let network = if self.spec.after.fit_epochs > 0 {
-            let fixed = search.net.graph().specialise(&architecture)?;
-            let mut fit = Fit::new(&self.spec, fixed.graph, self.fit_images(search), self.compute)?;
-            if let Some((step, tensors)) = &fit_from {
-                snapshot::load_fit(&mut fit, *step, tensors)?;
+        let mut fits: Vec<Fit> = Vec::new();
+        for stage in Stage::ALL {
+            if stage.spec(&self.spec.after).epochs == 0 {
+                continue;
             }
-            if !self.fit(search, &derived, &mut fit)? {
+            let mut fit = self.fit(search, stage, &architecture)?;
+            if let Some(kept) = &kept {
+                kept.load_fit(&mut fit)?;
+            }
+            fits.push(fit);
+            if !self.train(search, &derived, &mut fits)? {
                 return Ok(Ended::Stopped);
             }
-            ladder.push(self.rung("from_scratch", &fit.network, search)?);
-            fit.network
-        } else {
-            // Estimated already, unless another attempt did it.
-            recalibrated.map_or_else(|| self.recalibrated(search, &architecture), Ok)?
-        };
-        self.pack(search, &architecture, &network, ladder)
+            if let Some(fit) = fits.last() {
+                ladder.push(self.rung(stage.rung(false), &fit.network, search)?);
+                if let Some(averaged) = fit.averaged()? {
+                    ladder.push(self.rung(stage.rung(true), &averaged, search)?);
+                }
+            }
+        }
+        let chosen = packaged::choose(self.spec.after.packaged, &ladder)?;
+        let network = self.network(search, &architecture, &fits, &chosen.weights)?;
+        self.pack(search, &architecture, &network, (ladder.clone(), chosen))
     }
 
-    /// Measures the architecture with the supernet's weights; gives the recalibrated network too.
+    /// The network whose measurement a rung is.
+    fn network(
+        &self,
+        search: &Search,
+        architecture: &Architecture,
+        fits: &[Fit],
+        rung: &str,
+    ) -> Result<Network, EngineError> {
+        match rung {
+            "inherited" => return self.inherited(search, architecture),
+            "recalibrated" => return self.recalibrated(search, architecture),
+            _ => {}
+        }
+        for fit in fits {
+            if fit.stage.rung(false) == rung {
+                return fit.network.copied();
+            }
+            if fit.stage.rung(true) == rung
+                && let Some(averaged) = fit.averaged()?
+            {
+                return Ok(averaged);
+            }
+        }
+        Err(EngineError::Bug(format!("there are no weights `{rung}`")))
+    }
+
+    /// Measures the architecture with the supernet's weights.
     fn inherit(
         &mut self,
         search: &Search,
         architecture: Architecture,
-    ) -> Result<(Derived, Network), EngineError> {
+    ) -> Result<Derived, EngineError> {
         self.phase(PhaseName::Inherit, 0)?;
         let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
         self.events.log(format!("derived {text}"))?;
-        let fixed = search.net.graph().specialise(&architecture)?;
-        let network = Network::inherited(fixed, &search.net.store, self.compute)?;
+        let network = self.inherited(search, &architecture)?;
         let inherited = self.rung("inherited", &network, search)?;
         let network = self.recalibrated(search, &architecture)?;
         let recalibrated = self.rung("recalibrated", &network, search)?;
         let derived = Derived { choices: architecture.0, ladder: vec![inherited, recalibrated] };
-        self.keep(search, &Done { derived: Some(&derived), fit: None })?;
-        Ok((derived, network))
+        self.keep(search, &Done { derived: Some(&derived), fits: &[] })?;
+        Ok(derived)
+    }
+
+    /// The derived network with inherited weights and statistics.
+    fn inherited(
+        &self,
+        search: &Search,
+        architecture: &Architecture,
+    ) -> Result<Network, EngineError> {
+        let fixed = search.net.graph().specialise(architecture)?;
+        Network::inherited(fixed, &search.net.store, self.compute)
     }
 
     /// The derived network with inherited weights and statistics of its own.
@@ -88,58 +129,29 @@ impl Context<'_> {
         candidates::recalibrated(search, &self.data, architecture, images)
     }
 
+    /// A training at its beginning.
+    fn fit(
+        &self,
+        search: &Search,
+        stage: Stage,
+        architecture: &Architecture,
+    ) -> Result<Fit, EngineError> {
+        let network = match stage {
+            Stage::FineTune => self.recalibrated(search, architecture)?,
+            Stage::FromScratch => {
+                let fixed = search.net.graph().specialise(architecture)?;
+                Network::fresh(fixed.graph, self.compute, self.spec.seed)?
+            }
+        };
+        Ok(Fit::new(&self.spec, stage, network, &self.data.train, self.fit_images(search)))
+    }
+
     /// All training images but those that validate.
     fn fit_images(&self, search: &Search) -> Vec<i64> {
         let valid = search.valid_positions();
         let kept = valid.first().zip(valid.last());
         let all = 0..i64::try_from(self.data.train.count()).unwrap_or(0);
         all.filter(|at| kept.is_none_or(|(first, last)| at < first || at > last)).collect()
-    }
-
-    /// Trains from scratch; false if a stop was asked for.
-    fn fit(
-        &mut self,
-        search: &Search,
-        derived: &Derived,
-        fit: &mut Fit,
-    ) -> Result<bool, EngineError> {
-        let (total, per_epoch) = (fit.total_steps(), fit.steps_per_epoch());
-        self.phase(PhaseName::Fit, total)?;
-        while fit.step < total {
-            let epoch = fit.step / per_epoch;
-            fit.iterate(&self.data.train)?;
-            let ends = fit.step.is_multiple_of(per_epoch);
-            if ends || fit.step.is_multiple_of(REPORT_EVERY) {
-                let mut values = fit.pending.take()?;
-                values.insert("lr".to_owned(), Num(fit.lr(fit.step - 1)));
-                self.metrics(PhaseName::Fit, fit.step, epoch, values)?;
-            }
-            if ends {
-                let score = fit.network.score(
-                    &self.data.train,
-                    search.valid_positions(),
-                    EVALUATION_BATCH,
-                )?;
-                let values = [("valid_loss", score.loss), ("valid_accuracy", score.accuracy)];
-                let values = values.map(|(name, value)| (name.to_owned(), Num(value))).into();
-                self.metrics(PhaseName::Fit, fit.step, epoch, values)?;
-            }
-            let stop = self.session.stop.asked();
-            if stop
-                || fit.step == total
-                || fit.step.is_multiple_of(self.spec.resources.checkpoint_every)
-            {
-                self.keep(search, &Done { derived: Some(derived), fit: Some(fit) })?;
-            }
-            if stop {
-                self.events.log("asked to stop; a checkpoint is on disk")?;
-                return Ok(false);
-            }
-            let images = self.spec.after.fit_batch_size;
-            let place = Place { phase: PhaseName::Fit, step: fit.step, total, per_epoch, images };
-            self.progress(place, fit.step == total)?;
-        }
-        Ok(true)
     }
 
     fn rung(
@@ -171,13 +183,9 @@ impl Context<'_> {
         search: &Search,
         architecture: &Architecture,
         network: &Network,
-        ladder: Vec<Rung>,
+        (ladder, chosen): (Vec<Rung>, Rung),
     ) -> Result<Ended, EngineError> {
         self.phase(PhaseName::Package, 0)?;
-        let last = ladder
-            .last()
-            .cloned()
-            .ok_or_else(|| EngineError::Bug("nothing was measured".to_owned()))?;
         let space = search.net.graph();
         let contents = Contents {
             spec: &self.spec,
@@ -186,20 +194,23 @@ impl Context<'_> {
             rows: &search.probabilities(self.spec.search.epochs - 1)?,
             network,
             ladder: &ladder,
-            packaged: &last.weights,
+            packaged: &chosen.weights,
             tried: &self.tried,
         };
         let count = i64::try_from(self.data.test.count()).unwrap_or(0).min(PROBE);
         let probe = self.data.test.batch(&(0..count).collect::<Vec<_>>())?;
         package::write(self.session.attempt, &contents, &probe.x, self.compute)?;
-        self.events.log("the result package is complete and verified")?;
+        self.events.log(format!(
+            "the result package is complete and verified; its weights are `{}`",
+            chosen.weights
+        ))?;
         let summary = Summary {
             architecture: architecture.to_text(self.spec.space.preset(), &space.choices),
             choices: architecture.0.clone(),
             cost: space.cost(architecture)?,
-            valid_accuracy: last.valid_accuracy,
-            test_accuracy: last.test_accuracy,
-            packaged: last.weights,
+            valid_accuracy: chosen.valid_accuracy,
+            test_accuracy: chosen.test_accuracy,
+            packaged: chosen.weights,
             ladder,
             duration_s: Num(self.meter.worked_s()),
         };

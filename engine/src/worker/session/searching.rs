@@ -52,7 +52,8 @@ impl Context<'_> {
         search.iterate(&self.data.train)?;
         let ends = search.step.is_multiple_of(per_epoch);
         if ends || search.step.is_multiple_of(REPORT_EVERY) {
-            let values = search.pending.take()?;
+            let mut values = search.pending.take()?;
+            values.insert("input_wait".to_owned(), Num(search.input_wait.take()));
             let loss = |name: &str| values.get(name).map(|value| value.0);
             search.health.note_losses(loss("weight_loss"), loss("arch_loss"));
             self.metrics(PhaseName::Search, search.step, epoch, values)?;
@@ -118,7 +119,7 @@ impl Context<'_> {
         let mut values: BTreeMap<String, Num> = [
             ("valid_loss".to_owned(), Num(score.loss)),
             ("valid_accuracy".to_owned(), Num(score.accuracy)),
-            ("weight_lr".to_owned(), Num(search.weight_lr(epoch))),
+            ("weight_lr".to_owned(), Num(search.weight_lr(search.step.saturating_sub(1)))),
         ]
         .into();
         self.events.log(format!(

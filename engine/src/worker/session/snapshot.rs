@@ -7,11 +7,13 @@ use skein_core::event::Rung;
 use tch::Tensor;
 
 use crate::EngineError;
+use crate::optim::weights::WeightOptimizer;
 use crate::search::evolve::Tried;
 use crate::search::health::Health;
 use crate::search::run::Search;
 use crate::state::checkpoint::Snapshot;
 use crate::train::fit::Fit;
+use crate::train::stage::Stage;
 
 /// Named tensors.
 pub(super) type Tensors = BTreeMap<String, Tensor>;
@@ -21,8 +23,8 @@ pub(super) type Tensors = BTreeMap<String, Tensor>;
 pub(super) struct State {
     /// Steps of the search that are done.
     pub(super) search_step: u64,
-    /// Steps of the training from scratch that are done.
-    pub(super) fit_step: u64,
+    /// Steps of each training after the search that has begun.
+    pub(super) fit_steps: BTreeMap<Stage, u64>,
     /// Steps of the rows' Adam.
     pub(super) arch_steps: u64,
     /// Seconds that all attempts worked.
@@ -42,8 +44,8 @@ pub(super) struct State {
 pub(super) struct Done<'a> {
     /// What was derived.
     pub(super) derived: Option<&'a Derived>,
-    /// The training from scratch, once it has begun.
-    pub(super) fit: Option<&'a Fit>,
+    /// The trainings that have begun.
+    pub(super) fits: &'a [Fit],
 }
 
 /// What a search found, and how it was measured so far.
@@ -70,10 +72,10 @@ pub(super) fn take(
     done: &Done<'_>,
     worked_s: f64,
 ) -> Result<Snapshot, EngineError> {
-    let fit = done.fit;
+    let fits = done.fits;
     let state = State {
         search_step: search.step,
-        fit_step: fit.map_or(0, |fit| fit.step),
+        fit_steps: fits.iter().map(|fit| (fit.stage, fit.step)).collect(),
         arch_steps: search.bilevel.arch.steps,
         worked_s,
         health: search.health.clone(),
@@ -89,20 +91,29 @@ pub(super) fn take(
     .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
     .into();
     let mut optimizer = Tensors::new();
-    keep(&mut optimizer, "supernet.velocity", bilevel.weight.velocity.as_ref());
+    keep_all(&mut optimizer, "supernet", &bilevel.weight);
     keep(&mut optimizer, "alpha.first", bilevel.arch.means.as_ref().map(|means| &means.0));
     keep(&mut optimizer, "alpha.second", bilevel.arch.means.as_ref().map(|means| &means.1));
     keep(&mut optimizer, "search.pending", search.pending.save().as_ref());
-    if let Some(fit) = fit {
-        keep(&mut weights, "fit.weights", Some(fit.network.store.weights.buffer()));
-        keep(&mut weights, "fit.statistics", Some(fit.network.store.stats.buffer()));
-        keep(&mut optimizer, "fit.velocity", fit.sgd.velocity.as_ref());
-        keep(&mut optimizer, "fit.pending", fit.pending.save().as_ref());
+    for fit in fits {
+        let name = |part: &str| format!("{}.{part}", fit.stage.key());
+        let store = &fit.network.store;
+        keep(&mut weights, &name("weights"), Some(store.weights.buffer()));
+        keep(&mut weights, &name("statistics"), Some(store.stats.buffer()));
+        keep(&mut weights, &name("ema.weights"), fit.ema.as_ref().map(|ema| &ema.weights));
+        keep(&mut weights, &name("ema.statistics"), fit.ema.as_ref().map(|ema| &ema.stats));
+        keep_all(&mut optimizer, fit.stage.key(), &fit.optimizer);
+        keep(&mut optimizer, &name("pending"), fit.pending.save().as_ref());
     }
     let state =
         serde_json::to_value(&state).map_err(|error| EngineError::Bug(error.to_string()))?;
-    let step = search.step + tried.len() as u64 + fit.map_or(0, |fit| fit.step);
+    let step = search.step + tried.len() as u64 + fits.iter().map(|fit| fit.step).sum::<u64>();
     Ok(Snapshot { step, state, weights, optimizer })
+}
+
+fn keep_all(tensors: &mut Tensors, of: &str, optimizer: &WeightOptimizer) {
+    let state = optimizer.save().into_iter();
+    tensors.extend(state.map(|(name, tensor)| (format!("{of}.{name}"), tensor)));
 }
 
 fn keep(tensors: &mut Tensors, name: &str, tensor: Option<&Tensor>) {
@@ -124,7 +135,7 @@ pub(super) fn load_search(
     search.net.store.stats.load(need("supernet.statistics")?)?;
     search.net.alphas.load(need("alpha")?)?;
     let kept = |name: &str| snapshot.optimizer.get(name).map(Tensor::copy);
-    search.bilevel.weight.velocity = kept("supernet.velocity");
+    search.bilevel.weight.load(|name| kept(&format!("supernet.{name}")));
     search.bilevel.arch.means = kept("alpha.first").zip(kept("alpha.second"));
     search.bilevel.arch.steps = state.arch_steps;
     search.pending.load(snapshot.optimizer.get("search.pending"));
@@ -133,36 +144,46 @@ pub(super) fn load_search(
     Ok(())
 }
 
-/// Tensors of the training from scratch among the weights.
-pub(super) fn fit_weights(snapshot: &Snapshot) -> Tensors {
-    of_fit(&snapshot.weights)
+/// What a checkpoint holds of the trainings after the search.
+pub(super) struct Kept {
+    steps: BTreeMap<Stage, u64>,
+    weights: Tensors,
+    optimizer: Tensors,
 }
 
-/// Tensors of the training from scratch among the optimizer's.
-pub(super) fn fit_optimizer(snapshot: &Snapshot) -> Tensors {
-    of_fit(&snapshot.optimizer)
-}
+impl Kept {
+    pub(super) fn of(snapshot: &Snapshot, state: &State) -> Self {
+        let steps = state.fit_steps.clone();
+        let of_fits = |tensors: &Tensors| -> Tensors {
+            let begun = |name: &str| {
+                name.split_once('.')
+                    .is_some_and(|(first, _)| steps.keys().any(|stage| stage.key() == first))
+            };
+            let kept = tensors.iter().filter(|(name, _)| begun(name));
+            kept.map(|(name, tensor)| (name.clone(), tensor.copy())).collect()
+        };
+        Self { weights: of_fits(&snapshot.weights), optimizer: of_fits(&snapshot.optimizer), steps }
+    }
 
-fn of_fit(tensors: &Tensors) -> Tensors {
-    let fit = tensors.iter().filter(|(name, _)| name.starts_with("fit."));
-    fit.map(|(name, tensor)| (name.clone(), tensor.copy())).collect()
-}
-
-/// Brings a training back, unless its checkpoint was taken before its first step.
-pub(super) fn load_fit(
-    fit: &mut Fit,
-    step: u64,
-    (weights, optimizer): &(Tensors, Tensors),
-) -> Result<(), EngineError> {
-    let (Some(content), Some(statistics)) =
-        (weights.get("fit.weights"), weights.get("fit.statistics"))
-    else {
-        return Ok(());
-    };
-    fit.network.store.weights.load(content)?;
-    fit.network.store.stats.load(statistics)?;
-    fit.sgd.velocity = optimizer.get("fit.velocity").map(Tensor::copy);
-    fit.pending.load(optimizer.get("fit.pending"));
-    fit.step = step;
-    Ok(())
+    /// Brings a training back, unless the checkpoint was taken before its first step.
+    pub(super) fn load_fit(&self, fit: &mut Fit) -> Result<(), EngineError> {
+        let Some(step) = self.steps.get(&fit.stage) else { return Ok(()) };
+        let need = |part: &str| {
+            let name = format!("{}.{part}", fit.stage.key());
+            self.weights.get(&name).ok_or(EngineError::Missing(name))
+        };
+        let kept = |part: &str| {
+            self.optimizer.get(&format!("{}.{part}", fit.stage.key())).map(Tensor::copy)
+        };
+        fit.network.store.weights.load(need("weights")?)?;
+        fit.network.store.stats.load(need("statistics")?)?;
+        if let Some(ema) = &mut fit.ema {
+            ema.weights = need("ema.weights")?.copy();
+            ema.stats = need("ema.statistics")?.copy();
+        }
+        fit.optimizer.load(kept);
+        fit.pending.load(kept("pending").as_ref());
+        fit.step = *step;
+        Ok(())
+    }
 }

@@ -46,7 +46,7 @@ pub(super) const EXAMPLES: &[Example] = &[
                 "dataset": {"id": "fashion-mnist", "limit": 4096},
                 "space": {"preset": "toy-cell", "channels": 8},
                 "search": {"optimizer": {"kind": "drnas"}, "epochs": 6},
-                "after": {"fit_epochs": 2, "fit_limit": 8192},
+                "after": {"from_scratch": {"epochs": 2}, "limit": 8192},
             })
         },
     },

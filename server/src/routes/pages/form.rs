@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind};
+use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, chosen};
 
 use super::format::thousands;
 
@@ -158,8 +158,7 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         range: range(field.kind),
         when: field.when.map(|(path, values)| (path, values.join(","))),
         hidden: field.when.is_some_and(|(path, values)| {
-            let given = text(at(spec, path));
-            let given = if given.is_empty() { default_of(path, spec) } else { given };
+            let given = chosen(spec, path).unwrap_or_else(|| default_of(path, spec));
             !values.contains(&given.as_str())
         }),
         value,
@@ -195,7 +194,7 @@ fn empty(field: &Field) -> &'static str {
         "dataset.limit" => "all training images",
         "benchmark.table" => "no benchmark",
         "constraints.max_params" | "constraints.max_macs" => "no limit",
-        "after.fit_limit" => "all training images",
+        "after.limit" => "all training images",
         _ => "",
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct ShowPage {
     total_steps: u64,
     figures: [Figure; 4],
     search_charts: [Chart; 7],
-    fit_charts: [Chart; 2],
+    fit_charts: [Chart; 4],
     drawing: String,
     drawing_alt: String,
     params: String,
@@ -156,14 +156,17 @@ fn search_charts() -> [Chart; 7] {
     ]
 }
 
-fn fit_charts() -> [Chart; 2] {
+fn fit_charts() -> [Chart; 4] {
+    let of = |kind, phase, title, unit| Chart {
+        short: true,
+        optional: true,
+        ..chart(kind, phase, title, unit, "")
+    };
     [
-        Chart { short: true, optional: true, ..chart("loss", "fit", "Loss", "nats", "") },
-        Chart {
-            short: true,
-            optional: true,
-            ..chart("accuracy", "fit", "Accuracy", "share of images", "")
-        },
+        of("loss", "fine_tune", "Fine-tuning: loss", "nats"),
+        of("accuracy", "fine_tune", "Fine-tuning: accuracy", "share of images"),
+        of("loss", "fit", "From scratch: loss", "nats"),
+        of("accuracy", "fit", "From scratch: accuracy", "share of images"),
     ]
 }
 
@@ -267,7 +270,10 @@ fn ladder(run: &RunView) -> Vec<LadderRow> {
         name: match rung.weights.as_str() {
             "inherited" => "Inherited from the supernet".to_owned(),
             "recalibrated" => "Inherited, batch norm recalibrated".to_owned(),
+            "fine_tuned" => "Fine-tuned".to_owned(),
+            "fine_tuned_ema" => "Fine-tuned, average of the weights".to_owned(),
             "from_scratch" => "Trained from scratch".to_owned(),
+            "from_scratch_ema" => "Trained from scratch, average of the weights".to_owned(),
             other => other.to_owned(),
         },
         packaged: rung.weights == summary.packaged,
@@ -328,6 +334,7 @@ fn phase(run: &RunView) -> &'static str {
         (_, Some(PhaseName::Search)) => "searching",
         (_, Some(PhaseName::Select)) => "comparing architectures",
         (_, Some(PhaseName::Inherit)) => "measuring the derived network",
+        (_, Some(PhaseName::FineTune)) => "fine-tuning",
         (_, Some(PhaseName::Fit)) => "training from scratch",
         (_, Some(PhaseName::Package)) => "writing the result",
     }
