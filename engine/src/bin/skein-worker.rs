@@ -158,11 +158,24 @@ fn work(args: &RunArgs) -> ExitCode {
     }
 }
 
+/// Says where a panic happened and no more. The usual hook may capture a backtrace, which takes
+/// memory: where that has run out, it would wait for itself for ever.
+fn say_panics_plainly() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or("no message");
+        match panic.location() {
+            Some(place) => complain(format_args!("panicked at {place}: {text}")),
+            None => complain(format_args!("panicked: {text}")),
+        }
+    }));
+}
+
 /// Runs the session; a panic of libtorch becomes a failure like any other.
 fn guarded(args: &RunArgs, attempt: &Attempt, events: &mut Events) -> Result<Ended, Failure> {
     let stop = Stop::on_signals().map_err(|error| message_failure(&error.to_string()))?;
     let session =
         Session { attempt, datasets: &args.datasets, device: args.device.as_deref(), stop: &stop };
+    say_panics_plainly();
     match catch_unwind(AssertUnwindSafe(|| run(&session, events))) {
         Ok(result) => result.map_err(|error: EngineError| error.failure()),
         Err(panic) => {

@@ -19,7 +19,9 @@ fn diverging(patch: &Value) -> Value {
 
 fn metrics(run: &Run, attempt: u32) -> Vec<String> {
     let csv = String::from_utf8(run.artifact(attempt, "metrics.csv")).unwrap();
-    csv.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+    // How long images were waited for differs from time to time.
+    let lines = csv.lines().filter(|line| !line.contains(",input_wait,"));
+    lines.map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
 }
 
 #[test]
