@@ -2,9 +2,6 @@
 
 import { h } from "./dom.ts";
 
-/** Width of one cell's panel in the drawings of core, in user units. */
-const PANEL = 480;
-
 /** Shows `text` (an SVG document) in `box`, one panel beside or below the other. */
 export function draw(box: Element, text: string, mark?: (labels: SVGTextElement[]) => void): boolean {
   // Parsing alone would already offend the content security policy, so styles go first.
@@ -14,7 +11,7 @@ export function draw(box: Element, text: string, mark?: (labels: SVGTextElement[
   for (const foreign of parsed.querySelectorAll("script, foreignObject")) foreign.remove();
   mark?.([...parsed.querySelectorAll<SVGTextElement>("text.halo:not(.dim)")]);
   const { width, height } = parsed.viewBox.baseVal;
-  const count = width % PANEL === 0 ? Math.max(1, width / PANEL) : 1;
+  const count = Math.max(1, Number(parsed.getAttribute("data-panels") ?? 1));
   const panels = Array.from({ length: count }, (_, index) => {
     const panel = document.importNode(parsed, true);
     panel.setAttribute("viewBox", `${(index * width) / count} 0 ${width / count} ${height}`);

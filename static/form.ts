@@ -24,7 +24,6 @@ form.addEventListener("submit", (event) => {
   void submit();
 });
 changed();
-void drawSpace();
 
 function changed(): void {
   fields.apply();
@@ -41,6 +40,7 @@ async function check(): Promise<void> {
     const answer = await send<Preflight>("POST", "runs/preflight", fields.spec(), mine.signal);
     show([]);
     showCost(answer);
+    drawSpace(answer.drawing);
     snippets.toml(answer.toml);
   } catch (error) {
     if (mine.signal.aborted) return;
@@ -100,15 +100,9 @@ find("[data-reset-all]")?.addEventListener("click", () => {
   changed();
 });
 
-/** The picture of the space in the page's own type, one cell below the other. */
-async function drawSpace(): Promise<void> {
+/** The picture of the space with its options, in the page's own type. */
+let drawn = "";
+function drawSpace(drawing: string): void {
   const box = find("[data-space-drawing]");
-  const image = find<HTMLImageElement>("img", box ?? document);
-  if (!box || !image) return;
-  try {
-    const answer = await fetch(image.src, { credentials: "same-origin" });
-    if (answer.ok) draw(box, await answer.text());
-  } catch {
-    // The image stays.
-  }
+  if (box && drawing !== drawn && draw(box, drawing)) drawn = drawing;
 }

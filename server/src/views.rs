@@ -95,6 +95,8 @@ pub struct Preflight {
     pub steps: u64,
     /// The specification as TOML.
     pub toml: String,
+    /// The space with these options, every decision open, as SVG.
+    pub drawing: String,
 }
 
 /// One point of a curve: step, value, attempt.

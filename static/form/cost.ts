@@ -21,6 +21,7 @@ export interface Preflight {
   space: SpaceInfo;
   steps: number;
   toml: string;
+  drawing: string;
 }
 
 export function showCost({ spec, space, steps }: Preflight): void {

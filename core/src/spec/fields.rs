@@ -288,8 +288,8 @@ pub const FIELDS: &[Field] = &[
     field("space.pools", "Pooling after", "Layers after which the map is halved, counted from 1.", Kind::List(&Item::Sizes { min: 1, max: 64 }), Default::Is(List("[2, 3]"))).only(PRESET, &["conv-macro"]),
     field("space.last_width", "Last width", "Channels of the fixed convolution after the searched ones.", integer(1, 4096), Default::Is(Integer(256))).only(PRESET, &["conv-macro"]),
     field("space.head", "Head", "Widths of the hidden linear layers.", Kind::List(&Item::Sizes { min: 1, max: 65_536 }), Default::Is(List("[256, 128, 64]"))).only(PRESET, &["conv-macro"]),
-    field("space.dropout", "Dropout", "Probability with which an element (in the macro space, a channel) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5))])).only(PRESET, &["toy-cell", "conv-macro"]),
-    field("space.depths", "Depths", "Numbers of layers, or of blocks in a stage, to choose from.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[12, 13, 14]")), ("autoformer-s", List("[12, 13, 14]")), ("autoformer-b", List("[14, 15, 16]"))])).only(PRESET, AUTOFORMERS),
+    field("space.dropout", "Dropout", "Probability with which an element (in the macro space, a channel) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5)), ("mobilenet-v3", Number(0.1))])).only(PRESET, &["toy-cell", "conv-macro", "mobilenet-v3"]),
+    field("space.depths", "Depths", "Numbers of layers, or of blocks in a stage, to choose from.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[12, 13, 14]")), ("autoformer-s", List("[12, 13, 14]")), ("autoformer-b", List("[14, 15, 16]")), ("mobilenet-v3", List("[2, 3, 4]"))])).only(PRESET, RESIZED),
     field("space.embed_widths", "Token widths", "Widths of a token to choose from.", Kind::List(&Item::Integers { min: 1, max: 4096 }), Default::By(PRESET, &[("autoformer-t", List("[192, 216, 240]")), ("autoformer-s", List("[320, 384, 448]")), ("autoformer-b", List("[528, 576, 624]"))])).only(PRESET, AUTOFORMERS),
     field("space.heads", "Heads", "Numbers of attention heads to choose from in each layer.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[3, 4]")), ("autoformer-s", List("[5, 6, 7]")), ("autoformer-b", List("[8, 9, 10]"))])).only(PRESET, AUTOFORMERS),
     field("space.ratios", "MLP ratios", "Hidden width over the token's width, to choose from in each layer.", Kind::List(&Item::Numbers { min: 0.1, max: 16.0 }), Default::By(PRESET, &[("autoformer-t", List("[3.5, 4.0]")), ("autoformer-s", List("[3.0, 3.5, 4.0]")), ("autoformer-b", List("[3.0, 3.5, 4.0]"))])).only(PRESET, AUTOFORMERS),
@@ -395,6 +395,21 @@ pub fn find(path: &str) -> Option<&'static Field> {
 mod tests {
     use super::*;
     use crate::{dataset, spaces::PRESETS};
+
+    /// A preset that is asked for by name alone is the preset.
+    #[test]
+    fn presets_without_options_are_themselves() {
+        for preset in PRESETS {
+            let kind = if preset.shape.height > 1 { "cifar-10" } else { "fashion-mnist" };
+            let spec = serde_json::json!({
+                "dataset": {"id": kind},
+                "space": {"preset": preset.preset},
+                "search": {"optimizer": {"kind": "drnas"}}
+            });
+            let spec = crate::spec::RunSpec::parse(&spec);
+            assert_eq!(spec.map(|spec| spec.space), Ok((preset.defaults)()), "{}", preset.preset);
+        }
+    }
 
     #[test]
     fn the_form_offers_what_there_is() {

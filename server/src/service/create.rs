@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use skein_core::draw::{self, Scene};
 use skein_core::limits::{Limits, LimitsError};
 use skein_core::spaces::{self, SpaceInfo};
 use skein_core::spec::{RunSpec, Violation};
@@ -67,7 +68,8 @@ impl Runs {
             let (spec, space, _) = runs.check(&spec)?;
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
-            Ok(Preflight { spec: value, space, steps: steps(&spec), toml })
+            let drawing = drawing(&spec).unwrap_or_default();
+            Ok(Preflight { spec: value, space, steps: steps(&spec), toml, drawing })
         })
         .await
     }
@@ -169,6 +171,13 @@ impl Runs {
             mib(self.min_free_bytes)
         ))))
     }
+}
+
+/// The space that is asked for.
+fn drawing(spec: &RunSpec) -> Option<String> {
+    let shape = dataset::find(&spec.dataset.id)?.shape;
+    let graph = spaces::build(&spec.space, shape, spec.search.weights).ok()?;
+    Some(draw::svg(&Scene { graph: &graph, architecture: None, rows: None }))
 }
 
 /// Bytes that we may still write below a folder.
