@@ -63,6 +63,8 @@ pub struct Executor {
     weights: Weights,
     /// For every node the choice whose option it depends on inside its branch.
     bound: Vec<Option<ChoiceId>>,
+    /// For every norm whose scale stands for its branch's weight, the choice and its options.
+    scaled: Vec<Option<(ChoiceId, Vec<usize>)>>,
 }
 
 impl Executor {
@@ -86,7 +88,8 @@ impl Executor {
                 _ => own.or_else(from_inputs),
             });
         }
-        Ok(Self { graph, sharing, fidelity, weights, bound })
+        let scaled = mix::scaled_norms(&graph, sharing, fidelity);
+        Ok(Self { graph, sharing, fidelity, weights, bound, scaled })
     }
 
     /// A fixed network's executor.
@@ -165,8 +168,7 @@ impl Executor {
             Op::Activation(Activation::Hswish) => x?.hardswish(),
             Op::Activation(Activation::Gelu) => x?.gelu("none"),
             Op::Activation(Activation::GeluTanh) => x?.gelu("tanh"),
-            Op::MaxPool(spec) => pool::max(spec, &x?),
-            Op::AvgPool(spec) => pool::average(spec, &x?),
+            Op::MaxPool(_) | Op::AvgPool(_) => walk.pooled(node.inputs[0], &node.op)?,
             Op::GlobalAvgPool(_) => pool::global_average(&x?),
             Op::Dropout(spec) => match walk.pass.dropout {
                 Some(seed) => dropout::forward(spec, &x?, seed.wrapping_add(id as u64)),

@@ -8,7 +8,7 @@ use tch::Tensor;
 use super::walk::Walk;
 use super::{Executor, Plan};
 use crate::EngineError;
-use crate::entangle::mask::take;
+use crate::entangle::mask::{mass, take};
 use crate::nodes::{conv, norm};
 
 impl Executor {
@@ -40,6 +40,12 @@ impl Executor {
         let mut get = |name: &str| self.weights.get(id, name, walk, picked);
         let affine = if spec.affine { Some((get("weight")?, get("bias")?)) } else { None };
         let running = (get("running_mean")?, get("running_var")?);
+        if let (Plan::Superposed(rows), Some((choice, options))) = (walk.plan, &self.scaled[id]) {
+            // A tensor of its own: libtorch writes the gradient in the layout of the scale.
+            let weight = mass(&rows[*choice], options).repeat(running.0.size());
+            let running = (&running.0, &running.1);
+            return Ok(norm::forward(x, Some(&weight), None, running, walk.pass.statistics));
+        }
         let (scale, shift) = affine.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
         Ok(norm::forward(x, scale, shift, (&running.0, &running.1), walk.pass.statistics))
     }

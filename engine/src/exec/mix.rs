@@ -1,11 +1,11 @@
 //! Mix nodes: what becomes of the candidates' outputs.
 
 use skein_core::choice::ChoiceId;
-use skein_core::graph::{Mix, NodeId, Op};
+use skein_core::graph::{BatchNorm, Graph, Mix, NodeId, Op};
 use skein_core::spec::{Fidelity, Sharing};
 use tch::Tensor;
 
-use super::walk::{Walk, sum};
+use super::walk::{Term, Walk, weighted_sum};
 use super::{Executor, Plan};
 use crate::EngineError;
 use crate::entangle::mask::mass;
@@ -38,7 +38,7 @@ impl Executor {
                         terms.extend(self.branch(mix.choice, options, *input, row, walk)?);
                     }
                 }
-                sum(terms)
+                weighted_sum(terms)
             }
         }
     }
@@ -51,15 +51,18 @@ impl Executor {
         input: NodeId,
         row: &Tensor,
         walk: &mut Walk<'_>,
-    ) -> Result<Vec<Tensor>, EngineError> {
+    ) -> Result<Vec<Term>, EngineError> {
+        if self.scaled[input].is_some() {
+            return Ok(vec![Term::Whole(walk.get(input)?)]);
+        }
         if options.len() == 1 {
-            return Ok(vec![walk.get(input)? * mass(row, options)]);
+            return Ok(vec![Term::Weighted(walk.get(input)?, mass(row, options))]);
         }
         if self.sharing != Sharing::EntangledOutputs {
             let value = walk.get(input)?;
             return Ok(vec![match self.fidelity {
-                Fidelity::Reference => value,
-                Fidelity::Corrected => value * mass(row, options),
+                Fidelity::Reference => Term::Whole(value),
+                Fidelity::Corrected => Term::Weighted(value, mass(row, options)),
             }]);
         }
         let nodes = self.branch_nodes(choice, input);
@@ -70,7 +73,7 @@ impl Executor {
             for id in &nodes {
                 walk.values[*id] = Some(self.compute(*id, walk, Some((choice, *option)))?);
             }
-            terms.push(walk.get(input)? * mass(row, &[*option]));
+            terms.push(Term::Weighted(walk.get(input)?, mass(row, &[*option])));
         }
         Ok(terms)
     }
@@ -113,4 +116,30 @@ impl Executor {
             Fidelity::Corrected => value * mass(row, options),
         }
     }
+}
+
+/// Norms without a scale of their own that only a mix reads: the branch's weight becomes their
+/// scale, so that no product is computed or kept.
+pub(super) fn scaled_norms(
+    graph: &Graph,
+    sharing: Sharing,
+    fidelity: Fidelity,
+) -> Vec<Option<(ChoiceId, Vec<usize>)>> {
+    let mut readers = vec![0; graph.nodes.len()];
+    graph.nodes.iter().flat_map(|node| &node.inputs).for_each(|input| readers[*input] += 1);
+    let mut scaled = vec![None; graph.nodes.len()];
+    for node in &graph.nodes {
+        let Op::Mix(mix) = &node.op else { continue };
+        for (options, input) in mix.branches.iter().zip(&node.inputs) {
+            let plain =
+                matches!(graph.nodes[*input].op, Op::BatchNorm(BatchNorm { affine: false, .. }));
+            // A group's mass counts in fidelity `corrected` only, and not where outputs are mixed.
+            let weighed = options.len() == 1
+                || (fidelity == Fidelity::Corrected && sharing == Sharing::Entangled);
+            if plain && weighed && readers[*input] == 1 {
+                scaled[*input] = Some((mix.choice, options.clone()));
+            }
+        }
+    }
+    scaled
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use skein_core::graph::NodeId;
+use skein_core::graph::{NodeId, Op};
 use tch::Tensor;
 
 use super::{Pass, Plan};
 use crate::EngineError;
+use crate::nodes::pool;
 use crate::store::Store;
 
 /// One forward pass under way.
@@ -17,6 +18,8 @@ pub(super) struct Walk<'a> {
     pub(super) values: Vec<Option<Tensor>>,
     /// ReLUs of a value are the same value: the input, and its ReLU.
     pub(super) relus: HashMap<NodeId, Tensor>,
+    /// Pooled values are shared likewise: the input, the pooling, and its result.
+    pub(super) pools: Vec<(NodeId, Op, Tensor)>,
     /// Masks by factor: all tensors of a group share them.
     pub(super) masks: Vec<Option<Tensor>>,
 }
@@ -30,7 +33,8 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let empty = |count| std::iter::repeat_with(|| None).take(count).collect();
         let relus = HashMap::new();
-        Self { store, plan, pass, values: empty(nodes), relus, masks: empty(factors) }
+        let (values, masks) = (empty(nodes), empty(factors));
+        Self { store, plan, pass, values, relus, pools: vec![], masks }
     }
 
     pub(super) fn get(&self, id: NodeId) -> Result<Tensor, EngineError> {
@@ -48,6 +52,22 @@ impl<'a> Walk<'a> {
         ids.iter().map(|id| self.get(*id)).collect()
     }
 
+    /// A pooled value, computed once however many nodes ask for it.
+    pub(super) fn pooled(&mut self, input: NodeId, op: &Op) -> Result<Tensor, EngineError> {
+        let known = self.pools.iter().find(|(from, by, _)| *from == input && by == op);
+        if let Some((.., value)) = known {
+            return Ok(value.shallow_clone());
+        }
+        let x = self.get(input)?;
+        let value = match op {
+            Op::MaxPool(spec) => pool::max(spec, &x),
+            Op::AvgPool(spec) => pool::average(spec, &x),
+            _ => return Err(EngineError::Bug("not a pooling".to_owned())),
+        };
+        self.pools.push((input, op.clone(), value.shallow_clone()));
+        Ok(value)
+    }
+
     pub(super) fn relu(&mut self, input: NodeId) -> Result<Tensor, EngineError> {
         if let Some(known) = self.relus.get(&input) {
             return Ok(known.shallow_clone());
@@ -56,6 +76,30 @@ impl<'a> Walk<'a> {
         self.relus.insert(input, value.shallow_clone());
         Ok(value)
     }
+}
+
+/// A term of a weighted sum.
+pub(super) enum Term {
+    /// As it is.
+    Whole(Tensor),
+    /// Times a number.
+    Weighted(Tensor, Tensor),
+}
+
+/// The sum of weighted terms; products are not stored by themselves.
+pub(super) fn weighted_sum(mut terms: Vec<Term>) -> Result<Tensor, EngineError> {
+    let first = terms.iter().position(|term| matches!(term, Term::Whole(_))).unwrap_or(0);
+    if terms.is_empty() {
+        return Err(EngineError::Bug("nothing to add".to_owned()));
+    }
+    let first = match terms.swap_remove(first) {
+        Term::Whole(value) => value,
+        Term::Weighted(value, weight) => value * weight,
+    };
+    Ok(terms.into_iter().fold(first, |sum, term| match term {
+        Term::Whole(value) => sum + value,
+        Term::Weighted(value, weight) => sum.addcmul(&value, &weight),
+    }))
 }
 
 pub(super) fn sum(terms: Vec<Tensor>) -> Result<Tensor, EngineError> {
