@@ -180,12 +180,7 @@ impl Executor {
             Op::Zero(spec) => pool::zero(spec, &x?),
             Op::Concat(_) => Tensor::cat(&walk.all(&node.inputs)?, 1),
             Op::Add(_) => sum(walk.all(&node.inputs)?)?,
-            Op::Linear(spec) => {
-                let weight = self.weights.get(id, "weight", walk, picked)?;
-                let bias =
-                    spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
-                x?.linear(&weight, bias.as_ref())
-            }
+            Op::Linear(spec) => self.linear(id, spec, &x?, walk, picked)?,
             Op::Mix(mix) => self.mix(mix, &node.inputs, walk)?,
         })
     }

@@ -23,6 +23,8 @@ pub struct Factor {
     /// Whether other options of the choice do not use the tensor: the members of a group.
     partial: bool,
     parts: Vec<Steps>,
+    /// Dimension of each part, and its sizes if it keeps the first entries.
+    axes: Vec<(usize, Option<Vec<i64>>)>,
     /// Shape of the mask, ones where the factor says nothing.
     shape: Vec<i64>,
 }
@@ -58,9 +60,12 @@ impl Factor {
             let steps = scaled
                 .map_or_else(|| own(elastic, dim, compute), |scaled| ratios(scaled, dim, compute));
             let length = dim.size.largest();
+            let prefix = scaled.is_none() && dim.part == Part::First;
+            let axis = (at, prefix.then(|| elastic.sizes.iter().map(|(_, size)| *size).collect()));
             match factors.iter_mut().find(|factor| factor.choice == elastic.choice) {
                 Some(factor) => {
                     factor.parts.push(steps);
+                    factor.axes.push(axis);
                     factor.shape[at] = length;
                 }
                 None => {
@@ -73,6 +78,7 @@ impl Factor {
                         partial: used.len() < options(elastic.choice),
                         options: used,
                         parts: vec![steps],
+                        axes: vec![axis],
                         shape,
                     });
                 }
@@ -104,10 +110,7 @@ impl Factor {
     /// In fidelity `corrected` only the ratio of a group's rows matters to the tensor; the group's
     /// mass scales its output.
     pub fn mask(&self, rows: &[Tensor], fidelity: Fidelity) -> Tensor {
-        let mut weights = take(&rows[self.choice], &self.options);
-        if self.partial && fidelity == Fidelity::Corrected {
-            weights = &weights / held_above_zero(&weights.sum(weights.kind()));
-        }
+        let weights = self.weights(rows, fidelity);
         let tables: Vec<Tensor> = self.parts.iter().map(|steps| steps.table(rows)).collect();
         let mask = match &tables[..] {
             [only] => weights.unsqueeze(0).matmul(only),
@@ -116,6 +119,139 @@ impl Factor {
         };
         mask.view(self.shape.as_slice())
     }
+}
+
+impl Factor {
+    fn weights(&self, rows: &[Tensor], fidelity: Fidelity) -> Tensor {
+        let weights = take(&rows[self.choice], &self.options);
+        if self.partial && fidelity == Fidelity::Corrected {
+            return &weights / held_above_zero(&weights.sum(weights.kind()));
+        }
+        weights
+    }
+
+    /// The factor of a matrix as gates on what it reads and writes; none if it has another form.
+    ///
+    /// A gate leaves the weight alone, so that a gradient of the rows needs none of the weight.
+    #[must_use]
+    pub fn gate(&self, rows: &[Tensor], fidelity: Fidelity) -> Option<Gate> {
+        match (&self.axes[..], &self.parts[..]) {
+            ([(axis, _)], [_]) => Some(Gate::Whole(*axis, self.mask(rows, fidelity).reshape([-1]))),
+            ([(first, Some(sizes)), _], [_, other]) => {
+                Some(self.bands((*first, sizes), other, rows, fidelity))
+            }
+            ([_, (second, Some(sizes))], [other, _]) => {
+                Some(self.bands((*second, sizes), other, rows, fidelity))
+            }
+            _ => None,
+        }
+    }
+
+    /// Between two sizes of one dimension, the same candidates take part: a gate each.
+    fn bands(
+        &self,
+        (axis, sizes): (usize, &[i64]),
+        other: &Steps,
+        rows: &[Tensor],
+        fidelity: Fidelity,
+    ) -> Gate {
+        let weights = self.weights(rows, fidelity);
+        let table = other.table(rows);
+        let mut ends = sizes.to_vec();
+        ends.sort_unstable();
+        ends.dedup();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let bands = starts.zip(&ends).map(|(start, end)| {
+            let reach: Vec<f64> =
+                sizes.iter().map(|size| f64::from(u8::from(*size > start))).collect();
+            let reach =
+                Tensor::from_slice(&reach).to_kind(weights.kind()).to_device(weights.device());
+            let gate = (&weights * reach).unsqueeze(0).matmul(&table).reshape([-1]);
+            Band { start, length: end - start, gate }
+        });
+        Gate::Bands(axis, bands.collect())
+    }
+}
+
+/// A factor of a matrix `[written, read]` as gates on its input or output.
+#[derive(Debug)]
+pub enum Gate {
+    /// One entry per number along this dimension.
+    Whole(usize, Tensor),
+    /// Parts of this dimension, each with a gate along the other one.
+    Bands(usize, Vec<Band>),
+}
+
+/// Numbers that a band should have at least on average: its gate passes over the whole product, and
+/// the gradient of the weight that it saves costs as much for each number of the band.
+const WORTH: i64 = 128;
+
+impl Gate {
+    /// Whether the gate takes less time than the gradient of the weight that it saves.
+    #[must_use]
+    pub fn pays(&self) -> bool {
+        match self {
+            Self::Whole(..) => true,
+            Self::Bands(_, bands) => {
+                let total: i64 = bands.iter().map(|band| band.length).sum();
+                i64::try_from(bands.len()).is_ok_and(|count| total >= WORTH * count)
+            }
+        }
+    }
+
+    /// The same for a matrix whose dimension `axis` is put into another order; bands stay, since
+    /// they are parts of the old order.
+    #[must_use]
+    pub fn rearranged(self, axis: usize, order: impl Fn(&Tensor) -> Tensor) -> Self {
+        match self {
+            Self::Whole(own, gate) if own == axis => Self::Whole(own, order(&gate)),
+            other => other,
+        }
+    }
+}
+
+/// A part of a dimension.
+#[derive(Debug)]
+pub struct Band {
+    start: i64,
+    length: i64,
+    gate: Tensor,
+}
+
+/// `x` times a masked matrix, by gates on `x` and on the product.
+///
+/// # Shapes
+/// - `x`: `[…, read]`; `weight`: `[written, read]`; returned: `[…, written]`.
+pub fn gated_product(x: &Tensor, weight: &Tensor, gates: &[Gate]) -> Tensor {
+    let whole = |dim: usize| {
+        gates.iter().filter_map(move |gate| match gate {
+            Gate::Whole(axis, gate) if *axis == dim => Some(gate),
+            _ => None,
+        })
+    };
+    let x = whole(1).fold(x.shallow_clone(), |x, gate| x * gate);
+    let none = None::<&Tensor>;
+    let banded = gates.iter().find_map(|gate| match gate {
+        Gate::Bands(axis, bands) => Some((*axis, bands)),
+        Gate::Whole(..) => None,
+    });
+    let product = match banded {
+        None => x.linear(weight, none),
+        Some((0, bands)) => {
+            let parts = bands.iter().map(|band| {
+                (&x * &band.gate).linear(&weight.narrow(0, band.start, band.length), none)
+            });
+            Tensor::cat(&parts.collect::<Vec<_>>(), -1)
+        }
+        Some((_, bands)) => {
+            let parts = bands.iter().map(|band| {
+                let part = x.narrow(-1, band.start, band.length);
+                part.linear(&weight.narrow(1, band.start, band.length), none) * &band.gate
+            });
+            parts.reduce(|sum, part| sum + part).unwrap_or_else(|| x.linear(weight, none))
+        }
+    };
+    whole(0).fold(product, |product, gate| product * gate)
 }
 
 impl Steps {
@@ -252,6 +388,28 @@ mod tests {
         }
         let error = (masked - padded(&param, &weight, &rows)).abs().max().double_value(&[]);
         assert!(error < 1e-14, "{error:e}");
+    }
+
+    #[rstest]
+    #[case::in_and_out(vec![channels(1), channels(0)])]
+    #[case::one_choice_on_both_sides(vec![channels(1), channels(1)])]
+    #[case::hidden_and_width(vec![hidden(0, 1), channels(0)])]
+    #[case::width_and_hidden(vec![channels(2), hidden(2, 0)])]
+    #[case::written(vec![channels(2), Dim::first(&Size::Fixed(4))])]
+    fn gates_equal_the_mask(#[case] dims: Vec<Dim>) {
+        let param = Param::new("weight", dims, Role::Weight { fan_in: 1 });
+        let random = |size: &[i64], seed| seeded(seed, COMPUTE.1, || Tensor::randn(size, COMPUTE));
+        let (weight, x) = (random(&param.shape, 3), random(&[2, 7, param.shape[1]], 4));
+        let rows: Vec<Tensor> = [[0.2, 0.5, 0.3], [0.6, 0.1, 0.3], [0.05, 0.05, 0.9]]
+            .iter()
+            .map(|row| Tensor::from_slice(row))
+            .collect();
+        let factors = Factor::all(&param, |_| 3, COMPUTE).unwrap();
+        let gates: Option<Vec<Gate>> =
+            factors.iter().map(|factor| factor.gate(&rows, Fidelity::Reference)).collect();
+        let product = gated_product(&x, &weight, &gates.unwrap());
+        let expected = x.linear(&padded(&param, &weight, &rows), None::<Tensor>);
+        assert!((product - expected).abs().max().double_value(&[]) < 1e-13);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::walk::Walk;
 use super::{Executor, Plan};
 use crate::EngineError;
-use crate::entangle::mask::take;
+use crate::entangle::mask::{gated_product, take};
 use crate::nodes::attention::{self, Split};
 
 impl Executor {
@@ -37,6 +37,23 @@ impl Executor {
                 }
             }
             return Ok(x.linear(&weight, bias.as_ref()));
+        }
+        if let Some(gates) = self.weights.gates(id, "weight", walk.plan) {
+            let whole = walk.store.get(&format!("{}.weight", self.graph.nodes[id].name))?;
+            let (weight, gates, bias) = match spec.interleaved {
+                false => (whole.shallow_clone(), gates, bias),
+                true => {
+                    let sorted =
+                        gates.into_iter().map(|gate| gate.rearranged(0, attention::blocks));
+                    (
+                        attention::blocks(whole),
+                        sorted.collect(),
+                        bias.as_ref().map(attention::blocks),
+                    )
+                }
+            };
+            let product = gated_product(x, &weight, &gates);
+            return Ok(bias.map_or_else(|| product.shallow_clone(), |bias| &product + bias));
         }
         let weight = self.weights.get(id, "weight", walk, None)?;
         if !spec.interleaved {

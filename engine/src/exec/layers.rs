@@ -1,14 +1,14 @@
 //! Convolutions and norms, with the tensors that a pass gives them.
 
 use skein_core::choice::ChoiceId;
-use skein_core::graph::{BatchNorm, Conv2d, LayerNorm, NodeId, Size};
+use skein_core::graph::{BatchNorm, Conv2d, LayerNorm, Linear, NodeId, Size};
 use skein_core::spec::Fidelity;
 use tch::Tensor;
 
 use super::walk::Walk;
 use super::{Executor, Plan};
 use crate::EngineError;
-use crate::entangle::mask::{mass, take};
+use crate::entangle::mask::{gated_product, mass, take};
 use crate::nodes::{conv, norm};
 
 impl Executor {
@@ -27,6 +27,24 @@ impl Executor {
         };
         let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
         Ok(conv::forward(spec, x, &weight, bias.as_ref()))
+    }
+
+    pub(super) fn linear(
+        &self,
+        id: NodeId,
+        spec: &Linear,
+        x: &Tensor,
+        walk: &mut Walk<'_>,
+        picked: Option<(ChoiceId, usize)>,
+    ) -> Result<Tensor, EngineError> {
+        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
+        if let Some(gates) = self.weights.gates(id, "weight", walk.plan) {
+            let weight = walk.store.get(&format!("{}.weight", self.graph.nodes[id].name))?;
+            let product = gated_product(x, weight, &gates);
+            return Ok(bias.map_or_else(|| product.shallow_clone(), |bias| &product + bias));
+        }
+        let weight = self.weights.get(id, "weight", walk, picked)?;
+        Ok(x.linear(&weight, bias.as_ref()))
     }
 
     pub(super) fn batch_norm(

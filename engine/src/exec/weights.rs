@@ -11,7 +11,7 @@ use super::Plan;
 use super::walk::Walk;
 use crate::EngineError;
 use crate::device::Compute;
-use crate::entangle::mask::{Factor, held_above_zero, mass};
+use crate::entangle::mask::{Factor, Gate, held_above_zero, mass};
 use crate::store::narrow;
 
 /// How the stored tensors of every node become what a pass uses.
@@ -132,6 +132,20 @@ impl Weights {
             masks.push((factor.choice(), mask.shallow_clone()));
         }
         Ok(masks)
+    }
+
+    /// The factors of a matrix as gates on its input and output, where that saves the gradient of
+    /// the weight: in a superposed pass whose rows are learned.
+    pub(super) fn gates(&self, id: NodeId, name: &str, plan: Plan<'_>) -> Option<Vec<Gate>> {
+        let Plan::Superposed(rows) = plan else { return None };
+        let stored = self.stored(id, name).ok()?;
+        let factors = stored.factors.iter().map(|at| &self.factors[*at]);
+        if stored.factors.is_empty() || !rows.iter().any(Tensor::requires_grad) {
+            return None;
+        }
+        let gates: Option<Vec<Gate>> =
+            factors.map(|factor| factor.gate(rows, self.fidelity)).collect();
+        gates.filter(|gates| gates.iter().all(Gate::pays))
     }
 
     /// A node's value cut and weighed by one of its sizes along the last dimension.

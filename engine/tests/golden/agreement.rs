@@ -90,6 +90,7 @@ fn the_three_executions_agree(#[case] preset: &str, #[case] sharing: Sharing) {
             Tensor::randn(size, (Kind::Double, compute.device))
         }
     });
+    held_and_learned_rows_agree(&exec, &store, &x);
     let mut generator = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(8);
     for _ in 0..100 {
         let architecture = uniform::draw(&graph.choices, &mut generator);
@@ -106,4 +107,27 @@ fn the_three_executions_agree(#[case] preset: &str, #[case] sharing: Sharing) {
             assert!(error < 1e-10, "{architecture:?}: {error:e}");
         }
     }
+}
+
+/// Rows that are learned are applied as gates, held ones as masks; both are the same mixture.
+fn held_and_learned_rows_agree(exec: &Executor, store: &Store, x: &Tensor) {
+    let rows: Vec<Tensor> = exec
+        .graph()
+        .choices
+        .iter()
+        .zip(0..)
+        .map(|(choice, seed)| {
+            let size = [i64::try_from(choice.options.len()).unwrap()];
+            let options = (Kind::Double, tch::Device::Cpu);
+            seeded(seed, options.1, || Tensor::randn(size, options)).softmax(-1, Kind::Double)
+        })
+        .collect();
+    let run = |rows: &[Tensor]| {
+        exec.forward(store, x, Plan::Superposed(rows), Pass::BATCH).unwrap().detach()
+    };
+    let held = run(&rows);
+    let learned: Vec<Tensor> =
+        rows.iter().map(|row| row.detach().set_requires_grad(true)).collect();
+    let error = (held - run(&learned)).abs().max().double_value(&[]);
+    assert!(error < 1e-10, "{error:e}");
 }
