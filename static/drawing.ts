@@ -17,6 +17,11 @@ export function draw(box: Element, text: string, mark?: (labels: SVGTextElement[
     panel.setAttribute("viewBox", `${(index * width) / count} 0 ${width / count} ${height}`);
     panel.removeAttribute("width");
     panel.removeAttribute("height");
+    // A picture that is not cut keeps its size.
+    if (count === 1) {
+      panel.style.maxWidth = `${width}px`;
+      panel.setAttribute("class", "whole");
+    }
     // One description serves the whole picture.
     if (index > 0) {
       panel.querySelector("title")?.remove();

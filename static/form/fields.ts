@@ -33,7 +33,7 @@ export class Field {
     this.defaultsBy = data["defaultsBy"] ?? "";
     this.when = data["whenPath"] ? { path: data["whenPath"], values: (data["whenValues"] ?? "").split(",") } : null;
     this.control = need<Control>("input, select", box);
-    this.filled = this.defaults["_"] ?? Object.values(this.defaults)[0] ?? "";
+    this.filled = data["filled"] ?? "";
     find("[data-reset]", box)?.addEventListener("click", () => this.reset(true));
   }
 
@@ -81,8 +81,7 @@ export class Field {
   apply(values: (path: string) => string): void {
     this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
     this.control.disabled = this.box.hidden;
-    // The first of them stands for any value that is not listed.
-    const next = this.defaultsBy ? (this.defaults[values(this.defaultsBy)] ?? Object.values(this.defaults)[0]) : this.defaults["_"];
+    const next = (this.defaultsBy ? this.defaults[values(this.defaultsBy)] : undefined) ?? this.defaults["_"];
     if (next !== undefined && next !== this.filled) {
       if (!this.changed) this.write(next);
       this.filled = next;

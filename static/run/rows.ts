@@ -54,7 +54,10 @@ export class RowsView {
     this.strips = [];
     box.replaceChildren(
       ...tensors.map((tensor) => {
-        const group = h("section", { class: "tensor" }, h("h3", {}, `${tensor.charAt(0).toUpperCase()}${tensor.slice(1)} cell`));
+        const title = `${tensor.charAt(0).toUpperCase()}${tensor.slice(1)}`;
+        // Rows of edges belong to a cell, others to a property of layers.
+        const cell = tensor !== "cell" && choices.some((one) => one.tensor === tensor && one.label.includes("→"));
+        const group = h("section", { class: "tensor" }, h("h3", {}, cell ? `${title} cell` : title));
         for (const choice of choices.filter((one) => one.tensor === tensor)) group.append(this.strip(choice));
         return group;
       }),

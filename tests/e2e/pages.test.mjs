@@ -82,6 +82,23 @@ describe("the pages", () => {
     await close();
   });
 
+  test("fields follow the space, and the picture shows it", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs/new`);
+    await openSection(page, "space");
+    await field(page, "space.preset").selectOption("darts");
+    assert.equal(await field(page, "space.cells").inputValue(), "8", "the default follows the space");
+    await page.locator("[data-space-drawing] svg title", { hasText: "reduce cell: 0 to 2: 8 options" }).waitFor({ state: "attached" });
+    await field(page, "space.preset").selectOption("conv-macro");
+    await page.locator('[data-cost-of="architectures"]', { hasText: "6,561" }).waitFor();
+    await field(page, "space.kernels").fill("3, 5");
+    await page.locator('[data-cost-of="architectures"]', { hasText: "1,296" }).waitFor();
+    const shown = JSON.parse(await page.locator("[data-code]").textContent());
+    assert.deepEqual(shown.space, { preset: "conv-macro", kernels: [3, 5] });
+    check();
+    await close();
+  });
+
   test("fields follow the optimizer, and the text forms say the same run", async () => {
     const { page, check, close } = await openPage(browser, server.base);
     await page.goto(`${server.base}/runs/new`);

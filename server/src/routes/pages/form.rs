@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, chosen};
+use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, Literal, chosen};
 
 use super::format::thousands;
 
@@ -38,6 +38,8 @@ pub(super) struct Control {
     pub(super) value: String,
     /// Defaults as a JSON object, by the value of another field; `_` for all.
     pub(super) defaults: String,
+    /// The default as things stand.
+    pub(super) filled: String,
     /// Path of that other field; empty if there is none.
     pub(super) defaults_by: &'static str,
     /// The values to pick from; empty if any may be typed.
@@ -148,6 +150,7 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         options: options(field.kind, &value, devices),
         changed: value != fallback,
         defaults: defaults(field, first),
+        filled: fallback,
         defaults_by: match field.default {
             Default::By(path, _) => path,
             _ => "",
@@ -239,11 +242,15 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
 fn defaults(field: &Field, first: &str) -> String {
     let mut object = Map::new();
     match field.default {
-        Default::By(_, values) => object.extend(
-            values
-                .iter()
-                .map(|(value, literal)| ((*value).to_owned(), text(Some(&literal.value())).into())),
-        ),
+        Default::By(_, values) => {
+            let as_text = |literal: Literal| Value::from(text(Some(&literal.value())));
+            // The first of them stands for any value that is not listed.
+            if let Some((_, first)) = values.first() {
+                object.insert("_".to_owned(), as_text(*first));
+            }
+            let listed = values.iter();
+            object.extend(listed.map(|(value, literal)| ((*value).to_owned(), as_text(*literal))));
+        }
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
         other => {
             drop(object.insert("_".to_owned(), text(other.value(&Value::Null).as_ref()).into()))
