@@ -276,13 +276,35 @@ pub enum Fidelity {
 }
 
 /// What the network that is searched may cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConstraintsSpec {
     /// Most trained numbers; any if absent.
     pub max_params: Option<u64>,
     /// Most multiply-accumulates per image; any if absent.
     pub max_macs: Option<u64>,
+}
+
+impl ConstraintsSpec {
+    /// The limit on a cost, if there is one.
+    #[must_use]
+    pub fn limit(&self, measure: Measure) -> Option<u64> {
+        match measure {
+            Measure::Params => self.max_params,
+            Measure::Macs => self.max_macs,
+        }
+    }
+}
+
+/// A cost of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Trained numbers.
+    #[default]
+    Params,
+    /// Multiply-accumulates per image.
+    Macs,
 }
 
 /// A table of what architectures really reach; see [`crate::benchmark`].

@@ -125,7 +125,7 @@ impl Graph {
 }
 
 /// The cost of a node whose sizes are fixed.
-fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape) -> Cost {
+pub(super) fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape) -> Cost {
     let trained = node.params().into_iter().filter(|param| param.role.is_trained());
     Cost {
         params: trained.map(|param| count(&param.shape)).sum(),

@@ -113,3 +113,66 @@ pub fn score(
     let network = recalibrated(search, data, architecture, images)?;
     network.score(&data.train, search.valid_positions(), EVALUATION_BATCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use skein_core::spaces::{self, darts};
+    use skein_core::spec::{ConstraintsSpec, Sharing, SpaceSpec};
+
+    use super::super::evolve::{Evolution, Rules};
+    use super::*;
+
+    /// A space of pruned choices, with its limits at a third of the way from none to all.
+    fn pruned() -> (Graph, Limits) {
+        let SpaceSpec::Darts(mut options) = (darts::PRESET.defaults)() else {
+            panic!("the preset is another space")
+        };
+        (options.channels, options.cells, options.nodes) = (2, 3, 3);
+        let space = SpaceSpec::Darts(options);
+        let graph = spaces::build(&space, darts::PRESET.shape, Sharing::Entangled).unwrap();
+        let range = graph.cost_range().unwrap();
+        let max = range.min.params + (range.max.params - range.min.params) / 3;
+        let spec = ConstraintsSpec { max_params: Some(max), ..ConstraintsSpec::default() };
+        let limits = Limits::of(&graph, &spec).unwrap().unwrap();
+        (graph, limits)
+    }
+
+    #[test]
+    fn evolution_of_a_pruned_space_tries_only_what_can_be_derived() {
+        let (graph, limits) = pruned();
+        let domain = Candidates::new(&graph, Some(&limits));
+        let rules = Rules {
+            population: 12,
+            parents: 4,
+            mutations: 5,
+            crossovers: 4,
+            mutation_prob: 0.3,
+            structure_prob: 0.3,
+            generations: 5,
+        };
+        let mut evolution = Evolution::new(rules, 3, &domain);
+        // As many fifth options as there are: they must be found, and never too many.
+        while let Some(next) = evolution.next().cloned() {
+            let right = next.0.iter().filter(|gene| **gene == 4).count();
+            let accuracy = f64::from(u8::try_from(right).unwrap()) / 12.0;
+            evolution.tell(&domain, Score { loss: 1.0 - accuracy, accuracy });
+        }
+        let mut seen = HashSet::new();
+        for tried in evolution.tried() {
+            let genome = &tried.architecture;
+            for pruning in &graph.prunings {
+                let kept = pruning.choices.iter().filter(|id| genome.0[**id] != pruning.none);
+                assert_eq!(kept.count(), pruning.keep, "{genome:?}");
+            }
+            assert!(limits.allow(genome) && seen.insert(genome.clone()));
+        }
+        assert_eq!(seen.len(), 60);
+        let first = evolution.tried()[..12].iter().map(|tried| tried.accuracy.0);
+        let best = evolution.best().unwrap().accuracy.0;
+        assert!(best > first.fold(0.0, f64::max), "{best}");
+        let again = Evolution::resume(rules, 3, &domain, &evolution.tried()[..40]).unwrap();
+        assert_eq!(again.next(), Some(&evolution.tried()[40].architecture));
+    }
+}

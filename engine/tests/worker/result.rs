@@ -158,20 +158,18 @@ fn the_second_stage_picks_its_best_candidate() {
 
 /// With rows, by evolution, and by a glance: nothing that is derived costs more than is allowed.
 #[rstest]
-#[case::rows(json!({"optimizer": {"kind": "drnas"}}))]
-#[case::second_stage(json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
-fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
+#[case::rows(toy(), json!({"optimizer": {"kind": "drnas"}}))]
+#[case::second_stage(toy(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
+#[case::pruned_rows(darts(), json!({"optimizer": {"kind": "darts"}}))]
+#[case::pruned_second_stage(darts(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 3, "generations": 2}}))]
+fn no_architecture_exceeds_the_limits(#[case] space: SpaceSpec, #[case] mut search: Value) {
     search["epochs"] = json!(1);
-    let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
-        panic!("the preset is another space")
-    };
-    options.channels = 2;
     let shape = spaces::toy_cell::PRESET.shape;
-    let graph = spaces::build(&SpaceSpec::ToyCell(options), shape, Sharing::Entangled);
+    let graph = spaces::build(&space, shape, Sharing::Entangled);
     let range = graph.unwrap().cost_range().unwrap();
-    let max = range.min.params + (range.max.params - range.min.params) / 8;
+    let max = range.min.params + (range.max.params - range.min.params) / 4;
     let limits = json!({"max_params": max, "max_macs": range.max.macs});
-    let spec = json!({"search": search, "constraints": limits, "after": {"fit_epochs": 0}});
+    let spec = json!({"space": space, "search": search, "constraints": limits, "after": {"from_scratch": {"epochs": 0}}});
     let run = Run::new(&spec);
     assert!(run.finish(1).success());
     let mut seen = 0;
@@ -183,6 +181,23 @@ fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
     }
     assert!(seen > 1);
     assert!(run.record().unwrap()["outcome"]["summary"]["cost"]["params"].as_u64() <= Some(max));
+}
+
+fn toy() -> SpaceSpec {
+    let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
+        panic!("the preset is another space")
+    };
+    options.channels = 2;
+    SpaceSpec::ToyCell(options)
+}
+
+/// A space in which only some edges are kept.
+fn darts() -> SpaceSpec {
+    let SpaceSpec::Darts(mut options) = (spaces::darts::PRESET.defaults)() else {
+        panic!("the preset is another space")
+    };
+    (options.channels, options.cells, options.nodes) = (2, 3, 2);
+    SpaceSpec::Darts(options)
 }
 
 /// A table in which an architecture's accuracy follows from its options.
