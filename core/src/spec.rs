@@ -283,6 +283,10 @@ pub struct ConstraintsSpec {
     pub max_params: Option<u64>,
     /// Most multiply-accumulates per image; any if absent.
     pub max_macs: Option<u64>,
+    /// Weight of the expected cost's logarithm in the loss of the rows; 0 for none.
+    pub penalty: f64,
+    /// Which cost that is.
+    pub penalty_on: Measure,
 }
 
 impl ConstraintsSpec {

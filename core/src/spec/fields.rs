@@ -246,6 +246,7 @@ const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", 
 const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
 const SECOND_STAGES: &[(&str, &str)] =
     &[("none", "None"), ("random", "Random search"), ("evolution", "Evolution")];
+const MEASURES: &[(&str, &str)] = &[("params", "Parameters"), ("macs", "Multiply-adds per image")];
 const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
     &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
 const RECIPES: &[(&str, &str)] = &[
@@ -348,6 +349,8 @@ pub const FIELDS: &[Field] = &[
     field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution"]),
     field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
     field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
+    field("constraints.penalty", "Price of cost", "While rows are learned, their loss grows by this times the logarithm of the expected cost, or, where it is limited, of its ratio to the limit while it exceeds it; 0 for no price.", number(0.0, 1000.0), Default::Is(Number(0.0))),
+    field("constraints.penalty_on", "Priced cost", "Which cost the price is on.", Kind::OneOf(MEASURES), Default::Is(Text("params"))),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
     field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Is(Text("plain"))).plain(),
     field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),

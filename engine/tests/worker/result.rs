@@ -183,6 +183,36 @@ fn no_architecture_exceeds_the_limits(#[case] space: SpaceSpec, #[case] mut sear
     assert!(run.record().unwrap()["outcome"]["summary"]["cost"]["params"].as_u64() <= Some(max));
 }
 
+/// A price that outweighs every loss leaves the cheapest architecture.
+#[rstest]
+#[case::drnas(json!({"kind": "drnas"}), "params")]
+#[case::darts(json!({"kind": "darts"}), "macs")]
+#[case::darts_second_order(json!({"kind": "darts", "order": 2}), "params")]
+#[case::gdas(json!({"kind": "gdas"}), "params")]
+fn a_strong_price_derives_a_cheap_architecture(#[case] optimizer: Value, #[case] on: &str) {
+    let graph = spaces::build(&toy(), spaces::toy_cell::PRESET.shape, Sharing::Entangled).unwrap();
+    let range = graph.cost_range().unwrap();
+    let run = |constraints: Value| {
+        let mut spec = json!({"search": {"optimizer": optimizer, "epochs": 3, "arch_lr": 0.1}, "after": {"from_scratch": {"epochs": 0}}});
+        spec["constraints"] = constraints;
+        let run = Run::new(&spec);
+        assert!(run.finish(1).success());
+        (run.record().unwrap()["outcome"]["summary"]["cost"].clone(), run)
+    };
+    let (cost, priced) = run(json!({"penalty": 300, "penalty_on": on}));
+    let least = if on == "params" { range.min.params } else { range.min.macs };
+    assert_eq!(cost[on], least);
+    let metrics = String::from_utf8(priced.artifact(1, "metrics.csv")).unwrap();
+    let name = format!(",expected_{on},");
+    let told: Vec<f64> = metrics
+        .lines()
+        .filter_map(|line| line.split_once(&name)?.1.split(',').next()?.parse().ok())
+        .collect();
+    assert!(told.len() == 3 && told[2] < told[0], "{told:?}");
+    // Adam's steps are as large whatever the price, so the losses decide without one.
+    assert!(run(json!({})).0[on].as_u64() > cost[on].as_u64());
+}
+
 fn toy() -> SpaceSpec {
     let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
         panic!("the preset is another space")
