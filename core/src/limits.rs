@@ -76,11 +76,7 @@ impl Limits {
     #[must_use]
     pub fn cost(&self, measure: Measure, architecture: &Architecture) -> u64 {
         let exact = self.graph.as_ref().and_then(|graph| graph.cost(architecture).ok());
-        match (exact, measure) {
-            (Some(cost), Measure::Params) => cost.params,
-            (Some(cost), Measure::Macs) => cost.macs,
-            (None, _) => self.bound(measure, architecture),
-        }
+        exact.map_or_else(|| self.bound(measure, architecture), |cost| cost.of(measure))
     }
 
     /// What the tables say: at least what the architecture costs.

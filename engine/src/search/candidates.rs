@@ -3,6 +3,7 @@
 use skein_core::choice::Architecture;
 use skein_core::graph::Graph;
 use skein_core::limits::Limits;
+use skein_core::spec::Measure;
 
 use super::breed::Domain;
 use super::run::{EVALUATION_BATCH, Search};
@@ -21,6 +22,7 @@ pub struct Candidates<'a> {
     options: Vec<usize>,
     structure: Vec<bool>,
     limits: Option<&'a Limits>,
+    measure: Measure,
 }
 
 impl<'a> Candidates<'a> {
@@ -36,7 +38,14 @@ impl<'a> Candidates<'a> {
             structure: structure.collect(),
             graph,
             limits,
+            measure: Measure::default(),
         }
+    }
+
+    /// The same with this cost as the one that accuracy is traded for.
+    #[must_use]
+    pub fn priced(self, measure: Measure) -> Self {
+        Self { measure, ..self }
     }
 }
 
@@ -75,6 +84,11 @@ impl Domain for Candidates<'_> {
 
     fn allows(&self, genome: &Architecture) -> bool {
         self.limits.is_none_or(|limits| limits.allow(genome))
+    }
+
+    fn cost(&self, genome: &Architecture) -> u64 {
+        // A genome of the space always has a cost.
+        self.graph.cost(genome).map_or(u64::MAX, |cost| cost.of(self.measure))
     }
 
     fn refuge(&self) -> Option<&Architecture> {
@@ -151,6 +165,7 @@ mod tests {
             mutation_prob: 0.3,
             structure_prob: 0.3,
             generations: 5,
+            trades: false,
         };
         let mut evolution = Evolution::new(rules, 3, &domain);
         // As many fifth options as there are: they must be found, and never too many.

@@ -156,6 +156,51 @@ fn the_second_stage_picks_its_best_candidate() {
     assert_eq!(told.as_deref(), summary["architecture"].as_str());
 }
 
+/// Nothing that was compared beats a point of the front, and the most accurate one goes on.
+#[rstest]
+#[case::params("params")]
+#[case::macs("macs")]
+fn the_front_of_accuracy_against_cost_is_told_and_packed(#[case] cost: &str) {
+    let stage = json!({"kind": "pareto", "cost": cost, "population": 5, "mutations": 2, "crossovers": 2, "generations": 3});
+    let run = Run::new(&json!({
+        "search": {"optimizer": {"kind": "spos"}, "epochs": 1, "second_stage": stage},
+        "after": {"from_scratch": {"epochs": 0}}
+    }));
+    assert!(run.finish(1).success());
+    let packed: Value = serde_json::from_slice(&run.artifact(1, "pareto.json")).unwrap();
+    let points = packed["points"].as_array().unwrap().clone();
+    let numbers = |point: &Value| {
+        (point["accuracy"].as_f64().unwrap(), point["cost"][cost].as_u64().unwrap())
+    };
+    assert!(points.is_sorted_by(|a, b| numbers(a).0 < numbers(b).0 && numbers(a).1 < numbers(b).1));
+    let csv = String::from_utf8(run.artifact(1, "candidates.csv")).unwrap();
+    let mut compared = 0;
+    for line in csv.lines().skip(1) {
+        let fields: Vec<&str> = line.rsplitn(5, ',').collect();
+        let accuracy: f64 = fields[3].parse().unwrap();
+        let spent: u64 = fields[usize::from(cost == "params")].parse().unwrap();
+        let beats = |point: &Value| {
+            let (known, price) = numbers(point);
+            accuracy >= known && spent <= price && (accuracy, spent) != (known, price)
+        };
+        assert!(!points.iter().any(beats), "{line}");
+        compared += 1;
+    }
+    assert_eq!((compared, packed["candidates"].as_u64()), (15, Some(15)));
+    let fronts: Vec<_> = run
+        .events(1)
+        .into_iter()
+        .filter_map(|event| match event.body {
+            EventBody::Front(front) => Some(front),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(fronts.iter().map(|front| front.step).collect::<Vec<_>>(), [5, 10, 15]);
+    assert_eq!(json!(fronts[2].points), packed["points"]);
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    assert_eq!(Some(&summary["architecture"]), points.last().map(|point| &point["text"]));
+}
+
 /// With rows, by evolution, and by a glance: nothing that is derived costs more than is allowed.
 #[rstest]
 #[case::rows(toy(), json!({"optimizer": {"kind": "drnas"}}))]
