@@ -30,6 +30,9 @@ pub struct Penalty {
     forms: Vec<Form>,
 }
 
+/// The choices of a table and its entries.
+type Table = (Vec<ChoiceId>, Vec<f64>);
+
 /// Tables of equal sizes.
 #[derive(Debug)]
 struct Form {
@@ -58,7 +61,7 @@ impl Penalty {
         #[expect(clippy::cast_precision_loss, reason = "costs are far below 2^53")]
         let number = |cost: u64| cost as f64;
         let mut fixed = 0.0;
-        let mut groups: BTreeMap<Vec<usize>, Vec<(Vec<ChoiceId>, Vec<f64>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Vec<usize>, Vec<Table>> = BTreeMap::new();
         for table in graph.cost_tables()? {
             let values: Vec<f64> = table.costs(measure).iter().copied().map(number).collect();
             if table.choices.is_empty() {
@@ -67,7 +70,7 @@ impl Penalty {
                 groups.entry(table.sizes).or_default().push((table.choices, values));
             }
         }
-        let form = |(sizes, tables): (Vec<usize>, Vec<(Vec<ChoiceId>, Vec<f64>)>)| {
+        let form = |(sizes, tables): (Vec<usize>, Vec<Table>)| {
             let position = |at: usize| tables.iter().map(|(choices, _)| choices[at]).collect();
             let choices = (0..sizes.len()).map(position).collect();
             let values: Vec<Tensor> =
@@ -168,10 +171,14 @@ mod tests {
         Penalty::of(graph, &spec, Device::Cpu).unwrap().unwrap()
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "costs are small here")]
+    fn number(cost: u64) -> f64 {
+        cost as f64
+    }
+
     #[rstest]
     #[case::params(Measure::Params)]
     #[case::macs(Measure::Macs)]
-    #[expect(clippy::cast_precision_loss, reason = "costs are small here")]
     fn the_expectation_is_the_mean_over_all_architectures(#[case] measure: Measure) {
         let graph = toy();
         let penalty = penalty(&graph, measure, None);
@@ -190,11 +197,11 @@ mod tests {
             let cost = if measure == Measure::Params { cost.params } else { cost.macs };
             uniform += cost;
             let probability: f64 = rows.iter().zip(&picked).map(|(row, at)| row[*at]).product();
-            weighted += probability * cost as f64;
+            weighted += probability * number(cost);
         }
         let even: Vec<Tensor> = (0..6).map(|_| Tensor::from_slice(&[0.25_f64; 4])).collect();
         // Quarters are exact in binary.
-        assert_eq!(penalty.expected(&even).double_value(&[]), uniform as f64 / 4096.0);
+        assert_eq!(penalty.expected(&even).double_value(&[]), number(uniform) / 4096.0);
         let rows: Vec<Tensor> = rows.iter().map(|row| Tensor::from_slice(row)).collect();
         let expected = penalty.expected(&rows).double_value(&[]);
         assert!((expected / weighted - 1.0).abs() < 1e-12, "{expected} against {weighted}");
