@@ -1,9 +1,12 @@
 //! The table of all fields of a run specification.
 
+mod search;
+
 use serde_json::{Value, json};
 
 use crate::spaces::cell::Operation;
 use Literal::{Flag, Integer, List, Number, Text};
+use search::{FIDELITIES, MEASURES, OPTIMIZERS, PROJECTIONS, SECOND_STAGES, SHARINGS};
 
 /// One field.
 #[derive(Debug, Clone, Copy)]
@@ -231,26 +234,6 @@ const RESIZED: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b", "mobi
 const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
 const DATASETS: &[(&str, &str)] =
     &[("fashion-mnist", "FashionMNIST"), ("cifar-10", "CIFAR-10"), ("cifar-100", "CIFAR-100")];
-const OPTIMIZERS: &[(&str, &str)] = &[
-    ("drnas", "DrNAS"),
-    ("darts", "DARTS"),
-    ("gdas", "GDAS"),
-    ("spos", "SPOS (uniform sampling)"),
-];
-const SHARINGS: &[(&str, &str)] = &[
-    ("entangled", "Entangled, weights mixed"),
-    ("entangled_outputs", "Entangled, outputs mixed"),
-    ("shared", "Separate weights per candidate"),
-];
-const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", "Reference")];
-const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
-const SECOND_STAGES: &[(&str, &str)] = &[
-    ("none", "None"),
-    ("random", "Random search"),
-    ("evolution", "Evolution"),
-    ("pareto", "Front of accuracy against cost"),
-];
-const MEASURES: &[(&str, &str)] = &[("params", "Parameters"), ("macs", "Multiply-adds per image")];
 const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
     &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
 const RECIPES: &[(&str, &str)] = &[

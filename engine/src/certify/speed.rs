@@ -20,8 +20,11 @@ pub const SPACES: [&str; 3] = ["conv-macro", "autoformer-t", "mobilenet-v3"];
 /// Images of a pass.
 const BATCH: i64 = 16;
 /// Passes of each kind, in turns; the fastest counts, as other work only ever slows one down.
-const PASSES: usize = 7;
-const QUICK_PASSES: usize = 3;
+const LEAST_PASSES: usize = 5;
+/// For how long passes are repeated.
+const SPAN: Duration = Duration::from_secs(12);
+/// The same where it must be quick.
+const QUICK_SPAN: Duration = Duration::from_secs(4);
 
 /// Forward and backward of the supernet over the same of its largest network.
 ///
@@ -46,13 +49,13 @@ pub fn ratio(preset: &str, quick: bool, compute: Compute) -> Result<f64, EngineE
     let superposed = || exec.forward(&store, &x, Plan::Superposed(&rows), Pass::train(1));
     let alone = || network.forward(&x, Pass::train(1));
     let (mut both, mut one) = (Duration::MAX, Duration::MAX);
-    // The first pass of each warms up.
-    for pass in 0..=if quick { QUICK_PASSES } else { PASSES } {
-        let superposed = timed(&store, superposed, compute)?;
-        let alone = timed(&network.store, alone, compute)?;
-        if pass > 0 {
-            (both, one) = (both.min(superposed), one.min(alone));
-        }
+    // The first pass of each warms up, and is never the fastest.
+    let (begin, span) = (Instant::now(), if quick { QUICK_SPAN } else { SPAN });
+    let mut passes = 0;
+    while passes <= LEAST_PASSES || begin.elapsed() < span {
+        both = both.min(timed(&store, superposed, compute)?);
+        one = one.min(timed(&network.store, alone, compute)?);
+        passes += 1;
     }
     Ok(both.as_secs_f64() / one.as_secs_f64())
 }
