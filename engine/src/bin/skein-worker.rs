@@ -294,7 +294,7 @@ fn keep(found: &Certificate, path: &Path) -> std::io::Result<()> {
 
 fn proof_line(Proof { name, figure, bound, held }: &Proof) -> String {
     let number = |Num(value): &Num| match *value {
-        value if value == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         value if (0.01..1000.0).contains(&value) => format!("{value:.2}"),
         value => format!("{value:.1e}"),
     };

@@ -191,8 +191,8 @@ mod tests {
         };
         let rows: Vec<Vec<f64>> = (0..6).map(row).collect();
         let (mut uniform, mut weighted) = (0, 0.0);
-        for number in 0..4096_usize {
-            let picked: Vec<usize> = (0..6).map(|at| number >> (2 * at) & 3).collect();
+        for at in 0..4096_usize {
+            let picked: Vec<usize> = (0..6).map(|row| at >> (2 * row) & 3).collect();
             let cost = graph.cost(&Architecture(picked.clone())).unwrap();
             let cost = if measure == Measure::Params { cost.params } else { cost.macs };
             uniform += cost;

@@ -46,11 +46,11 @@ impl Found {
     fn new(found: Certificate, now: OffsetDateTime) -> Self {
         let failed = found.failed();
         let number = |Num(value)| match value {
-            value if value == 0.0 => "0".to_owned(),
+            0.0 => "0".to_owned(),
             value if (0.01..1000.0).contains(&value) => format!("{value:.2}"),
             value => format!("{value:.1e}"),
         };
-        let space = found.space.map_or_else(|| "all spaces".to_owned(), |space| space);
+        let space = found.space.unwrap_or_else(|| "all spaces".to_owned());
         let extent = if found.quick { "quick" } else { "whole" };
         Self {
             verdict: format!("{} of {} held", found.proofs.len() - failed, found.proofs.len()),
