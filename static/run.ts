@@ -8,6 +8,7 @@ import { ArchitectureView } from "./run/architecture.ts";
 import { Curves } from "./run/curves.ts";
 import { Figures } from "./run/figures.ts";
 import { loadFiles } from "./run/files.ts";
+import { type Front, FrontView } from "./run/front.ts";
 import { Header } from "./run/header.ts";
 import { LogView } from "./run/log.ts";
 import { RowsView } from "./run/rows.ts";
@@ -22,6 +23,7 @@ const figures = new Figures(need("[data-figures]"), store);
 const curves = new Curves(need("[data-curves]"), store);
 const architecture = new ArchitectureView(need("[data-architecture]"), run, store.history, page.dataset["preset"] ?? "");
 const rows = new RowsView(need("[data-rows]"), store.history, total, (index) => architecture.show(index));
+const front = new FrontView(need("[data-front]"));
 const log = new LogView(need("[data-logs]"), run);
 const files = need("[data-artifacts]");
 
@@ -34,12 +36,13 @@ async function begin(): Promise<void> {
     const [metrics, history, past] = await Promise.all([
       send<{ series: SeriesData[]; last_event: number }>("GET", `runs/${run}/metrics?max_points=600`),
       send<RowsData>("GET", `runs/${run}/rows?max_points=300`),
-      send<{ current: ArchitectureNow | null; history: ArchitectureNow[] }>("GET", `runs/${run}/architecture`),
+      send<{ current: ArchitectureNow | null; history: ArchitectureNow[]; front: Front | null }>("GET", `runs/${run}/architecture`),
     ]);
     store.load(metrics.series);
     store.history.load(history);
     architecture.know(history.choices, past.history);
     rows.build(history.choices);
+    if (past.front) front.show(past.front);
     after = `&after=${metrics.last_event}`;
   } catch (error) {
     report(error);
@@ -99,6 +102,7 @@ function listen(after: string): void {
   });
   on<{ step: number; epoch: number; rows: Num[][] }>("rows", ({ step, epoch, rows }) => store.history.add(step, epoch, rows));
   on<ArchitectureNow>("architecture", (payload) => architecture.add(payload));
+  on<Front>("front", (payload) => front.show(payload));
   on<{ message: string; level?: string }>("log", (_, event) => log.add(event));
   on<{ message: string; code: string }>("warning", (_, event) => log.add(event));
   source.addEventListener("status", (message) => status(JSON.parse((message as MessageEvent<string>).data) as RunView));

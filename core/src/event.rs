@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::Cost;
 use crate::number::Num;
+use crate::spec::Measure;
 
 /// One line of an attempt's `events.jsonl`.
 ///
@@ -40,6 +41,8 @@ pub enum EventBody {
     Rows(Rows),
     /// The architecture that would be derived now.
     Architecture(ArchitectureNow),
+    /// The trade-offs that were found so far.
+    Front(Front),
     /// A checkpoint is on disk.
     Checkpoint(Checkpoint),
     /// Something a person should know; the run goes on.
@@ -63,6 +66,7 @@ impl EventBody {
             Self::Metrics(_) => "metrics",
             Self::Rows(_) => "rows",
             Self::Architecture(_) => "architecture",
+            Self::Front(_) => "front",
             Self::Checkpoint(_) => "checkpoint",
             Self::Warning(_) => "warning",
             Self::Log(_) => "log",
@@ -197,6 +201,35 @@ pub struct ArchitectureNow {
     /// Its rank in the attached benchmark, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub true_rank: Option<u64>,
+}
+
+/// The trade-offs of accuracy against cost that were found so far: no candidate was as accurate
+/// for less.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Front {
+    /// Candidates that were compared.
+    pub step: u64,
+    /// The generation after which it holds, from 0.
+    pub generation: u64,
+    /// What accuracy is traded for.
+    pub cost: Measure,
+    /// By rising cost.
+    pub points: Vec<FrontPoint>,
+}
+
+/// An architecture of a front.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontPoint {
+    /// One option per choice.
+    pub choices: Vec<usize>,
+    /// One-line text form.
+    pub text: String,
+    /// Validation accuracy with inherited weights, `0..=1`.
+    pub accuracy: Num,
+    /// Validation loss, nats.
+    pub loss: Num,
+    /// What it costs.
+    pub cost: Cost,
 }
 
 /// A checkpoint is on disk.

@@ -34,6 +34,9 @@ pub const MANIFEST: &str = "manifest.json";
 /// The whole package.
 pub const RESULT_ZIP: &str = "result.zip";
 
+/// The last proofs of `skein certify`, in the data folder.
+pub const CERTIFICATE: &str = "certificate.json";
+
 /// Folder of all attempts.
 #[must_use]
 pub fn attempts(run: &Path) -> PathBuf {

@@ -11,9 +11,10 @@
 //! 6. [`limits`], [`solve`]: the best architecture that costs no more than is allowed;
 //! 7. [`benchmark`]: tables of what architectures really reach;
 //! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
-//!    curve, and where it is written.
+//!    curve, and where it is written; [`certificate`]: what a machine was found to compute.
 
 pub mod benchmark;
+pub mod certificate;
 pub mod choice;
 pub mod curve;
 pub mod dataset;

@@ -3,6 +3,7 @@
 use crate::choice::Architecture;
 use crate::graph::{CostTable, Graph, GraphError, Pruning};
 use crate::solve::{Limit, Problem, Solution, Term};
+pub use crate::spec::Measure;
 use crate::spec::{ConstraintsSpec, Violation};
 
 /// The smallest probability that is told from others: rows may hold zeros.
@@ -12,20 +13,13 @@ const LEAST: f64 = 1e-12;
 #[derive(Debug, Clone)]
 pub struct Limits {
     tables: Vec<CostTable>,
+    /// For exact costs, where the tables are an upper bound only.
+    graph: Option<Graph>,
     options: Vec<usize>,
     prunings: Vec<Pruning>,
     max_params: Option<u64>,
     max_macs: Option<u64>,
     refuge: Architecture,
-}
-
-/// Which cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// Trained numbers.
-    Params,
-    /// Multiply-accumulates.
-    Macs,
 }
 
 /// Why a run cannot be limited like that.
@@ -59,12 +53,15 @@ impl Limits {
     /// # Errors
     /// - [`LimitsError::Unreachable`] with the smallest value that can be reached.
     pub fn of(graph: &Graph, spec: &ConstraintsSpec) -> Result<Option<Self>, LimitsError> {
-        let ConstraintsSpec { max_params, max_macs } = *spec;
+        let ConstraintsSpec { max_params, max_macs, .. } = *spec;
         if max_params.is_none() && max_macs.is_none() {
             return Ok(None);
         }
+        let tables = graph.cost_tables()?;
+        let upper = tables.iter().any(|table| table.upper);
         let mut limits = Self {
-            tables: graph.cost_tables()?,
+            tables,
+            graph: upper.then(|| graph.clone()),
             options: graph.choices.iter().map(|choice| choice.options.len()).collect(),
             prunings: graph.prunings.clone(),
             max_params,
@@ -78,20 +75,28 @@ impl Limits {
     /// What an architecture costs.
     #[must_use]
     pub fn cost(&self, measure: Measure, architecture: &Architecture) -> u64 {
+        let exact = self.graph.as_ref().and_then(|graph| graph.cost(architecture).ok());
+        exact.map_or_else(|| self.bound(measure, architecture), |cost| cost.of(measure))
+    }
+
+    /// What the tables say: at least what the architecture costs.
+    fn bound(&self, measure: Measure, architecture: &Architecture) -> u64 {
         let entry = |table: &CostTable| {
             let digits = table.choices.iter().zip(&table.sizes);
             digits.fold(0, |entry, (choice, size)| entry * size + architecture.0[*choice])
         };
-        self.tables.iter().map(|table| values(table, measure)[entry(table)]).sum()
+        self.tables.iter().map(|table| table.costs(measure)[entry(table)]).sum()
     }
 
     /// Whether an architecture is within the limits.
     #[must_use]
     pub fn allow(&self, architecture: &Architecture) -> bool {
-        let within = |measure, max: Option<u64>| {
-            max.is_none_or(|max| self.cost(measure, architecture) <= max)
+        // Within the bound is within the limit; the exact cost takes longer to tell.
+        let within = |(measure, max): &(Measure, u64)| {
+            self.bound(*measure, architecture) <= *max
+                || self.graph.is_some() && self.cost(*measure, architecture) <= *max
         };
-        within(Measure::Params, self.max_params) && within(Measure::Macs, self.max_macs)
+        self.bounds().iter().all(within)
     }
 
     /// An architecture within the limits.
@@ -144,7 +149,7 @@ impl Limits {
         let term = |table: &CostTable| Term {
             choices: table.choices.clone(),
             sizes: table.sizes.clone(),
-            values: values(table, measure).iter().map(numbers).collect(),
+            values: table.costs(measure).iter().map(numbers).collect(),
         };
         self.tables.iter().map(term).collect()
     }
@@ -185,17 +190,21 @@ impl Limits {
     }
 
     fn find_refuge(&self) -> Result<Architecture, LimitsError> {
+        let mut smallest = Vec::new();
         for (measure, max) in self.bounds() {
             let cheapest = self.cheapest(measure, vec![]);
-            let least = cheapest.map_or(0, |cheapest| self.cost(measure, &cheapest));
+            let least = cheapest.as_ref().map_or(0, |cheapest| self.cost(measure, cheapest));
             if least > max {
                 let detail =
                     format!("cannot be reached: the smallest architecture has {least}, not {max}");
                 return Err(unreachable(measure, detail));
             }
+            smallest.extend(cheapest);
         }
         let (first, _) = self.bounds().first().copied().unwrap_or((Measure::Params, 0));
         let found = self.cheapest(first, self.problem_limits());
+        // Where tables are upper bounds, one may be allowed that they do not allow.
+        let found = found.or_else(|| smallest.into_iter().find(|one| self.allow(one)));
         found.ok_or_else(|| {
             let detail = "and `constraints.max_macs` cannot be met together".to_owned();
             unreachable(Measure::Params, detail)
@@ -216,18 +225,11 @@ fn unary(choice: usize, values: impl Iterator<Item = f64>) -> Term {
     Term { choices: vec![choice], sizes: vec![values.len()], values }
 }
 
-fn values(table: &CostTable, measure: Measure) -> &[u64] {
-    match measure {
-        Measure::Params => &table.params,
-        Measure::Macs => &table.macs,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spaces::{self, toy_cell};
-    use crate::spec::Sharing;
+    use crate::spaces::{self, darts, toy_cell};
+    use crate::spec::{Sharing, SpaceSpec};
 
     fn graph() -> Graph {
         let preset = toy_cell::PRESET;
@@ -235,7 +237,7 @@ mod tests {
     }
 
     fn limits(max_params: Option<u64>, max_macs: Option<u64>) -> Result<Option<Limits>, String> {
-        let spec = ConstraintsSpec { max_params, max_macs };
+        let spec = ConstraintsSpec { max_params, max_macs, ..ConstraintsSpec::default() };
         Limits::of(&graph(), &spec).map_err(|error| error.to_string())
     }
 
@@ -277,6 +279,59 @@ mod tests {
             let best = best.fold(f64::NEG_INFINITY, f64::max);
             assert!(solution.proven && limits.allow(&solution.architecture));
             assert!((log(&solution.architecture) - best).abs() < 1e-9, "share {share}");
+        }
+    }
+
+    /// Rows of the DARTS space that prefer dear operations.
+    fn greedy_rows(graph: &Graph) -> Vec<Vec<f64>> {
+        let weight =
+            |row: usize, at: usize| f64::from(u8::try_from((row * 5 + at * 3) % 7).unwrap());
+        let row = |(row, choice): (usize, &crate::choice::Choice)| {
+            let all = (0..choice.options.len())
+                .map(|at| 1.0 + weight(row, at) + 4.0 * f64::from(u8::from(at == 5)));
+            let all: Vec<f64> = all.collect();
+            let sum: f64 = all.iter().sum();
+            all.into_iter().map(|p| p / sum).collect()
+        };
+        graph.choices.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn the_darts_space_is_limited_too() {
+        for keep in [2, 1] {
+            let SpaceSpec::Darts(mut options) = (darts::PRESET.defaults)() else {
+                panic!("the preset is another space")
+            };
+            (options.channels, options.cells, options.keep) = (4, 4, keep);
+            let space = SpaceSpec::Darts(options);
+            let graph = spaces::build(&space, darts::PRESET.shape, Sharing::Entangled).unwrap();
+            let rows = greedy_rows(&graph);
+            let free = graph.cost(&graph.derive(&rows)).unwrap();
+            let spec =
+                |max| ConstraintsSpec { max_params: Some(max), ..ConstraintsSpec::default() };
+            let least = Limits::of(&graph, &spec(1)).unwrap_err().to_string();
+            let number = least.split("has ").nth(1).and_then(|rest| rest.split(',').next());
+            let least: u64 = number.unwrap().parse().unwrap();
+            let mut before = f64::NEG_INFINITY;
+            for share in 1..=4 {
+                let max = least + (free.params - least) * share / 4;
+                let limits = Limits::of(&graph, &spec(max)).unwrap().unwrap();
+                let solution = limits.likeliest(&rows);
+                let picked = &solution.architecture;
+                assert!(graph.cost(picked).unwrap().params <= max && limits.allow(picked));
+                assert!(limits.allow(limits.refuge()));
+                for pruning in &graph.prunings {
+                    let kept = pruning.choices.iter().filter(|id| picked.0[**id] != pruning.none);
+                    assert_eq!(kept.count(), pruning.keep);
+                }
+                assert!(solution.value >= before, "a wider limit never costs likelihood");
+                before = solution.value;
+            }
+            if keep == 2 {
+                // At the limit that the free choice just meets, little must be given up.
+                let limits = Limits::of(&graph, &spec(free.params)).unwrap().unwrap();
+                assert!(limits.likeliest(&rows).value > -28.0 * 3.0);
+            }
         }
     }
 }

@@ -6,10 +6,12 @@
 
 mod after;
 mod check;
+mod constraints;
 pub mod fields;
 mod options;
 pub mod reference;
 mod schema;
+mod stage;
 mod train;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +19,13 @@ use serde_json::Value;
 
 pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
 pub use check::Violation;
+pub use constraints::{ConstraintsSpec, Measure};
 pub use options::{
     AutoformerOptions, ConvMacroOptions, DartsOptions, LanguageOptions, MobilenetV3Options,
     NasBench201Options, ToyCellOptions,
 };
 pub use schema::json_schema;
+pub use stage::SecondStageSpec;
 pub use train::{Unit, WarmupSpec, WeightOptimizerSpec};
 
 /// Everything that decides a run, with every default filled in.
@@ -160,48 +164,6 @@ pub enum OnNonfinite {
     Rollback,
 }
 
-/// How architectures are compared on the trained supernet, once it is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum SecondStageSpec {
-    /// Not at all: the rows tell the architecture.
-    None,
-    /// Uniform random candidates, all different.
-    Random {
-        /// How many.
-        candidates: u64,
-    },
-    /// Mutation and crossover of the best candidates so far.
-    Evolution {
-        /// Candidates of a generation.
-        population: u64,
-        /// Best candidates so far that may have children.
-        parents: u64,
-        /// Children of one parent in each generation.
-        mutations: u64,
-        /// Children of two parents in each generation.
-        crossovers: u64,
-        /// Probability with which a mutation draws a choice anew.
-        mutation_prob: f64,
-        /// The same for choices of depth and of the embedding's width.
-        structure_prob: f64,
-        /// Generations, the random first one included.
-        generations: u64,
-    },
-}
-
-impl SecondStageSpec {
-    /// Candidates that are compared at most.
-    #[must_use]
-    pub fn candidates(&self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Random { candidates } => *candidates,
-            Self::Evolution { population, generations, .. } => population * generations,
-        }
-    }
-}
-
 /// How rows are learned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -273,16 +235,6 @@ pub enum Fidelity {
     Reference,
     /// A group's weight scales its output instead of vanishing in batch norm.
     Corrected,
-}
-
-/// What the network that is searched may cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConstraintsSpec {
-    /// Most trained numbers; any if absent.
-    pub max_params: Option<u64>,
-    /// Most multiply-accumulates per image; any if absent.
-    pub max_macs: Option<u64>,
 }
 
 /// A table of what architectures really reach; see [`crate::benchmark`].

@@ -10,11 +10,13 @@
 //! 4. [`rows`]: from architecture parameters to the weights of the candidates;
 //! 5. [`optim`], [`search`]: the two-level loop; [`train`]: what happens to a derived network;
 //! 6. [`data`], [`state`]: batches, counted randomness, checkpoints;
-//! 7. [`worker`]: one run folder in, events out; [`mod@bench`]: timings and memory.
+//! 7. [`worker`]: one run folder in, events out; [`mod@bench`]: timings and memory; [`certify`]:
+//!    proofs for the machine at hand.
 //!
 //! Layers call downwards only: nodes know no space, rows no node, `search` and `train` no file.
 
 pub mod bench;
+pub mod certify;
 pub mod data;
 pub mod device;
 pub mod entangle;

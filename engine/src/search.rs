@@ -5,6 +5,8 @@ pub mod breed;
 pub mod candidates;
 pub mod evolve;
 pub mod health;
+pub mod pareto;
+pub mod penalty;
 pub mod pending;
 pub mod run;
 pub mod sampler;

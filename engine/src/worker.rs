@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod events;
+pub mod front;
 pub mod meter;
 pub mod package;
 pub mod record;

@@ -4,6 +4,7 @@
 //! error. Exit codes: 0 success; 1 failure (a run failed, the server cannot be reached); 2 refusal
 //! (a bad specification, bad usage, anything the server declines).
 
+pub mod certify;
 pub mod demo;
 pub mod doctor;
 pub mod follow;
@@ -34,6 +35,8 @@ pub enum Command {
     Spaces(spaces::Command),
     /// Check this machine and the server, and say what to do.
     Doctor(doctor::Args),
+    /// Prove on this machine that searches compute what they must.
+    Certify(certify::Args),
     /// Start a server and a real search, and watch it to its end.
     Demo(demo::Args),
 }
@@ -72,6 +75,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Runs(command) => runs::run(command),
         Command::Spaces(command) => spaces::run(command),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Certify(args) => certify::run(&args),
         Command::Demo(args) => demo::run(args),
     };
     match done {

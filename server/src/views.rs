@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use skein_core::event::{ArchitectureNow, Failure, Progress, Summary, Warning};
+use skein_core::event::{ArchitectureNow, Failure, Front, Progress, Summary, Warning};
 use skein_core::number::Num;
 use skein_core::spaces::SpaceInfo;
 use utoipa::ToSchema;
@@ -161,6 +161,9 @@ pub struct ArchitectureView {
     /// All, in the order of steps.
     #[schema(value_type = Vec<Object>)]
     pub history: Vec<ArchitectureNow>,
+    /// The newest trade-offs of accuracy against cost, if there are any.
+    #[schema(value_type = Option<Object>)]
+    pub front: Option<Front>,
 }
 
 /// The log of an attempt.

@@ -287,6 +287,33 @@ describe("the pages", () => {
     await close();
   });
 
+  test("a front of accuracy against cost is drawn and told as a table, live and after a reload", async () => {
+    const second_stage = { kind: "pareto", cost: "params", population: 6, mutations: 2, crossovers: 2, generations: 3 };
+    const search = { optimizer: { kind: "spos" }, epochs: 1, batch_size: 32, second_stage };
+    const { page, check, close } = await openPage(browser, server.base, { width: 390, height: 844 });
+    const { body } = await api(server.base, "POST", "runs", { ...SMALL, name: "Trade-offs", search });
+    await page.goto(`${server.base}/runs/${body.id}`);
+    const front = page.locator("[data-front]");
+    const look = async () => {
+      await front.locator("tbody tr").first().waitFor({ timeout: PATIENCE * 1000 });
+      await until("all are compared", PATIENCE, async () => /of 18 architectures/.test(await front.locator("[data-front-at]").textContent()));
+      const rows = await front.locator("tbody tr").count();
+      assert.equal(await front.locator("circle").count(), rows, "one point a line");
+      return front.locator("tbody").textContent();
+    };
+    const live = await look();
+    await page.reload();
+    assert.equal(await look(), live);
+    await noSidewaysScroll(page, "front");
+    await front.screenshot({ path: join(SHOTS, "front.png") });
+    const { violations } = await new AxeBuilder({ page }).include("[data-front]").analyze();
+    assert.deepEqual(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id }) => id), []);
+    check();
+    await close();
+    await until("it ends", PATIENCE, async () => (await api(server.base, "GET", `runs/${body.id}`)).body.run.status === "succeeded");
+    await api(server.base, "DELETE", `runs/${body.id}`);
+  });
+
   for (const scheme of ["light", "dark"]) {
     for (const [width, height] of [[1440, 900], [390, 844]]) {
       test(`every page is accessible and fits, ${scheme} at ${width}`, async (context) => {
@@ -303,7 +330,7 @@ describe("the pages", () => {
           await api(server.base, "DELETE", `runs/${other.body.id}`);
         });
         expectStatus(404, "Not Found");
-        const places = { runs: "runs", new: "runs/new", example: "runs/new?example=quick", clone: `runs/new?from=${finished}`, finished: `runs/${finished}`, running: `runs/${other.body.id}`, login: "login", missing: "runs/none" };
+        const places = { runs: "runs", new: "runs/new", example: "runs/new?example=quick", clone: `runs/new?from=${finished}`, finished: `runs/${finished}`, running: `runs/${other.body.id}`, login: "login", certify: "certify", missing: "runs/none" };
         for (const [name, path] of Object.entries(places)) {
           await page.goto(`${server.base}/${path}`);
           await page.waitForTimeout(1200);

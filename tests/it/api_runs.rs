@@ -349,6 +349,29 @@ fn rows_architectures_and_logs_can_be_read() {
 }
 
 #[test]
+fn a_front_can_be_read_and_has_its_place_on_the_page() {
+    let server = TestServer::start();
+    let mut spec = spec("steps=4");
+    spec["search"]["second_stage"] = json!({"kind": "pareto", "cost": "macs"});
+    let answer = server.post("/api/v1/runs", &spec);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    server.wait_status(&id, "succeeded");
+    let front = server.get(&format!("/api/v1/runs/{id}/architecture")).json()["front"].take();
+    assert_eq!((&front["cost"], &front["generation"]), (&json!("macs"), &json!(2)));
+    assert!(front["points"][0]["cost"]["params"].as_u64() > Some(0));
+    assert_eq!(front["points"][0]["accuracy"], 0.8123);
+    let page = server.get(&format!("/runs/{id}")).text();
+    for part in ["data-front hidden", "<caption class=\"sr\">Architectures", "role=\"img\""] {
+        assert!(page.contains(part), "{part}");
+    }
+    let plain = server.create("steps=4");
+    server.wait_status(&plain, "succeeded");
+    let view = server.get(&format!("/api/v1/runs/{plain}/architecture")).json();
+    assert_eq!(view["front"], Value::Null);
+}
+
+#[test]
 fn the_server_says_what_it_offers() {
     let server = TestServer::start();
     let spaces = server.get("/api/v1/spaces").json();

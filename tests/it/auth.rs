@@ -11,6 +11,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/runs"),
     ("GET", "/runs/new"),
     ("GET", "/runs/{id}"),
+    ("GET", "/certify"),
     ("GET", "/api/v1/runs"),
     ("POST", "/api/v1/runs"),
     ("POST", "/api/v1/runs/preflight"),

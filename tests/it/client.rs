@@ -191,6 +191,38 @@ fn the_doctor_names_what_is_wrong() {
     assert!(checks.to_string().contains("make data"), "{checks}");
 }
 
+/// The real worker, and one that cannot.
+#[test]
+fn a_machine_is_certified_or_told_what_is_missing() {
+    let server = TestServer::start();
+    let ask = |args: &[&str], worker: &std::path::Path| {
+        let mut command = server.client_command(&["certify", "--quick", "--device", "cpu"]);
+        command.args(args).arg("--worker").arg(worker).output().unwrap()
+    };
+    let worker = program("skein-worker");
+    let done = ask(&["--space", "toy-cell", "--json"], &worker);
+    assert_eq!(done.status.code(), Some(0), "{}{}", out(&done), err(&done));
+    let proofs = json(&done)["proofs"].take();
+    assert_eq!(proofs.as_array().unwrap().len(), 13);
+    assert!(proofs.as_array().unwrap().iter().all(|proof| proof["held"] == true), "{proofs}");
+    let page = || server.get("/certify").text();
+    assert!(page().contains("Nothing proven yet"), "{}", page());
+    let data = server.data();
+    let lines = out(&ask(&["--space", "toy-cell", "--data", data.to_str().unwrap()], &worker));
+    assert!(lines.contains("held ") && lines.ends_with("13 of 13 held\n"), "{lines}");
+    let shown = page();
+    assert!(
+        shown.contains("13 of 13 held") && shown.contains("toy-cell, quick, on cpu"),
+        "{shown}"
+    );
+    let unknown = ask(&["--space", "nowhere"], &worker);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(err(&unknown).contains("space nowhere"), "{}", err(&unknown));
+    let none = ask(&[], std::path::Path::new("/no/such/worker"));
+    assert_eq!(none.status.code(), Some(1));
+    assert!(err(&none).contains("cannot start the worker"), "{}", err(&none));
+}
+
 #[test]
 fn the_demonstration_runs_a_search_and_ends() {
     let server = TestServer::start();

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::nodes::count;
 use super::{Graph, GraphError, Node, Shape};
 use crate::choice::Architecture;
+use crate::spec::Measure;
 
 /// What one forward pass over one image costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +16,17 @@ pub struct Cost {
     pub macs: u64,
     /// Numbers written by all nodes together.
     pub activations: u64,
+}
+
+impl Cost {
+    /// One of the costs.
+    #[must_use]
+    pub fn of(&self, measure: Measure) -> u64 {
+        match measure {
+            Measure::Params => self.params,
+            Measure::Macs => self.macs,
+        }
+    }
 }
 
 impl std::ops::AddAssign for Cost {
@@ -125,7 +137,7 @@ impl Graph {
 }
 
 /// The cost of a node whose sizes are fixed.
-fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape) -> Cost {
+pub(super) fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape) -> Cost {
     let trained = node.params().into_iter().filter(|param| param.role.is_trained());
     Cost {
         params: trained.map(|param| count(&param.shape)).sum(),

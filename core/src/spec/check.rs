@@ -302,8 +302,12 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if text(OPTIMIZER) == "spos" && text("search.second_stage.kind") == "none" {
         violations.add(
             "search.second_stage.kind",
-            "must be `random` or `evolution`: SPOS learns no rows that could tell an architecture",
+            "must be `random`, `evolution` or `pareto`: SPOS learns no rows that could tell an architecture",
         );
+    }
+    if text(OPTIMIZER) == "spos" && number("constraints.penalty") > Some(0.0) {
+        violations
+            .add("constraints.penalty", "must be 0: SPOS learns no rows that could be priced");
     }
     let table = text("benchmark.table");
     if !table.is_empty() && !is_file_name(table) {
@@ -402,7 +406,9 @@ mod tests {
           },
           "constraints": {
             "max_macs": null,
-            "max_params": null
+            "max_params": null,
+            "penalty": 0.0,
+            "penalty_on": "params"
           },
           "dataset": {
             "crop": 0,
@@ -541,7 +547,8 @@ mod tests {
     #[case::stage_rates(json!({"after": {"from_scratch": {"lr": 1e-3, "lr_min": 1e-2}}}), "after.from_scratch.lr_min must not be above `after.from_scratch.lr`")]
     #[case::widths(json!({"space": {"preset": "conv-macro"}, "search": {"weights": "shared"}}), "search.weights must be `entangled` in a space of widths and kernels")]
     #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
-    #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random` or `evolution`: SPOS learns no rows that could tell an architecture")]
+    #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random`, `evolution` or `pareto`: SPOS learns no rows that could tell an architecture")]
+    #[case::no_price(json!({"search": {"optimizer": {"kind": "spos"}}, "constraints": {"penalty": 1}}), "constraints.penalty must be 0: SPOS learns no rows that could be priced")]
     #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]

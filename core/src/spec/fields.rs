@@ -1,9 +1,12 @@
 //! The table of all fields of a run specification.
 
+mod search;
+
 use serde_json::{Value, json};
 
 use crate::spaces::cell::Operation;
 use Literal::{Flag, Integer, List, Number, Text};
+use search::{FIDELITIES, MEASURES, OPTIMIZERS, PROJECTIONS, SECOND_STAGES, SHARINGS};
 
 /// One field.
 #[derive(Debug, Clone, Copy)]
@@ -231,21 +234,6 @@ const RESIZED: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b", "mobi
 const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
 const DATASETS: &[(&str, &str)] =
     &[("fashion-mnist", "FashionMNIST"), ("cifar-10", "CIFAR-10"), ("cifar-100", "CIFAR-100")];
-const OPTIMIZERS: &[(&str, &str)] = &[
-    ("drnas", "DrNAS"),
-    ("darts", "DARTS"),
-    ("gdas", "GDAS"),
-    ("spos", "SPOS (uniform sampling)"),
-];
-const SHARINGS: &[(&str, &str)] = &[
-    ("entangled", "Entangled, weights mixed"),
-    ("entangled_outputs", "Entangled, outputs mixed"),
-    ("shared", "Separate weights per candidate"),
-];
-const FIDELITIES: &[(&str, &str)] = &[("corrected", "Corrected"), ("reference", "Reference")];
-const PROJECTIONS: &[(&str, &str)] = &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
-const SECOND_STAGES: &[(&str, &str)] =
-    &[("none", "None"), ("random", "Random search"), ("evolution", "Evolution")];
 const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
     &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
 const RECIPES: &[(&str, &str)] = &[
@@ -339,15 +327,18 @@ pub const FIELDS: &[Field] = &[
     field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Is(Integer(0))).unit("epochs"),
     field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::By(OPTIMIZER, &[("drnas", Text("none")), ("spos", Text("random"))])).plain(),
     field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Is(Integer(64))).only(SECOND_STAGE, &["random"]),
-    field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Is(Integer(50))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Is(Integer(50))).only(SECOND_STAGE, &["evolution", "pareto"]),
+    field("search.second_stage.cost", "Cost", "What accuracy is traded for; the front is found by NSGA-II, and its most accurate architecture goes on.", Kind::OneOf(MEASURES), Default::Is(Text("params"))).only(SECOND_STAGE, &["pareto"]),
     field("search.second_stage.parents", "Parents", "Best candidates so far that may have children.", integer(1, 10_000), Default::Is(Integer(10))).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.mutations", "Mutations", "Children of one parent in each generation.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.crossovers", "Crossovers", "Children of two parents in each generation; random candidates fill the population up.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Is(Number(0.2))).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Is(Number(0.4))).only(SECOND_STAGE, &["evolution"]),
-    field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution"]),
+    field("search.second_stage.mutations", "Mutations", "Children of one parent in each generation.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution", "pareto"]),
+    field("search.second_stage.crossovers", "Crossovers", "Children of two parents in each generation; random candidates fill the population up.", integer(0, 10_000), Default::Is(Integer(25))).only(SECOND_STAGE, &["evolution", "pareto"]),
+    field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Is(Number(0.2))).only(SECOND_STAGE, &["evolution", "pareto"]),
+    field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Is(Number(0.4))).only(SECOND_STAGE, &["evolution", "pareto"]),
+    field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution", "pareto"]),
     field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
     field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
+    field("constraints.penalty", "Price of cost", "While rows are learned, their loss grows by this times the logarithm of the expected cost, or, where it is limited, of its ratio to the limit while it exceeds it; 0 for no price.", number(0.0, 1000.0), Default::Is(Number(0.0))),
+    field("constraints.penalty_on", "Priced cost", "Which cost the price is on.", Kind::OneOf(MEASURES), Default::Is(Text("params"))),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
     field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Is(Text("plain"))).plain(),
     field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),

@@ -2,16 +2,19 @@
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
+use skein_core::certificate::{Certificate, Proof};
 use skein_core::dataset::DATASETS;
 use skein_core::event::{EventBody, Failure};
+use skein_core::number::Num;
 use skein_core::record::Outcome;
 use skein_core::spaces;
 use skein_core::spec::{RunSpec, Violation};
+use skein_engine::certify::{self, Settings};
 use skein_engine::error::message_failure;
 use skein_engine::state::stop::Stop;
 use skein_engine::worker::attempt::Attempt;
@@ -46,6 +49,28 @@ enum Command {
     },
     /// Measures search iterations on random images.
     Bench(BenchArgs),
+    /// Proves on this machine that Skein computes what it must; exit code 1 if something does not
+    /// hold.
+    Certify(CertifyArgs),
+}
+
+#[derive(Args)]
+struct CertifyArgs {
+    /// Only what concerns this space.
+    #[arg(long)]
+    space: Option<String>,
+    /// Fewer architectures and one measurement of speed.
+    #[arg(long)]
+    quick: bool,
+    /// The device.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Writes what was found to this file too.
+    #[arg(long)]
+    record: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -105,6 +130,7 @@ fn main() -> ExitCode {
         Command::Run(args) => work(&args),
         Command::Devices { json } => devices(json),
         Command::Bench(args) => measure(&args),
+        Command::Certify(args) => prove(&args),
     }
 }
 
@@ -224,6 +250,56 @@ fn measure(args: &BenchArgs) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// Says every proof as it ends, or all of them as JSON.
+fn prove(args: &CertifyArgs) -> ExitCode {
+    let settings =
+        Settings { space: args.space.as_deref(), quick: args.quick, device: &args.device };
+    let done = certify::run(settings, |proof| {
+        if !args.json {
+            print(proof_line(proof));
+        }
+    });
+    let found = match done {
+        Ok(found) => found,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(match error {
+                EngineError::Missing(_) => USAGE,
+                _ => FAILED,
+            });
+        }
+    };
+    let said = if args.json {
+        print(json!(found))
+    } else {
+        let all = found.proofs.len();
+        print(format_args!("{} of {all} held", all - found.failed()))
+    };
+    let kept = args.record.as_ref().map_or(Ok(()), |path| keep(&found, path));
+    if let Err(error) = &kept {
+        complain(format_args!("the record could not be written: {error}"));
+    }
+    if found.failed() > 0 || kept.is_err() { ExitCode::from(FAILED) } else { said }
+}
+
+/// Replaces the file as a whole: a server may be reading it.
+fn keep(found: &Certificate, path: &Path) -> std::io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.tmp", std::process::id()));
+    std::fs::write(&new, json!(found).to_string() + "\n")?;
+    std::fs::rename(&new, path)
+}
+
+fn proof_line(Proof { name, figure, bound, held }: &Proof) -> String {
+    let number = |Num(value): &Num| match *value {
+        0.0 => "0".to_owned(),
+        value if (0.01..1000.0).contains(&value) => format!("{value:.2}"),
+        value => format!("{value:.1e}"),
+    };
+    let word = if *held { "held    " } else { "NOT HELD" };
+    format!("{word} {:>8} of at most {:>7}  {name}", number(figure), number(bound))
 }
 
 fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {

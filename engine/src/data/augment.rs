@@ -1,4 +1,4 @@
-//! Random changes of training images: crop, flip, [`rand_augment`], cutout.
+//! Random changes of training images: crop, flip, `RandAugment`, cutout.
 //!
 //! Where and whether is drawn on the host, counted by (seed, stream, step), so that a resumed run
 //! and one on another device change the same images in the same way. What is drawn is then done

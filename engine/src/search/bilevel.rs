@@ -8,6 +8,7 @@ use crate::exec::Pass;
 use crate::optim::weights::{Decay, WeightOptimizer};
 use crate::optim::{Adam, clip};
 use crate::rows::{Draw, drnas};
+use crate::search::penalty::Penalty;
 use crate::search::supernet::Supernet;
 use crate::store::{Flat, Gradient};
 
@@ -42,6 +43,8 @@ pub struct Bilevel {
     pub clip: f64,
     /// Weight of the rows' distance to the uniform distribution in their loss (DrNAS).
     pub kl_scale: f64,
+    /// What expected cost adds to the loss of the rows.
+    pub penalty: Option<Penalty>,
 }
 
 impl Bilevel {
@@ -72,6 +75,7 @@ impl Bilevel {
             arch_lr: search.arch_lr,
             clip: search.clip,
             kl_scale,
+            penalty: None,
         }
     }
 
@@ -92,6 +96,10 @@ impl Bilevel {
             loss + distance * self.kl_scale
         } else {
             loss
+        };
+        let loss = match &self.penalty {
+            Some(penalty) => loss + penalty.loss(&net.alphas),
+            None => loss,
         };
         let gradient = net.alphas.gradient(&loss)?;
         self.arch_follow(net, gradient);
@@ -163,7 +171,11 @@ impl Bilevel {
         };
         let mixed = (side(1.0)? - side(-1.0)?) / (&step * 2.0);
         net.store.weights.load(&start)?;
-        self.arch_follow(net, direct - mixed * lr);
+        let mut gradient = direct - mixed * lr;
+        if let Some(penalty) = &self.penalty {
+            gradient += net.alphas.gradient(&penalty.loss(&net.alphas))?;
+        }
+        self.arch_follow(net, gradient);
         Ok(outcome)
     }
 }

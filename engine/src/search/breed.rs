@@ -32,6 +32,10 @@ pub trait Domain {
     fn settle(&self, _genome: &mut Architecture, _draw: &mut dyn FnMut(usize) -> usize) {}
     /// Whether the genome may be a candidate.
     fn allows(&self, genome: &Architecture) -> bool;
+    /// What a genome costs, where accuracy is traded for cost.
+    fn cost(&self, _genome: &Architecture) -> u64 {
+        0
+    }
     /// A genome that is allowed for certain, if there is any; others are moved towards it.
     fn refuge(&self) -> Option<&Architecture>;
 }
@@ -239,6 +243,10 @@ pub(super) mod tests {
 
         fn allows(&self, genome: &Architecture) -> bool {
             genome.0.iter().sum::<usize>() <= self.limit
+        }
+
+        fn cost(&self, genome: &Architecture) -> u64 {
+            genome.0.iter().sum::<usize>() as u64
         }
 
         fn refuge(&self) -> Option<&Architecture> {

@@ -3,6 +3,7 @@
 use skein_core::choice::Architecture;
 use skein_core::graph::Graph;
 use skein_core::limits::Limits;
+use skein_core::spec::Measure;
 
 use super::breed::Domain;
 use super::run::{EVALUATION_BATCH, Search};
@@ -21,6 +22,7 @@ pub struct Candidates<'a> {
     options: Vec<usize>,
     structure: Vec<bool>,
     limits: Option<&'a Limits>,
+    measure: Measure,
 }
 
 impl<'a> Candidates<'a> {
@@ -36,7 +38,14 @@ impl<'a> Candidates<'a> {
             structure: structure.collect(),
             graph,
             limits,
+            measure: Measure::default(),
         }
+    }
+
+    /// The same with this cost as the one that accuracy is traded for.
+    #[must_use]
+    pub fn priced(self, measure: Measure) -> Self {
+        Self { measure, ..self }
     }
 }
 
@@ -77,6 +86,11 @@ impl Domain for Candidates<'_> {
         self.limits.is_none_or(|limits| limits.allow(genome))
     }
 
+    fn cost(&self, genome: &Architecture) -> u64 {
+        // A genome of the space always has a cost.
+        self.graph.cost(genome).map_or(u64::MAX, |cost| cost.of(self.measure))
+    }
+
     fn refuge(&self) -> Option<&Architecture> {
         self.limits.map(Limits::refuge)
     }
@@ -112,4 +126,68 @@ pub fn score(
 ) -> Result<Score, EngineError> {
     let network = recalibrated(search, data, architecture, images)?;
     network.score(&data.train, search.valid_positions(), EVALUATION_BATCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use skein_core::spaces::{self, darts};
+    use skein_core::spec::{ConstraintsSpec, Sharing, SpaceSpec};
+
+    use super::super::evolve::{Evolution, Rules};
+    use super::*;
+
+    /// A space of pruned choices, with its limits at a third of the way from none to all.
+    fn pruned() -> (Graph, Limits) {
+        let SpaceSpec::Darts(mut options) = (darts::PRESET.defaults)() else {
+            panic!("the preset is another space")
+        };
+        (options.channels, options.cells, options.nodes) = (2, 3, 3);
+        let space = SpaceSpec::Darts(options);
+        let graph = spaces::build(&space, darts::PRESET.shape, Sharing::Entangled).unwrap();
+        let range = graph.cost_range().unwrap();
+        let max = range.min.params + (range.max.params - range.min.params) / 3;
+        let spec = ConstraintsSpec { max_params: Some(max), ..ConstraintsSpec::default() };
+        let limits = Limits::of(&graph, &spec).unwrap().unwrap();
+        (graph, limits)
+    }
+
+    #[test]
+    fn evolution_of_a_pruned_space_tries_only_what_can_be_derived() {
+        let (graph, limits) = pruned();
+        let domain = Candidates::new(&graph, Some(&limits));
+        let rules = Rules {
+            population: 12,
+            parents: 4,
+            mutations: 5,
+            crossovers: 4,
+            mutation_prob: 0.3,
+            structure_prob: 0.3,
+            generations: 5,
+            trades: false,
+        };
+        let mut evolution = Evolution::new(rules, 3, &domain);
+        // As many fifth options as there are: they must be found, and never too many.
+        while let Some(next) = evolution.next().cloned() {
+            let right = next.0.iter().filter(|gene| **gene == 4).count();
+            let accuracy = f64::from(u8::try_from(right).unwrap()) / 12.0;
+            evolution.tell(&domain, Score { loss: 1.0 - accuracy, accuracy });
+        }
+        let mut seen = HashSet::new();
+        for tried in evolution.tried() {
+            let genome = &tried.architecture;
+            for pruning in &graph.prunings {
+                let kept = pruning.choices.iter().filter(|id| genome.0[**id] != pruning.none);
+                assert_eq!(kept.count(), pruning.keep, "{genome:?}");
+            }
+            assert!(limits.allow(genome) && seen.insert(genome.clone()));
+        }
+        assert_eq!(seen.len(), 60);
+        let first = evolution.tried()[..12].iter().map(|tried| tried.accuracy.0);
+        let best = evolution.best().unwrap().accuracy.0;
+        assert!(best > first.fold(0.0, f64::max), "{best}");
+        let again = Evolution::resume(rules, 3, &domain, &evolution.tried()[..40]).unwrap();
+        assert_eq!(again.next(), Some(&evolution.tried()[40].architecture));
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Evolution`] is asked for the next candidate and told its score. All it knows follows from the
 //! scores it was told and the run's seed, so a checkpoint keeps only those ([`Evolution::resume`]).
-//! Random search is one generation without children.
+//! Random search is one generation without children. Where accuracy is traded for cost, parents are
+//! picked as in NSGA-II ([`super::pareto`]).
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -14,8 +15,9 @@ use skein_core::number::Num;
 use skein_core::spec::SecondStageSpec;
 
 use super::breed::{Breeder, Domain};
+use super::pareto::{self, Point};
 use crate::EngineError;
-use crate::state::seed::{Stream, generator};
+use crate::state::seed::{Stream, below, generator};
 use crate::train::evaluate::Score;
 
 /// How many candidates, and of which kinds.
@@ -35,6 +37,8 @@ pub struct Rules {
     pub structure_prob: f64,
     /// Generations, the random first one included.
     pub generations: usize,
+    /// Whether accuracy is traded for cost: NSGA-II instead of the most accurate parents.
+    pub trades: bool,
 }
 
 impl Rules {
@@ -52,6 +56,7 @@ impl Rules {
                 mutation_prob: 0.0,
                 structure_prob: 0.0,
                 generations: 1,
+                trades: false,
             },
             SecondStageSpec::Evolution {
                 population,
@@ -69,6 +74,25 @@ impl Rules {
                 mutation_prob,
                 structure_prob,
                 generations: size(generations),
+                trades: false,
+            },
+            SecondStageSpec::Pareto {
+                population,
+                mutations,
+                crossovers,
+                mutation_prob,
+                structure_prob,
+                generations,
+                ..
+            } => Self {
+                population: size(population),
+                parents: size(population),
+                mutations: size(mutations),
+                crossovers: size(crossovers),
+                mutation_prob,
+                structure_prob,
+                generations: size(generations),
+                trades: true,
             },
         })
     }
@@ -104,6 +128,10 @@ pub struct Evolution {
     rules: Rules,
     seed: u64,
     tried: Vec<Tried>,
+    /// What the tried ones reach, and for how much.
+    points: Vec<Point>,
+    /// Which of them survived the last generation, where accuracy is traded for cost.
+    alive: Vec<usize>,
     /// Everything tried or about to be.
     seen: HashSet<Architecture>,
     population: Vec<Architecture>,
@@ -120,6 +148,8 @@ impl Evolution {
             rules,
             seed,
             tried: vec![],
+            points: vec![],
+            alive: vec![],
             seen: HashSet::new(),
             population: vec![],
             scored: 0,
@@ -159,12 +189,15 @@ impl Evolution {
     /// Takes the score of [`Evolution::next`]; true if that ended a generation.
     pub fn tell(&mut self, domain: &dyn Domain, score: Score) -> bool {
         let Some(architecture) = self.next().cloned() else { return false };
+        let cost = if self.rules.trades { domain.cost(&architecture) } else { 0 };
+        self.points.push(Point { accuracy: score.accuracy, cost });
         let (accuracy, loss) = (Num(score.accuracy), Num(score.loss));
         self.tried.push(Tried { architecture, accuracy, loss });
         self.scored += 1;
         if self.scored < self.population.len() {
             return false;
         }
+        self.survive();
         self.generation += 1;
         self.scored = 0;
         self.population.clear();
@@ -192,6 +225,36 @@ impl Evolution {
         self.ranked().first().copied()
     }
 
+    /// Candidates that are the most accurate for what they cost, by rising cost.
+    #[must_use]
+    pub fn front(&self) -> Vec<&Tried> {
+        pareto::front(&self.points).into_iter().map(|at| &self.tried[at]).collect()
+    }
+
+    /// Out of those alive and the generation that ends, keeps the best trade-offs.
+    fn survive(&mut self) {
+        if !self.rules.trades {
+            return;
+        }
+        let born = self.tried.len() - self.population.len()..self.tried.len();
+        let rivals: Vec<usize> = self.alive.iter().copied().chain(born).collect();
+        let points: Vec<Point> = rivals.iter().map(|at| self.points[*at]).collect();
+        let kept = pareto::survivors(&points, self.rules.population);
+        self.alive = kept.into_iter().map(|at| rivals[at]).collect();
+    }
+
+    /// Those that may have children: the most accurate, or the winners of duels between two of
+    /// those alive, which are ordered from the best to the worst.
+    fn parents(&self, generator: &mut Xoshiro256PlusPlus) -> Vec<Architecture> {
+        let architecture = |tried: &Tried| tried.architecture.clone();
+        if !self.rules.trades {
+            return self.ranked().into_iter().take(self.rules.parents).map(architecture).collect();
+        }
+        let alive = self.alive.len();
+        let mut duel = || below(generator, alive).min(below(generator, alive));
+        (0..alive).map(|_| architecture(&self.tried[self.alive[duel()]])).collect()
+    }
+
     /// Candidates from the best to the worst; equals in the order in which they were tried.
     fn ranked(&self) -> Vec<&Tried> {
         let mut ranked: Vec<&Tried> = self.tried.iter().collect();
@@ -203,14 +266,9 @@ impl Evolution {
     /// smaller than asked for if the space holds no more.
     fn breed(&mut self, domain: &dyn Domain) {
         let rules = self.rules;
-        let parents: Vec<Architecture> = self
-            .ranked()
-            .into_iter()
-            .take(rules.parents)
-            .map(|tried| tried.architecture.clone())
-            .collect();
-        let generator: Xoshiro256PlusPlus =
+        let mut generator: Xoshiro256PlusPlus =
             generator(self.seed, Stream::Breed, self.generation as u64);
+        let parents = self.parents(&mut generator);
         let mut breeder = Breeder { domain, generator, seen: &mut self.seen };
         let mut population = Vec::new();
         if !parents.is_empty() {
@@ -242,7 +300,12 @@ mod tests {
             mutation_prob: 0.2,
             structure_prob: 0.4,
             generations: 6,
+            trades: false,
         }
+    }
+
+    fn trading() -> Rules {
+        Rules { parents: 12, trades: true, ..rules() }
     }
 
     /// Right answers among the genes that count.
@@ -263,9 +326,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn candidates_are_valid_unique_and_within_the_limits(seed: u64, limit in 0_usize..14) {
+        fn candidates_are_valid_unique_and_within_the_limits(seed: u64, limit in 0_usize..14, trades: bool) {
             let domain = Toy { genes: 9, limit };
-            let evolution = run(rules(), seed, &domain);
+            let evolution = run(if trades { trading() } else { rules() }, seed, &domain);
             let mut seen = HashSet::new();
             for tried in evolution.tried() {
                 let genome = &tried.architecture;
@@ -278,16 +341,18 @@ mod tests {
         }
 
         #[test]
-        fn resuming_at_any_candidate_changes_nothing(seed: u64, at in 0_usize..72) {
+        fn resuming_at_any_candidate_changes_nothing(seed: u64, at in 0_usize..72, trades: bool) {
             let domain = Toy { genes: 9, limit: 99 };
-            let whole = run(rules(), seed, &domain);
+            let rules = if trades { trading() } else { rules() };
+            let whole = run(rules, seed, &domain);
             let known = &whole.tried()[..at];
-            let mut again = Evolution::resume(rules(), seed, &domain, known).unwrap();
+            let mut again = Evolution::resume(rules, seed, &domain, known).unwrap();
             while let Some(next) = again.next().cloned() {
                 again.tell(&domain, score(&next));
             }
             prop_assert_eq!(again.tried(), whole.tried());
             prop_assert_eq!(again.best(), whole.best());
+            prop_assert_eq!(again.front(), whole.front());
         }
     }
 
@@ -302,6 +367,28 @@ mod tests {
         };
         let (evolved, drawn) = (mean(rules()), mean(random));
         assert!(evolved > drawn + 0.05, "{evolved} against {drawn}");
+    }
+
+    /// The area that a front dominates, against random search of equal cost.
+    #[test]
+    fn the_front_is_wider_than_that_of_random_search() {
+        let domain = Toy { genes: 12, limit: 99 };
+        let random =
+            Rules { population: 72, mutations: 0, crossovers: 0, generations: 1, ..trading() };
+        #[expect(clippy::cast_precision_loss, reason = "costs are small")]
+        let area = |rules| {
+            let of = |seed| {
+                let evolution = run(rules, seed, &domain);
+                let front = evolution.front();
+                let cost = |tried: &Tried| domain.cost(&tried.architecture) as f64;
+                let ends = front.iter().skip(1).map(|tried| cost(tried)).chain([24.0]);
+                let steps = front.iter().zip(ends);
+                steps.map(|(tried, end)| tried.accuracy.0 * (end - cost(tried))).sum::<f64>()
+            };
+            (0..20).map(of).sum::<f64>() / 20.0
+        };
+        let (bred, drawn) = (area(trading()), area(random));
+        assert!(bred > 1.1 * drawn, "{bred} against {drawn}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tch::Tensor;
 
 use super::bilevel::{Batch, Bilevel, is_unrolled};
 use super::health::Health;
+use super::penalty::Penalty;
 use super::pending::Pending;
 use super::sampler::{At, Sampler};
 use super::supernet::Supernet;
@@ -81,7 +82,8 @@ impl Search {
         let net = Supernet::initialised(spec, shape, compute)?;
         let limits = Limits::of(net.graph(), &spec.constraints)
             .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
-        let bilevel = Bilevel::new(search, &net.store.weights);
+        let mut bilevel = Bilevel::new(search, &net.store.weights);
+        bilevel.penalty = Penalty::of(net.graph(), &spec.constraints, compute.device)?;
         let weight_order =
             Order::new((0..at(first)).collect(), search.batch_size, spec.seed, Stream::WeightOrder);
         let per_epoch = weight_order.steps();
@@ -152,6 +154,9 @@ impl Search {
         let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
         let (sampler, lr) = (self.sampler(epoch), self.weight_lr(step));
         self.bilevel.arch_lr = self.spec.search.arch_lr * self.health.rate();
+        if let Some(penalty) = &mut self.bilevel.penalty {
+            penalty.sampler = sampler;
+        }
         let began = Instant::now();
         let mut batches = self.batches(images)?.into_iter();
         let had_input = Instant::now();

@@ -86,12 +86,18 @@ impl Sampler {
     /// The rows as probabilities, one tensor per parameter tensor.
     #[must_use]
     pub fn probabilities(self, alphas: &Alphas) -> Vec<Tensor> {
-        tch::no_grad(|| match self {
+        tch::no_grad(|| self.means(alphas))
+    }
+
+    /// The same with gradients to the parameters.
+    #[must_use]
+    pub fn means(self, alphas: &Alphas) -> Vec<Tensor> {
+        match self {
             Self::Darts(projection) => alphas.map(|alpha| darts::weights(alpha, projection)),
             Self::Drnas => alphas.map(drnas::expected),
             Self::Gdas { .. } => alphas.map(|alpha| alpha.softmax(-1, Kind::Double)),
             Self::Uniform => alphas.map(|alpha| alpha.zeros_like().softmax(-1, Kind::Double)),
-        })
+        }
     }
 }
 

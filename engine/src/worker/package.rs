@@ -9,7 +9,7 @@ use serde_json::json;
 use skein_core::choice::Architecture;
 use skein_core::curve::Curve;
 use skein_core::draw::{Scene, svg};
-use skein_core::event::{Event, EventBody, Metrics, Rung};
+use skein_core::event::{Event, EventBody, Front, Metrics, Rung};
 use skein_core::folder;
 use skein_core::graph::Graph;
 use skein_core::manifest::{Manifest, ManifestFile};
@@ -18,6 +18,7 @@ use tch::{Device, Kind, Tensor};
 use zip::write::SimpleFileOptions;
 
 use super::attempt::Attempt;
+use super::front;
 use crate::EngineError;
 use crate::device::Compute;
 use crate::error::IoContext;
@@ -29,6 +30,8 @@ use crate::train::network::Network;
 
 /// Version of `architecture.json`.
 const ARCHITECTURE_VERSION: u32 = 1;
+/// Version of `pareto.json`.
+const FRONT_VERSION: u32 = 1;
 /// Largest difference between the trained network and its saved copy.
 const TOLERANCE: f64 = 1e-5;
 
@@ -93,6 +96,10 @@ pub fn write(
     if !contents.tried.is_empty() {
         put("candidates.csv", candidates_csv(contents)?.as_bytes())?;
         names.insert(2, "candidates.csv");
+    }
+    if let Some(front) = front::of(contents.spec, contents.space, contents.tried)? {
+        put("pareto.json", front_json(&front)?.as_bytes())?;
+        names.insert(names.len() - 1, "pareto.json");
     }
     let mut manifest = Manifest::default();
     for name in &names {
@@ -205,6 +212,12 @@ fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineError> {
         let _ = writeln!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
     }
     Ok(csv)
+}
+
+/// The trade-offs of accuracy against cost.
+fn front_json(front: &Front) -> Result<String, EngineError> {
+    let Front { step, cost, points, .. } = front;
+    pretty(&json!({"version": FRONT_VERSION, "candidates": step, "cost": cost, "points": points}))
 }
 
 /// All metrics of a run as one table; points that a later attempt superseded are left out.

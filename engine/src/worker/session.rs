@@ -163,6 +163,21 @@ struct Resumed {
     kept: Kept,
 }
 
+/// Writes a search's checkpoint below a run's folder and brings another search to it, as the next
+/// attempt does.
+///
+/// # Errors
+/// - [`EngineError::Io`] if the checkpoint cannot be written, [`EngineError::Missing`] if it
+///   cannot be found again.
+pub fn hand_over(search: &Search, next: &mut Search, run: &Path) -> Result<(), EngineError> {
+    let checkpoints = folder::attempt(run, 1).join(folder::CHECKPOINTS);
+    fs::create_dir_all(&checkpoints).at(&checkpoints)?;
+    snapshot::take(search, &[], &snapshot::Done::default(), 0.0)?.write(&checkpoints)?;
+    let (found, _) = newest(run, 2, next.net.compute.device)?;
+    let found = found.ok_or_else(|| EngineError::Missing("checkpoint".to_owned()))?;
+    snapshot::load_search(next, &found, &State::of(&found)?)
+}
+
 fn read_spec(run: &Path) -> Result<RunSpec, EngineError> {
     let path = run.join(folder::SPEC);
     let text = fs::read_to_string(&path).at(&path)?;

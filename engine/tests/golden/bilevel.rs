@@ -50,6 +50,7 @@ fn set_up(v: &Vectors, channels: i64, mode: &str) -> (Supernet, Bilevel) {
         arch_lr: arch[0],
         clip: weight[4],
         kl_scale: 0.0,
+        penalty: None,
     };
     (Supernet { exec, store, alphas, compute }, bilevel)
 }

@@ -166,6 +166,24 @@ fn a_killed_second_stage_goes_on(
     assert!(run.artifact(last, "candidates.csv") == expected.1, "candidates differ");
 }
 
+/// NSGA-II's survivors are no part of a checkpoint: they follow from the scores.
+#[rstest]
+#[case::within_a_generation(&[("checkpoint", 4)])]
+#[case::three_crashes_in_a_row(&[("checkpoint", 3), ("checkpoint", 1), ("checkpoint", 1)])]
+#[case::at_the_second_boundary(&[("phase", 3)])]
+fn a_killed_trade_off_goes_on(#[case] deaths: &[(&str, usize)]) {
+    let mut spec = two_stages("spos");
+    spec["search"]["second_stage"] = json!({"kind": "pareto", "cost": "macs", "population": 4, "mutations": 2, "crossovers": 1, "generations": 3});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let last = killed_when(&run, deaths);
+    Trace::of(&run, last).assert_equals(&Trace::of(&whole, 1));
+    for name in ["candidates.csv", "pareto.json"] {
+        assert!(run.artifact(last, name) == whole.artifact(1, name), "{name} differs");
+    }
+}
+
 #[test]
 fn asked_to_stop_within_a_generation_a_worker_goes_on_from_there() {
     let mut spec = two_stages("spos");

@@ -156,22 +156,65 @@ fn the_second_stage_picks_its_best_candidate() {
     assert_eq!(told.as_deref(), summary["architecture"].as_str());
 }
 
+/// Nothing that was compared beats a point of the front, and the most accurate one goes on.
+#[rstest]
+#[case::params("params")]
+#[case::macs("macs")]
+fn the_front_of_accuracy_against_cost_is_told_and_packed(#[case] cost: &str) {
+    let stage = json!({"kind": "pareto", "cost": cost, "population": 5, "mutations": 2, "crossovers": 2, "generations": 3});
+    let run = Run::new(&json!({
+        "search": {"optimizer": {"kind": "spos"}, "epochs": 1, "second_stage": stage},
+        "after": {"from_scratch": {"epochs": 0}}
+    }));
+    assert!(run.finish(1).success());
+    let packed: Value = serde_json::from_slice(&run.artifact(1, "pareto.json")).unwrap();
+    let points = packed["points"].as_array().unwrap().clone();
+    let numbers = |point: &Value| {
+        (point["accuracy"].as_f64().unwrap(), point["cost"][cost].as_u64().unwrap())
+    };
+    assert!(points.is_sorted_by(|a, b| numbers(a).0 < numbers(b).0 && numbers(a).1 < numbers(b).1));
+    let csv = String::from_utf8(run.artifact(1, "candidates.csv")).unwrap();
+    let mut compared = 0;
+    for line in csv.lines().skip(1) {
+        let fields: Vec<&str> = line.rsplitn(5, ',').collect();
+        let accuracy: f64 = fields[3].parse().unwrap();
+        let spent: u64 = fields[usize::from(cost == "params")].parse().unwrap();
+        let beats = |point: &Value| {
+            let (known, price) = numbers(point);
+            accuracy >= known && spent <= price && (accuracy, spent) != (known, price)
+        };
+        assert!(!points.iter().any(beats), "{line}");
+        compared += 1;
+    }
+    assert_eq!((compared, packed["candidates"].as_u64()), (15, Some(15)));
+    let fronts: Vec<_> = run
+        .events(1)
+        .into_iter()
+        .filter_map(|event| match event.body {
+            EventBody::Front(front) => Some(front),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(fronts.iter().map(|front| front.step).collect::<Vec<_>>(), [5, 10, 15]);
+    assert_eq!(json!(fronts[2].points), packed["points"]);
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    assert_eq!(Some(&summary["architecture"]), points.last().map(|point| &point["text"]));
+}
+
 /// With rows, by evolution, and by a glance: nothing that is derived costs more than is allowed.
 #[rstest]
-#[case::rows(json!({"optimizer": {"kind": "drnas"}}))]
-#[case::second_stage(json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
-fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
+#[case::rows(toy(), json!({"optimizer": {"kind": "drnas"}}))]
+#[case::second_stage(toy(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
+#[case::pruned_rows(darts(), json!({"optimizer": {"kind": "darts"}}))]
+#[case::pruned_second_stage(darts(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 3, "generations": 2}}))]
+fn no_architecture_exceeds_the_limits(#[case] space: SpaceSpec, #[case] mut search: Value) {
     search["epochs"] = json!(1);
-    let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
-        panic!("the preset is another space")
-    };
-    options.channels = 2;
     let shape = spaces::toy_cell::PRESET.shape;
-    let graph = spaces::build(&SpaceSpec::ToyCell(options), shape, Sharing::Entangled);
+    let graph = spaces::build(&space, shape, Sharing::Entangled);
     let range = graph.unwrap().cost_range().unwrap();
-    let max = range.min.params + (range.max.params - range.min.params) / 8;
+    let max = range.min.params + (range.max.params - range.min.params) / 4;
     let limits = json!({"max_params": max, "max_macs": range.max.macs});
-    let spec = json!({"search": search, "constraints": limits, "after": {"fit_epochs": 0}});
+    let spec = json!({"space": space, "search": search, "constraints": limits, "after": {"from_scratch": {"epochs": 0}}});
     let run = Run::new(&spec);
     assert!(run.finish(1).success());
     let mut seen = 0;
@@ -183,6 +226,53 @@ fn no_architecture_exceeds_the_limits(#[case] mut search: Value) {
     }
     assert!(seen > 1);
     assert!(run.record().unwrap()["outcome"]["summary"]["cost"]["params"].as_u64() <= Some(max));
+}
+
+/// A price that outweighs every loss leaves the cheapest architecture.
+#[rstest]
+#[case::drnas(json!({"kind": "drnas"}), "params")]
+#[case::darts(json!({"kind": "darts"}), "macs")]
+#[case::darts_second_order(json!({"kind": "darts", "order": 2}), "params")]
+#[case::gdas(json!({"kind": "gdas"}), "params")]
+fn a_strong_price_derives_a_cheap_architecture(#[case] optimizer: Value, #[case] on: &str) {
+    let graph = spaces::build(&toy(), spaces::toy_cell::PRESET.shape, Sharing::Entangled).unwrap();
+    let range = graph.cost_range().unwrap();
+    let run = |constraints: Value| {
+        let mut spec = json!({"search": {"optimizer": optimizer, "epochs": 3, "arch_lr": 0.1}, "after": {"from_scratch": {"epochs": 0}}});
+        spec["constraints"] = constraints;
+        let run = Run::new(&spec);
+        assert!(run.finish(1).success());
+        (run.record().unwrap()["outcome"]["summary"]["cost"].clone(), run)
+    };
+    let (cost, priced) = run(json!({"penalty": 300, "penalty_on": on}));
+    let least = if on == "params" { range.min.params } else { range.min.macs };
+    assert_eq!(cost[on], least);
+    let metrics = String::from_utf8(priced.artifact(1, "metrics.csv")).unwrap();
+    let name = format!(",expected_{on},");
+    let told: Vec<f64> = metrics
+        .lines()
+        .filter_map(|line| line.split_once(&name)?.1.split(',').next()?.parse().ok())
+        .collect();
+    assert!(told.len() == 3 && told[2] < told[0], "{told:?}");
+    // Adam's steps are as large whatever the price, so the losses decide without one.
+    assert!(run(json!({})).0[on].as_u64() > cost[on].as_u64());
+}
+
+fn toy() -> SpaceSpec {
+    let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
+        panic!("the preset is another space")
+    };
+    options.channels = 2;
+    SpaceSpec::ToyCell(options)
+}
+
+/// A space in which only some edges are kept.
+fn darts() -> SpaceSpec {
+    let SpaceSpec::Darts(mut options) = (spaces::darts::PRESET.defaults)() else {
+        panic!("the preset is another space")
+    };
+    (options.channels, options.cells, options.nodes) = (2, 3, 2);
+    SpaceSpec::Darts(options)
 }
 
 /// A table in which an architecture's accuracy follows from its options.

@@ -4,6 +4,7 @@
 //! only the handlers here fetch anything.
 
 mod assets;
+mod certify;
 mod examples;
 mod form;
 mod format;
@@ -22,6 +23,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use self::certify::CertifyPage;
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
 use self::new::{NewPage, Query as NewWords};
@@ -44,6 +46,7 @@ pub fn router() -> Router<AppState> {
         .route("/runs", get(list))
         .route("/runs/new", get(new_run))
         .route("/runs/{id}", get(show))
+        .route("/certify", get(certify))
         .route("/strip", get(strip))
         .route("/login", get(login))
         .route("/static/{*name}", get(assets::serve))
@@ -94,6 +97,11 @@ async fn new_run(
 async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Response, ApiError> {
     let detail = app.runs.get(id).await?;
     Ok(html(&ShowPage::new(frame(&app, "run"), detail, OffsetDateTime::now_utc())))
+}
+
+async fn certify(State(app): State<AppState>) -> Response {
+    let certificate = app.runs.certificate().await;
+    html(&CertifyPage::new(frame(&app, "certify"), certificate, OffsetDateTime::now_utc()))
 }
 
 async fn strip(State(app): State<AppState>) -> Response {

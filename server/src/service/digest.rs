@@ -61,6 +61,7 @@ impl Digest {
             EventBody::Failed(failure) => self.failure = Some(failure.clone()),
             EventBody::Phase(_)
             | EventBody::Rows(_)
+            | EventBody::Front(_)
             | EventBody::Checkpoint(_)
             | EventBody::Log(_) => {}
         }

@@ -12,7 +12,7 @@ use skein_core::choice::{Architecture, Choice};
 use skein_core::curve::Curve;
 use skein_core::dataset;
 use skein_core::draw::{Scene, svg};
-use skein_core::event::{ArchitectureNow, EventBody, PhaseName, Rows};
+use skein_core::event::{ArchitectureNow, EventBody, Front, PhaseName, Rows};
 use skein_core::graph::Graph;
 use skein_core::number::Num;
 use skein_core::spaces;
@@ -87,8 +87,9 @@ impl Runs {
     ) -> Result<ArchitectureView, ServiceError> {
         let entry = self.entry(id)?;
         blocking(move || {
-            let history = history(&entry.folder)?.architectures;
-            Ok(ArchitectureView { current: at(&history, step, |now| now.step).cloned(), history })
+            let History { architectures: history, front, .. } = history(&entry.folder)?;
+            let current = at(&history, step, |now| now.step).cloned();
+            Ok(ArchitectureView { current, history, front })
         })
         .await
     }
@@ -160,20 +161,23 @@ fn at<T>(history: &[T], step: Option<u64>, of: impl Fn(&T) -> u64) -> Option<&T>
 struct History {
     rows: Vec<Rows>,
     architectures: Vec<ArchitectureNow>,
+    /// The newest.
+    front: Option<Front>,
 }
 
 fn history(run: &Path) -> Result<History, ServiceError> {
-    let (mut rows, mut architectures) = (Curve::default(), Curve::default());
+    let (mut rows, mut architectures, mut front) = (Curve::default(), Curve::default(), None);
     tail::replay(run, 0, |line| {
         let attempt = line.event.attempt;
         match &line.event.body {
             EventBody::Rows(now) => rows.add(attempt, now.clone(), |rows| rows.step),
             EventBody::Architecture(now) => architectures.add(attempt, now.clone(), |now| now.step),
+            EventBody::Front(now) => front = Some(now.clone()),
             _ => {}
         }
         ControlFlow::Continue(())
     })?;
-    Ok(History { rows: rows.points, architectures: architectures.points })
+    Ok(History { rows: rows.points, architectures: architectures.points, front })
 }
 
 /// Keeps evenly spread items, the first and the last among them.

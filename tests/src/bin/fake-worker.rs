@@ -30,8 +30,8 @@ use skein_core::choice::Architecture;
 use skein_core::dataset;
 use skein_core::draw::{Scene, svg};
 use skein_core::event::{
-    ArchitectureNow, Checkpoint, Event, EventBody, Failure, FailureClass, Log, Metrics, Phase,
-    PhaseName, Progress, Rows, Rung, Started, Summary, Warning,
+    ArchitectureNow, Checkpoint, Event, EventBody, Failure, FailureClass, Front, FrontPoint, Log,
+    Metrics, Phase, PhaseName, Progress, Rows, Rung, Started, Summary, Warning,
 };
 use skein_core::folder;
 use skein_core::graph::Graph;
@@ -39,7 +39,7 @@ use skein_core::manifest::{Manifest, ManifestFile};
 use skein_core::number::Num;
 use skein_core::record::{FORMAT_VERSION, FinalRecord, Outcome};
 use skein_core::spaces;
-use skein_core::spec::RunSpec;
+use skein_core::spec::{RunSpec, SecondStageSpec};
 
 /// Steps of an epoch.
 const EPOCH: u64 = 5;
@@ -271,6 +271,7 @@ impl Worker {
         self.say(EventBody::Metrics(Metrics { phase: PhaseName::Fit, step: 1, epoch: 0, values }));
         let now = self.architecture(total, 0);
         let accuracy = Num(0.8123);
+        self.front(&now, accuracy);
         let rung = Rung {
             weights: "inherited".to_owned(),
             valid_loss: Num(0.5),
@@ -292,6 +293,14 @@ impl Worker {
         self.say(EventBody::Finished(summary.clone()));
         self.end(Outcome::Succeeded { summary });
         ExitCode::SUCCESS
+    }
+
+    /// One trade-off, if any are asked for.
+    fn front(&mut self, now: &ArchitectureNow, accuracy: Num) {
+        let SecondStageSpec::Pareto { cost, .. } = self.spec.search.second_stage else { return };
+        let (choices, text) = (now.choices.clone(), now.text.clone());
+        let point = FrontPoint { choices, text, accuracy, loss: Num(0.5), cost: now.cost };
+        self.say(EventBody::Front(Front { step: 9, generation: 2, cost, points: vec![point] }));
     }
 
     fn package(&self, now: &ArchitectureNow) {

@@ -135,6 +135,10 @@ impl Context<'_> {
             values.extend(self.examine(search, epoch, &architecture)?);
         }
         values.extend(self.truth_values(&architecture));
+        if let Some(penalty) = &search.bilevel.penalty {
+            let (name, cost) = penalty.reading(&search.net.alphas)?;
+            values.insert(name, Num(cost));
+        }
         if let Sampler::Gdas { tau } = sampler {
             values.insert("temperature".to_owned(), Num(tau));
         }

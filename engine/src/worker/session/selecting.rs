@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use skein_core::choice::Architecture;
-use skein_core::event::PhaseName;
+use skein_core::event::{EventBody, PhaseName};
 use skein_core::number::Num;
+use skein_core::spec::SecondStageSpec;
 
 use super::Context;
 use super::snapshot::Done;
@@ -12,6 +13,7 @@ use crate::EngineError;
 use crate::search::candidates::{self, Candidates};
 use crate::search::evolve::{Evolution, Rules, Tried};
 use crate::search::run::Search;
+use crate::worker::front;
 use crate::worker::meter::Place;
 
 /// How a second stage ended.
@@ -31,7 +33,10 @@ impl Context<'_> {
             return Ok(Selected::None);
         };
         let graph = search.net.graph();
-        let domain = Candidates::new(graph, search.limits.as_ref());
+        let mut domain = Candidates::new(graph, search.limits.as_ref());
+        if let SecondStageSpec::Pareto { cost, .. } = self.spec.search.second_stage {
+            domain = domain.priced(cost);
+        }
         let known = std::mem::take(&mut self.tried);
         let mut evolution = Evolution::resume(rules, self.spec.seed, &domain, &known)?;
         self.tried = known;
@@ -79,7 +84,8 @@ impl Context<'_> {
         let images = search.candidate_images(self.spec.after.recalibrate_images);
         let total = if done { step } else { total };
         let per_epoch = match &self.spec.search.second_stage {
-            skein_core::spec::SecondStageSpec::Evolution { population, .. } => *population,
+            SecondStageSpec::Evolution { population, .. }
+            | SecondStageSpec::Pareto { population, .. } => *population,
             _ => total,
         };
         self.progress(Place { phase: PhaseName::Select, step, total, per_epoch, images }, done)
@@ -100,6 +106,11 @@ impl Context<'_> {
         ]
         .into();
         values.extend(self.truth_values(&best.architecture));
+        if let Some(front) = front::of(&self.spec, search.net.graph(), evolution.tried())? {
+            #[expect(clippy::cast_precision_loss, reason = "candidates are few")]
+            values.insert("front_size".to_owned(), Num(front.points.len() as f64));
+            self.events.say(EventBody::Front(front))?;
+        }
         self.metrics(PhaseName::Select, step, generation, values)?;
         let epoch = self.spec.search.epochs + generation;
         self.say_architecture(search, search.step + step, epoch, &best.architecture)

@@ -1,0 +1,65 @@
+//! The second stage of a search.
+
+use serde::{Deserialize, Serialize};
+
+use super::Measure;
+
+/// How architectures are compared on the trained supernet, once it is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecondStageSpec {
+    /// Not at all: the rows tell the architecture.
+    None,
+    /// Uniform random candidates, all different.
+    Random {
+        /// How many.
+        candidates: u64,
+    },
+    /// Mutation and crossover of the best candidates so far.
+    Evolution {
+        /// Candidates of a generation.
+        population: u64,
+        /// Best candidates so far that may have children.
+        parents: u64,
+        /// Children of one parent in each generation.
+        mutations: u64,
+        /// Children of two parents in each generation.
+        crossovers: u64,
+        /// Probability with which a mutation draws a choice anew.
+        mutation_prob: f64,
+        /// The same for choices of depth and of the embedding's width.
+        structure_prob: f64,
+        /// Generations, the random first one included.
+        generations: u64,
+    },
+    /// NSGA-II: a front of accuracy against cost.
+    Pareto {
+        /// What accuracy is traded for.
+        cost: Measure,
+        /// Candidates of a generation, and of those that survive it.
+        population: u64,
+        /// Children of one parent in each generation.
+        mutations: u64,
+        /// Children of two parents in each generation.
+        crossovers: u64,
+        /// Probability with which a mutation draws a choice anew.
+        mutation_prob: f64,
+        /// The same for choices of depth and of the embedding's width.
+        structure_prob: f64,
+        /// Generations, the random first one included.
+        generations: u64,
+    },
+}
+
+impl SecondStageSpec {
+    /// Candidates that are compared at most.
+    #[must_use]
+    pub fn candidates(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Random { candidates } => *candidates,
+            Self::Evolution { population, generations, .. }
+            | Self::Pareto { population, generations, .. } => population * generations,
+        }
+    }
+}
