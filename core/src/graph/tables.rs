@@ -68,8 +68,9 @@ impl Graph {
     pub fn cost_tables(&self) -> Result<Vec<CostTable>, GraphError> {
         let mut groups: BTreeMap<Vec<ChoiceId>, BTreeSet<&str>> = BTreeMap::new();
         for (node, choices) in self.nodes.iter().zip(self.dependencies()) {
-            // Only nodes with parameters cost parameters or multiply-accumulates.
-            if let Some(choices) = choices.filter(|_| !node.params().is_empty()) {
+            // Only nodes with parameters cost anything, and two that multiply what others give.
+            let multiplies = matches!(node.op, Op::CausalAttention(_) | Op::TiedLinear(_));
+            if let Some(choices) = choices.filter(|_| multiplies || !node.params().is_empty()) {
                 groups.entry(choices.into_iter().collect()).or_default().insert(&node.name);
             }
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
-use skein_core::dataset::DATASETS;
+use skein_core::dataset::{DATASETS, DataKind};
 use skein_core::event::{EventBody, Failure};
 use skein_core::record::Outcome;
 use skein_core::spaces;
@@ -228,7 +228,10 @@ fn measure(args: &BenchArgs) -> ExitCode {
 
 fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
     let fits = spaces::find(&args.space).and_then(|preset| {
-        let mut known = DATASETS.iter().filter(|known| known.shape == preset.shape);
+        let data = (preset.defaults)().data();
+        let mut known = DATASETS.iter().filter(|known| {
+            known.kind == data && (known.shape == preset.shape || data == DataKind::Text)
+        });
         known.next().map(|known| known.id.to_owned())
     });
     let dataset = args.dataset.clone().or(fits).unwrap_or_else(|| DATASETS[0].id.to_owned());

@@ -11,10 +11,11 @@ use crate::rows::{Draw, drnas};
 use crate::search::supernet::Supernet;
 use crate::store::{Flat, Gradient};
 
-/// Images `[batch, channels, height, width]` with their labels `[batch]`.
+/// Images `[batch, channels, height, width]` with their labels `[batch]`, or tokens with the next
+/// ones, both `[batch, tokens]`.
 #[derive(Debug)]
 pub struct Batch {
-    /// Images.
+    /// Images or tokens.
     pub x: Tensor,
     /// Labels.
     pub y: Tensor,

@@ -371,9 +371,10 @@ fn language_networks(#[case] prefix: &str, #[case] tau: f64) {
         widths: vec![12, 18, 24],
         heads: vec![1, 2, 3],
         ratios: vec![1.0, 2.0, 4.0],
+        context: 7,
         dropout: 0.0,
     };
-    let shape = DataShape { channels: 1, height: 1, width: 7, classes: 31 };
+    let shape = DataShape { channels: 1, height: 1, width: 1, classes: 31 };
     let graph = language::build(&options, shape, Sharing::Entangled).unwrap();
     let store = filled(&v, &graph, str::to_owned);
     let sampler = prefix.split('.').nth(1).unwrap();

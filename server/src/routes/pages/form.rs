@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, chosen};
+use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, Literal, chosen};
 
 use super::format::thousands;
 
@@ -36,10 +36,10 @@ pub(super) struct Control {
     /// `integer`, `number`, `text`, `one-of`, `device`, `flag`, `integers`, `lists` or `names`.
     pub(super) kind: &'static str,
     pub(super) value: String,
-    /// Defaults as a JSON object, by the value of another field; `_` for all.
+    /// Defaults as a JSON object, by the value of another field; `_` for all others.
     pub(super) defaults: String,
-    /// Path of that other field; empty if there is none.
-    pub(super) defaults_by: &'static str,
+    /// Path of that other field, or of two of which the first counts more; empty if there is none.
+    pub(super) defaults_by: String,
     /// The values to pick from; empty if any may be typed.
     pub(super) options: Vec<Choice>,
     pub(super) required: bool,
@@ -149,8 +149,9 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         changed: value != fallback,
         defaults: defaults(field, first),
         defaults_by: match field.default {
-            Default::By(path, _) => path,
-            _ => "",
+            Default::By(path, _) => path.to_owned(),
+            Default::Either([(path, _), (second, _)]) => format!("{path},{second}"),
+            _ => String::new(),
         },
         required,
         told: !field.advanced || field.path.starts_with("space."),
@@ -238,12 +239,19 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
 
 fn defaults(field: &Field, first: &str) -> String {
     let mut object = Map::new();
+    let other = |literal: &Literal| ("_".to_owned(), text(Some(&literal.value())).into());
+    let literal = |(value, literal): &(&str, Literal)| {
+        ((*value).to_owned(), Value::from(text(Some(&literal.value()))))
+    };
     match field.default {
-        Default::By(_, values) => object.extend(
-            values
-                .iter()
-                .map(|(value, literal)| ((*value).to_owned(), text(Some(&literal.value())).into())),
-        ),
+        Default::By(_, values) => {
+            object.extend(values.first().map(|(_, first)| other(first)));
+            object.extend(values.iter().map(literal));
+        }
+        Default::Either([(_, values), (_, others)]) => {
+            object.extend(others.first().map(|(_, first)| other(first)));
+            object.extend(others.iter().chain(values).map(literal));
+        }
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
         other => {
             drop(object.insert("_".to_owned(), text(other.value(&Value::Null).as_ref()).into()))
