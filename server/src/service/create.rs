@@ -179,8 +179,7 @@ impl Runs {
 
 /// The space that is asked for.
 fn drawing(spec: &RunSpec) -> Option<String> {
-    let shape = dataset::find(&spec.dataset.id)?.shape;
-    let graph = spaces::build(&spec.space, shape, spec.search.weights).ok()?;
+    let graph = spaces::build(&spec.space, spec.shape(), spec.search.weights).ok()?;
     Some(draw::svg(&Scene { graph: &graph, architecture: None, rows: None }))
 }
 
