@@ -352,7 +352,10 @@ mod tests {
     #[test]
     fn presets_without_options_are_themselves() {
         for preset in PRESETS {
-            let kind = if preset.shape.height > 1 { "cifar-10" } else { "fashion-mnist" };
+            let kind = match (preset.defaults)().data() {
+                dataset::DataKind::Images => "cifar-10",
+                dataset::DataKind::Text => "text",
+            };
             let spec = serde_json::json!({
                 "dataset": {"id": kind},
                 "space": {"preset": preset.preset},
