@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 /// Shape of the images and number of classes: what a space must know of the data.
+///
+/// Of a text, `classes` is the size of the vocabulary, and the rest says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DataShape {
     /// Colour channels.
@@ -22,13 +24,16 @@ pub struct Dataset {
     pub id: &'static str,
     /// Name for people.
     pub title: &'static str,
-    /// Shape of one example.
+    /// What it holds.
+    pub kind: DataKind,
+    /// Shape of one example; of a text a guess, since its vocabulary hangs on its files and on the
+    /// specification.
     pub shape: DataShape,
     /// Names of the classes.
     pub classes: &'static [&'static str],
-    /// Training images that a complete copy has.
+    /// Training images that a complete copy has; 0 if that depends on the files.
     pub train_images: u64,
-    /// Test images that a complete copy has.
+    /// Test images that a complete copy has; likewise.
     pub test_images: u64,
     /// Mean of the pixels, scaled to `0..1`, per channel.
     pub mean: &'static [f64],
@@ -38,6 +43,16 @@ pub struct Dataset {
     pub files: Files,
     /// How to get it.
     pub how_to_get: &'static str,
+}
+
+/// What a data set holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataKind {
+    /// Labelled images.
+    Images,
+    /// A text, whose next token is to be told.
+    Text,
 }
 
 /// The files of a data set, by their format.
@@ -61,7 +76,17 @@ pub enum Files {
         /// Test file.
         test: &'static str,
     },
+    /// UTF-8 text: [`TEXT_INPUT`] (or any one other file), and [`TEXT_TESTS`] if there are any.
+    Text,
 }
+
+/// The training text.
+pub const TEXT_INPUT: &str = "input.txt";
+/// The test text: the first of these that is there; without any, the end of the training text is
+/// held out.
+pub const TEXT_TESTS: [&str; 2] = ["test.txt", "valid.txt"];
+/// A byte-pair tokenizer that is taken as it is.
+pub const TEXT_TOKENIZER: &str = "tokenizer.json";
 
 impl Dataset {
     /// Bytes of one image.
@@ -73,11 +98,12 @@ impl Dataset {
 }
 
 /// All data sets, in the order in which a page lists them.
-pub const DATASETS: &[Dataset] = &[FASHION_MNIST, CIFAR_10, CIFAR_100];
+pub const DATASETS: &[Dataset] = &[FASHION_MNIST, CIFAR_10, CIFAR_100, TINY_SHAKESPEARE, TEXT];
 
 const FASHION_MNIST: Dataset = Dataset {
     id: "fashion-mnist",
     title: "FashionMNIST",
+    kind: DataKind::Images,
     shape: DataShape { channels: 1, height: 28, width: 28, classes: 10 },
     classes: &[
         "T-shirt/top",
@@ -109,6 +135,7 @@ const CIFAR_STD: &[f64] = &[63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0];
 const CIFAR_10: Dataset = Dataset {
     id: "cifar-10",
     title: "CIFAR-10",
+    kind: DataKind::Images,
     shape: DataShape { channels: 3, height: 32, width: 32, classes: 10 },
     classes: &[
         "airplane",
@@ -143,6 +170,7 @@ const CIFAR_10: Dataset = Dataset {
 const CIFAR_100: Dataset = Dataset {
     id: "cifar-100",
     title: "CIFAR-100",
+    kind: DataKind::Images,
     shape: DataShape { channels: 3, height: 32, width: 32, classes: 100 },
     classes: CIFAR_100_CLASSES,
     train_images: 50_000,
@@ -168,6 +196,27 @@ const CIFAR_100_CLASSES: &[&str] = &[
     "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow tree", "wolf", "woman", "worm",
 ];
 
+const TINY_SHAKESPEARE: Dataset = Dataset {
+    id: "tiny-shakespeare",
+    title: "Tiny Shakespeare",
+    kind: DataKind::Text,
+    shape: DataShape { channels: 1, height: 1, width: 1, classes: 65 },
+    classes: &[],
+    train_images: 0,
+    test_images: 0,
+    mean: &[],
+    std: &[],
+    files: Files::Text,
+    how_to_get: "put the text of Karpathy's char-rnn (1.1 MB) as input.txt into the folder",
+};
+
+const TEXT: Dataset = Dataset {
+    id: "text",
+    title: "Text of your own",
+    how_to_get: "put UTF-8 text as input.txt into the folder, and test.txt if there is one",
+    ..TINY_SHAKESPEARE
+};
+
 /// Finds a data set by its id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Dataset> {
@@ -180,7 +229,7 @@ mod tests {
 
     #[test]
     fn every_class_has_a_name_and_every_channel_its_constants() {
-        for dataset in DATASETS {
+        for dataset in DATASETS.iter().filter(|known| known.kind == DataKind::Images) {
             let shape = dataset.shape;
             assert_eq!(i64::try_from(dataset.classes.len()), Ok(shape.classes), "{}", dataset.id);
             let channels = usize::try_from(shape.channels).unwrap();

@@ -158,7 +158,8 @@ pub struct Progress {
     pub remaining_s: Option<Num>,
 }
 
-/// Numbers of a step or an epoch. Losses are in nats, accuracies in `0..=1`.
+/// Numbers of a step or an epoch. Losses are in nats (of a text: per token), accuracies in `0..=1`
+/// (of a text: of the next token).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Which part; curves of different parts have steps of their own.
@@ -294,6 +295,12 @@ pub struct Rung {
     pub test_loss: Num,
     /// Accuracy on the test set, `0..=1`.
     pub test_accuracy: Num,
+    /// Of a text: perplexity per token on the test text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_perplexity: Option<Num>,
+    /// Of a text: bits per character on the test text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_bits_per_character: Option<Num>,
 }
 
 /// Who or what a failure is due to.

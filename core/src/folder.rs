@@ -19,6 +19,10 @@ pub const SPEC: &str = "spec.json";
 pub const FINAL: &str = "final.json";
 /// The table of a benchmark.
 pub const BENCHMARK: &str = "benchmark.csv";
+/// Byte pairs of a text; in an attempt those that it uses, in a package those of the network.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// Characters of a text, in a package.
+pub const VOCABULARY: &str = "vocabulary.json";
 /// One event a line.
 pub const EVENTS: &str = "events.jsonl";
 /// The worker's standard error.

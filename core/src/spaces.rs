@@ -42,6 +42,8 @@ pub const PRESETS: &[Preset] = &[
     autoformer::SMALL,
     autoformer::BASE,
     mobilenet_v3::PRESET,
+    language::TINY_STORIES,
+    language::CHARACTERS,
 ];
 
 /// What a list of spaces says about one.

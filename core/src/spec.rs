@@ -17,6 +17,8 @@ mod train;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dataset::{self, DataKind, DataShape};
+
 pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
 pub use check::Violation;
 pub use constraints::{ConstraintsSpec, Measure};
@@ -65,6 +67,22 @@ pub struct DatasetSpec {
     pub crop: u64,
     /// Whether images are mirrored at random, left to right.
     pub flip: bool,
+    /// What a text is cut into; absent for images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// Different byte pairs at most; absent for anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<u64>,
+}
+
+/// What a text is cut into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokens {
+    /// Its characters.
+    Characters,
+    /// Byte pairs, in the manner of GPT-2.
+    Bpe,
 }
 
 /// What is searched: a preset with its options.
@@ -95,6 +113,15 @@ pub enum SpaceSpec {
 }
 
 impl SpaceSpec {
+    /// What its networks read.
+    #[must_use]
+    pub fn data(&self) -> DataKind {
+        match self {
+            Self::Language(_) | Self::LanguageChar(_) => DataKind::Text,
+            _ => DataKind::Images,
+        }
+    }
+
     /// Id of the preset.
     #[must_use]
     pub fn preset(&self) -> &'static str {
@@ -283,6 +310,16 @@ impl RunSpec {
         let filled = check::check(value)?;
         serde_json::from_value(filled)
             .map_err(|error| vec![Violation { field: String::new(), detail: error.to_string() }])
+    }
+
+    /// Shape of the data, as far as the specification alone tells: the vocabulary of a text is a
+    /// guess.
+    #[must_use]
+    pub fn shape(&self) -> DataShape {
+        let known = dataset::find(&self.dataset.id).map(|known| known.shape);
+        let shape = known.unwrap_or(crate::spaces::toy_cell::PRESET.shape);
+        let vocabulary = self.dataset.vocabulary.and_then(|size| i64::try_from(size).ok());
+        DataShape { classes: vocabulary.unwrap_or(shape.classes), ..shape }
     }
 
     /// The specification as JSON, every field written out.

@@ -5,6 +5,7 @@ mod input;
 use std::time::Instant;
 
 use serde::Serialize;
+use skein_core::dataset::DataKind;
 use skein_core::spec::RunSpec;
 use skein_core::{dataset, spaces};
 use tch::{Cuda, Device, Kind, Tensor};
@@ -71,7 +72,7 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     let shape = known.filter(|_| asked).map_or(preset.shape, |known| known.shape);
     let mut net = Supernet::initialised(spec, shape, compute)?;
     let mut bilevel = Bilevel::new(&spec.search, &net.store.weights);
-    let batch = random_batch(&net, shape.classes, spec.search.batch_size)?;
+    let batch = random_batch(&net, shape.classes, spec)?;
     let sampler = Sampler::of(&spec.search.optimizer, 0, 1);
     let lr = spec.search.weight_lr;
     let (mut arch, mut weight, mut whole) = (vec![], vec![], vec![]);
@@ -124,16 +125,20 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     })
 }
 
-fn random_batch(net: &Supernet, classes: i64, size: u64) -> Result<Batch, EngineError> {
+fn random_batch(net: &Supernet, classes: i64, spec: &RunSpec) -> Result<Batch, EngineError> {
     let shape = net
         .graph()
         .input_shape()
         .ok_or_else(|| EngineError::Bug("the graph has no input".to_owned()))?;
-    let count = i64::try_from(size).unwrap_or(i64::MAX);
+    let count = i64::try_from(spec.search.batch_size).unwrap_or(i64::MAX);
     let mut full = vec![count];
     full.extend(shape);
     let device = net.compute.device;
     seeded(1, device, || {
+        if spec.space.data() == DataKind::Text {
+            let tokens = || Tensor::f_randint(classes, &full, (Kind::Int64, device));
+            return Ok(Batch { x: tokens()?, y: tokens()? });
+        }
         Ok(Batch {
             x: Tensor::f_randn(&full, (net.compute.kind, device))?,
             y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,

@@ -1,43 +1,51 @@
-//! Images in memory, splits and the order of batches.
+//! Examples in memory, splits and the order of batches.
 
 pub mod augment;
 pub mod cifar;
 pub mod feed;
 pub mod idx;
+pub mod images;
 pub mod order;
 mod rand_augment;
+pub mod text;
 
 use std::path::Path;
 
-use skein_core::dataset::{Dataset, Files};
-use tch::{Device, Kind, Tensor};
+use skein_core::dataset::{DataKind, DataShape, Dataset, Files};
+use skein_core::spec::RunSpec;
+use tch::Device;
+
+pub use images::Images;
 
 use crate::EngineError;
 use crate::device::Compute;
 use crate::search::bilevel::Batch;
 use crate::search::sampler::At;
-use crate::state::seed::Stream;
 use augment::Augment;
+use order::Order;
+use text::windows::Windows;
+use text::{Text, Wanted};
 
-/// Labelled images as bytes; batches are normalised when they are taken.
+/// What a network learns from, one by one.
 #[derive(Debug)]
-pub struct Images {
-    /// `[count, channels, height, width]`, bytes.
-    pixels: Tensor,
-    /// `[count]`.
-    labels: Tensor,
-    mean: Tensor,
-    std: Tensor,
-    compute: Compute,
+pub enum Examples {
+    /// Labelled images.
+    Images(Images),
+    /// Windows of a text; each token's label is the next one.
+    Text(Windows),
 }
 
-/// Training and test images of a data set.
+/// Training and test examples of a data set.
 #[derive(Debug)]
 pub struct Data {
-    /// Training images, in the data set's own order.
-    pub train: Images,
-    /// Test images.
-    pub test: Images,
+    /// Training examples, in the data set's own order.
+    pub train: Examples,
+    /// Test examples.
+    pub test: Examples,
+    /// Their shape.
+    pub shape: DataShape,
+    /// What else there is to know of a text.
+    pub text: Option<Text>,
 }
 
 /// Images and labels as bytes, as a reader gives them.
@@ -69,7 +77,25 @@ fn labels_in_range(folder: &Path, dataset: &Dataset, labels: &[u8]) -> Result<()
 }
 
 impl Data {
-    /// Reads a data set onto a device.
+    /// Reads what a specification asks for onto a device. `attempts` are folders of the run's
+    /// attempts, the own one last: there a text's tokenizer is kept.
+    ///
+    /// # Errors
+    /// - [`EngineError::Data`] if files are missing, truncated or hold something else.
+    pub fn open(
+        folder: &Path,
+        dataset: &Dataset,
+        spec: &RunSpec,
+        attempts: &[std::path::PathBuf],
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        match dataset.kind {
+            DataKind::Images => Self::read(folder, dataset, compute),
+            DataKind::Text => text::read(folder, dataset, &Wanted::of(spec, attempts), compute),
+        }
+    }
+
+    /// Reads a data set of images onto a device.
     ///
     /// # Errors
     /// - [`EngineError::Data`] if files are missing, truncated or hold something else.
@@ -82,108 +108,91 @@ impl Data {
                 cifar::read(folder, dataset, labels, train)?,
                 cifar::read(folder, dataset, labels, &[test])?,
             ),
+            Files::Text => {
+                return Err(damaged(folder, dataset, "it is a text, not images".to_owned()));
+            }
         };
         Ok(Self {
-            train: Images::new(&train, dataset, compute)?,
-            test: Images::new(&test, dataset, compute)?,
+            train: Examples::Images(Images::new(&train, dataset, compute)?),
+            test: Examples::Images(Images::new(&test, dataset, compute)?),
+            shape: dataset.shape,
+            text: None,
         })
     }
 }
 
-impl Images {
-    fn new(raw: &Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
-        let shape = dataset.shape;
-        let count = i64::try_from(raw.labels.len()).unwrap_or(0);
-        let size = [count, shape.channels, shape.height, shape.width];
-        let pixels =
-            Tensor::f_from_data_size(&raw.pixels, &size, Kind::Uint8)?.f_to(compute.device)?;
-        let labels: Vec<i64> = raw.labels.iter().map(|label| i64::from(*label)).collect();
-        let labels = Tensor::f_from_slice(&labels)?.f_to(compute.device)?;
-        let constant = |values: &[f64]| {
-            Tensor::from_slice(values)
-                .view([1, -1, 1, 1])
-                .to_kind(compute.kind)
-                .to_device(compute.device)
-        };
-        Ok(Self {
-            pixels,
-            labels,
-            mean: constant(dataset.mean),
-            std: constant(dataset.std),
-            compute,
-        })
-    }
-
-    /// Images of noise with random labels, in the shape of a data set: for measuring.
-    ///
-    /// # Errors
-    /// - [`EngineError::Tensor`] if memory runs out.
-    pub fn random(dataset: &Dataset, count: usize, compute: Compute) -> Result<Self, EngineError> {
-        use rand::Rng as _;
-        let mut generator = crate::state::seed::generator(1, Stream::Weights, 0);
-        let mut pixels = vec![0; count * usize::try_from(dataset.image_bytes()).unwrap_or(0)];
-        generator.fill_bytes(&mut pixels);
-        let classes = u64::try_from(dataset.shape.classes).unwrap_or(1);
-        let label = |_| u8::try_from(generator.next_u64() % classes).unwrap_or(0);
-        let labels = (0..count).map(label).collect();
-        Self::new(&Raw { pixels, labels }, dataset, compute)
-    }
-
-    /// The same images, for another thread.
+impl Examples {
+    /// The same examples, for another thread.
     #[must_use]
     pub fn share(&self) -> Self {
-        Self {
-            pixels: self.pixels.shallow_clone(),
-            labels: self.labels.shallow_clone(),
-            mean: self.mean.shallow_clone(),
-            std: self.std.shallow_clone(),
-            compute: self.compute,
+        match self {
+            Self::Images(images) => Self::Images(images.share()),
+            Self::Text(windows) => Self::Text(windows.share()),
         }
     }
 
-    /// Number of images.
+    /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        usize::try_from(self.labels.size()[0]).unwrap_or(0)
+        match self {
+            Self::Images(images) => images.count(),
+            Self::Text(windows) => windows.count(),
+        }
     }
 
-    /// The images at these positions, normalised.
+    /// Most of them that an evaluation should take at once.
+    #[must_use]
+    pub fn at_once(&self) -> usize {
+        match self {
+            Self::Images(_) => usize::MAX,
+            Self::Text(windows) => windows.at_once(),
+        }
+    }
+
+    /// Labels of one example.
+    #[must_use]
+    pub fn labels(&self) -> usize {
+        match self {
+            Self::Images(_) => 1,
+            Self::Text(windows) => windows.context(),
+        }
+    }
+
+    /// The examples at these positions.
     ///
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn batch(&self, positions: &[i64]) -> Result<Batch, EngineError> {
-        let (pixels, y) = self.select(positions)?;
-        Ok(Batch { x: self.normalise(&pixels)?, y })
+        match self {
+            Self::Images(images) => images.batch(positions),
+            Self::Text(windows) => windows.batch(positions),
+        }
     }
 
-    /// The images at these positions, changed at random, normalised.
+    /// The examples of a step, changed at random: images by `augment`, windows by a shift that does
+    /// not leave the order's part of the text.
     ///
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
-    pub fn augmented(
+    pub fn changed(
         &self,
-        positions: &[i64],
+        order: &mut Order,
         augment: &Augment,
         at: At,
     ) -> Result<Batch, EngineError> {
-        let (pixels, y) = self.select(positions)?;
-        let x = self.normalise(&augment.place(pixels, at)?)?;
-        Ok(Batch { x: augment.blank(x, at)?, y })
+        let positions = order.positions(at.step);
+        match self {
+            Self::Images(images) => images.augmented(&positions, augment, at),
+            Self::Text(windows) => windows.shifted(&positions, |one| order.goes_on(one), at),
+        }
     }
 
-    fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
-        let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
-        Ok((self.pixels.f_index_select(0, &at)?, self.labels.f_index_select(0, &at)?))
-    }
-
-    fn normalise(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
-        let x = pixels.f_to_kind(self.compute.kind)? / 255.0;
-        Ok((x - &self.mean) / &self.std)
-    }
-
-    /// Where the images lie.
+    /// Where the examples lie.
     #[must_use]
     pub fn device(&self) -> Device {
-        self.labels.device()
+        match self {
+            Self::Images(images) => images.device(),
+            Self::Text(windows) => windows.device(),
+        }
     }
 }

@@ -17,7 +17,7 @@ export class Field {
   private readonly when: { path: string; values: string[] } | null;
   private readonly kind: string;
   private readonly defaults: Record<string, string>;
-  /** Path of the field that the default depends on. */
+  /** Path of the field that the default depends on, or of two with a comma; the first counts more. */
   private readonly defaultsBy: string;
   /** What was last filled in by default; a value that differs is the person's own. */
   private filled: string;
@@ -81,7 +81,9 @@ export class Field {
   apply(values: (path: string) => string): void {
     this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
     this.control.disabled = this.box.hidden;
-    const next = (this.defaultsBy ? this.defaults[values(this.defaultsBy)] : undefined) ?? this.defaults["_"];
+    // The first of them stands for any value that is not listed.
+    const stands = this.defaultsBy ? this.defaultsBy.split(",").map((path) => this.defaults[values(path)]) : [];
+    const next = stands.find((value) => value !== undefined) ?? this.defaults["_"];
     if (next !== undefined && next !== this.filled) {
       if (!this.changed) this.write(next);
       this.filled = next;

@@ -10,6 +10,7 @@ const PATTERNS: Record<string, RegExp> = {
   accuracy: /^(?!true_)(.*_)?accuracy$/,
   truth: /^true_accuracy$/,
   rank: /^true_rank$/,
+  perplexity: /(^|_)perplexity$/,
   rate: /(^|_)lr$|learning_rate|^tau$|temperature/,
   entropy: /entropy/,
 };
@@ -56,7 +57,7 @@ export class Curves {
     const zoom = (min: number, max: number): void => {
       for (const other of this.places) if (other.phase === phase) other.chart.zoom(min, max);
     };
-    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom), log: kind === "loss" || kind === "rate" || kind === "rank" };
+    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom), log: kind === "loss" || kind === "rate" || kind === "rank" || kind === "perplexity" };
   }
 
   update(): void {

@@ -41,7 +41,7 @@ export class Header {
     fact("step", `${progress.step.toLocaleString("en")} / ${progress.total_steps.toLocaleString("en")}`);
     fact("epoch", `${progress.epoch.toLocaleString("en")} / ${progress.epochs.toLocaleString("en")}`);
     const rate = number(progress.images_per_s);
-    if (rate > 0) fact("rate", `${Math.round(rate).toLocaleString("en")} images/s`);
+    if (rate > 0) fact("rate", `${Math.round(rate).toLocaleString("en")} ${find("[data-example]")?.dataset["example"] ?? "image"}s/s`);
     if (ended(this.status)) return;
     const remaining = number(progress.remaining_s);
     fact("remaining", Number.isFinite(remaining) ? `${duration(remaining)} left` : "time left not known yet");

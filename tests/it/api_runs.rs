@@ -74,6 +74,42 @@ fn a_bad_specification_is_refused_with_every_fault(#[case] patch: Value, #[case]
 }
 
 #[test]
+fn a_run_over_a_text_is_checked_and_shown_in_its_own_words() {
+    let server = TestServer::start();
+    let spec = json!({
+        "name": "a text",
+        "dataset": {"id": "text"},
+        "space": {"preset": "language-char", "layers": [1, 2], "embed_widths": [8, 16], "heads": [1, 2], "context": 8},
+        "search": {"optimizer": {"kind": "drnas"}, "epochs": 2, "batch_size": 4},
+        "resources": {"device": "cpu"}
+    });
+    let refused = server.post("/api/v1/runs", &spec);
+    assert_eq!((refused.status, fields(&refused.json())), (422, vec!["dataset.id".to_owned()]));
+    assert!(refused.text().contains("`input.txt` is missing"), "{}", refused.text());
+    // Beside the images of the other tests.
+    let folder = server.datasets().join("text");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("input.txt"), "to be or not to be\n".repeat(40)).unwrap();
+    let preflight = server.post("/api/v1/runs/preflight", &spec).json();
+    // 684 of 760 bytes, 85 windows, 42 of them for the weights, 11 steps an epoch.
+    assert_eq!(preflight["steps"], 22);
+    let answer = server.post("/api/v1/runs", &spec);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    server.wait_status(&id, "succeeded");
+    let page = server.get(&format!("/runs/{id}")).text();
+    for words in
+        ["share of tokens", "Multiply-adds per window", "Bits per character", "vocabulary.json"]
+    {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("share of images") && !page.contains("images/s"));
+    let drawing = server.get(&format!("/api/v1/runs/{id}/architecture.svg"));
+    assert_eq!(drawing.status, 200);
+    assert!(drawing.text().contains("heads"), "{}", drawing.text());
+}
+
+#[test]
 fn a_missing_gpu_is_answered_with_the_devices_there_are() {
     let server = TestServer::start();
     let answer = server.post("/api/v1/runs", &patched(&json!({"resources": {"device": "cuda:0"}})));

@@ -122,6 +122,12 @@ impl TestServer {
         self.folder.path().join("data")
     }
 
+    /// Folder of the data sets.
+    #[must_use]
+    pub fn datasets(&self) -> PathBuf {
+        self.folder.path().join("datasets")
+    }
+
     /// Folder of a run.
     #[must_use]
     pub fn run_folder(&self, id: &str) -> PathBuf {

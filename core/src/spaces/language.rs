@@ -18,13 +18,14 @@ pub const TINY_STORIES: Preset = Preset {
     title: "Language model",
     summary: "Layers, width, heads and MLP ratios of a small GPT over byte-pair tokens.",
     source: "arXiv:2312.10440",
-    shape: DataShape { channels: 1, height: 1, width: 224, classes: 50_304 },
+    shape: DataShape { channels: 1, height: 1, width: 1, classes: 50_304 },
     defaults: || {
         SpaceSpec::Language(LanguageOptions {
             layers: vec![5, 6, 7],
             widths: vec![384, 576, 768],
             heads: vec![6, 8, 12],
             ratios: vec![2.0, 3.0, 4.0],
+            context: 224,
             dropout: 0.2,
         })
     },
@@ -35,13 +36,14 @@ pub const CHARACTERS: Preset = Preset {
     preset: "language-char",
     title: "Character language model",
     summary: "Layers, width, heads and MLP ratios of a small GPT over characters.",
-    shape: DataShape { channels: 1, height: 1, width: 256, classes: 65 },
+    shape: DataShape { channels: 1, height: 1, width: 1, classes: 65 },
     defaults: || {
         SpaceSpec::LanguageChar(LanguageOptions {
             layers: vec![4, 5, 6],
             widths: vec![96, 192, 384],
             heads: vec![2, 4, 6],
             ratios: vec![2.0, 3.0, 4.0],
+            context: 256,
             dropout: 0.2,
         })
     },
@@ -60,7 +62,7 @@ struct Sizes {
 
 /// Builds the graph: rows for layers and width, then one per layer for heads and for ratios.
 ///
-/// Of `shape`, `width` is the length of a window and `classes` the size of the vocabulary.
+/// Of `shape` only `classes` counts: the size of the vocabulary.
 ///
 /// # Errors
 /// - [`GraphError`] if a number of heads does not divide a width.
@@ -69,13 +71,13 @@ pub fn build(
     shape: DataShape,
     _sharing: Sharing,
 ) -> Result<Graph, GraphError> {
-    let mut builder = Builder::new(vec![shape.width]);
+    let mut builder = Builder::new(vec![options.context]);
     let b = &mut builder;
     let sizes = decide(b, options);
     let width = Size::Elastic(sizes.width.clone());
     let table = Embedding { vocabulary: shape.classes, width: width.clone() };
     let table = b.add("wte", Op::Embedding(table), &[b.input()]);
-    let positions = Positions { tokens: shape.width, width: width.clone() };
+    let positions = Positions { tokens: options.context, width: width.clone() };
     let mut x = b.add("wpe", Op::Positions(positions), &[table]);
     x = b.add("drop", Op::Dropout(Dropout::elements(options.dropout)), &[x]);
     let mut exits = Vec::new();

@@ -75,6 +75,10 @@ pub enum Recipe {
     ConvMacro,
     /// A recipe for vision transformers.
     Transformer,
+    /// The final training of the language models over byte pairs.
+    Language,
+    /// The final training of the language models over characters.
+    LanguageChar,
 }
 
 /// Which weights go into the result package.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod data;
 mod list;
 
 use super::fields::{FIELDS, Field, Kind};
@@ -315,8 +316,10 @@ fn rules(filled: &Value, violations: &mut Violations) {
     }
     let id = text("dataset.id");
     let Some(known) = dataset::find(id) else { return };
+    data::rules(filled, known.kind, violations);
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
-    let images = number("dataset.limit").unwrap_or(known.train_images as f64);
+    let complete = (known.train_images > 0).then_some(known.train_images as f64);
+    let Some(images) = number("dataset.limit").or(complete) else { return };
     let (portion, batch) = (number("search.train_portion"), number("search.batch_size"));
     if let (Some(portion), Some(batch)) = (portion, batch) {
         let smaller = (images * portion).floor().min(images - (images * portion).floor());
@@ -551,6 +554,8 @@ mod tests {
     #[case::no_price(json!({"search": {"optimizer": {"kind": "spos"}}, "constraints": {"penalty": 1}}), "constraints.penalty must be 0: SPOS learns no rows that could be priced")]
     #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
+    #[case::image_space(json!({"dataset": {"id": "text"}}), "space.preset `toy-cell` reads images, but the data set is a text; take `language` or `language-char`")]
+    #[case::tokens_of_images(json!({"dataset": {"tokens": "bpe"}}), "dataset.tokens applies only if `dataset.id` is tiny-shakespeare or text")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -627,6 +632,64 @@ mod tests {
             merge(&mut value, &json!({"after": {"recipe": recipe}}));
             assert!(RunSpec::parse(&value).is_ok(), "{recipe}");
         }
+    }
+
+    fn language(patch: &Value) -> Value {
+        let mut value = json!({
+            "dataset": {"id": "text"},
+            "space": {"preset": "language"},
+            "search": {"optimizer": {"kind": "drnas"}}
+        });
+        merge(&mut value, patch);
+        value
+    }
+
+    #[test]
+    fn language_models_have_the_published_recipe() {
+        let of = |preset: &str| {
+            let spec = RunSpec::parse(&language(&json!({"space": {"preset": preset}}))).unwrap();
+            assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
+            spec.to_value()
+        };
+        let (pairs, characters) = (of("language"), of("language-char"));
+        assert_eq!(pairs["dataset"]["tokens"], "bpe");
+        assert_eq!(pairs["dataset"]["vocabulary"], 4096);
+        assert_eq!(characters["dataset"]["tokens"], "characters");
+        assert_eq!(characters["dataset"].get("vocabulary"), None);
+        let rates = |spec: &Value| {
+            let of = |path: &str| spec.pointer(path).unwrap().as_f64().unwrap();
+            let search = ["/search/weight_lr", "/search/weight_lr_min", "/after/from_scratch/lr"];
+            search.map(of)
+        };
+        assert_eq!((rates(&pairs), rates(&characters)), ([5e-4, 5e-5, 5e-4], [1e-4, 1e-5, 1e-3]));
+        for spec in [pairs, characters] {
+            let adamw = json!({"kind": "adamw", "beta1": 0.9, "beta2": 0.99});
+            let (search, after) = (&spec["search"], &spec["after"]);
+            assert_eq!((&search["weight_optimizer"], &after["optimizer"]), (&adamw, &adamw));
+            assert_eq!(search["warmup"], json!({"length": 100.0, "unit": "steps"}));
+            for part in [search, after] {
+                assert_eq!((&part["weight_decay"], &part["clip"]), (&json!(0.1), &json!(1.0)));
+                assert_eq!(part["decay_all"], false);
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::images(json!({"dataset": {"id": "cifar-10"}}), "space.preset", "`language` reads text")]
+    #[case::flip(json!({"dataset": {"flip": true}}), "dataset.flip", "changes images")]
+    #[case::cutout(json!({"search": {"cutout": 4}}), "search.cutout", "changes images")]
+    #[case::recipe(json!({"after": {"recipe": "cifar"}}), "after.cutout", "changes images")]
+    #[case::pairs(json!({"dataset": {"tokens": "characters", "vocabulary": 300}}), "dataset.vocabulary", "applies only if `dataset.tokens` is bpe")]
+    #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size", "is larger than a split")]
+    fn what_a_text_does_not_know_is_refused(
+        #[case] patch: Value,
+        #[case] field: &str,
+        #[case] detail: &str,
+    ) {
+        let violations = RunSpec::parse(&language(&patch)).unwrap_err();
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert_eq!(violations[0].field, field);
+        assert!(violations[0].detail.contains(detail), "{violations:?}");
     }
 
     #[test]

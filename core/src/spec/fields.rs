@@ -1,11 +1,11 @@
 //! The table of all fields of a run specification.
 
+mod default;
 mod search;
-
-use serde_json::{Value, json};
 
 use crate::spaces::cell::Operation;
 use Literal::{Flag, Integer, List, Number, Text};
+pub use default::{Default, Literal, chosen};
 use search::{FIDELITIES, MEASURES, OPTIMIZERS, PROJECTIONS, SECOND_STAGES, SHARINGS};
 
 /// One field.
@@ -96,75 +96,6 @@ pub enum Item {
     Names(&'static [&'static str]),
 }
 
-/// What a field is if left out.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Default {
-    /// It must be given.
-    Required,
-    /// It may be left out, and is then absent (`null`).
-    Absent,
-    /// This value.
-    Is(Literal),
-    /// The value that stands for what another field holds; the first for anything else.
-    By(&'static str, &'static [(&'static str, Literal)]),
-}
-
-/// A value in the table.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Literal {
-    /// A whole number.
-    Integer(u64),
-    /// A number.
-    Number(f64),
-    /// Text.
-    Text(&'static str),
-    /// True or false.
-    Flag(bool),
-    /// A list, as JSON.
-    List(&'static str),
-}
-
-impl Literal {
-    /// The value as JSON.
-    #[must_use]
-    pub fn value(self) -> Value {
-        match self {
-            Self::Integer(value) => json!(value),
-            Self::Number(value) => json!(value),
-            Self::Text(value) => json!(value),
-            Self::Flag(value) => json!(value),
-            Self::List(text) => serde_json::from_str(text).unwrap_or_default(),
-        }
-    }
-}
-
-impl Default {
-    /// The value, given what the specification holds so far; `None` if the field must be given.
-    #[must_use]
-    pub fn value(self, specification: &Value) -> Option<Value> {
-        match self {
-            Self::Required => None,
-            Self::Absent => Some(Value::Null),
-            Self::Is(literal) => Some(literal.value()),
-            Self::By(path, values) => {
-                let given = chosen(specification, path);
-                let found = values.iter().find(|(value, _)| Some(*value) == given.as_deref());
-                found.or(values.first()).map(|(_, literal)| literal.value())
-            }
-        }
-    }
-}
-
-/// What a field holds that others depend on: its own default if it was left out.
-#[must_use]
-pub fn chosen(spec: &Value, path: &str) -> Option<String> {
-    let given = path.split('.').try_fold(spec, |value, part| value.get(part));
-    match given.and_then(Value::as_str) {
-        Some(text) if !text.is_empty() => Some(text.to_owned()),
-        _ => find(path)?.default.value(spec)?.as_str().map(str::to_owned),
-    }
-}
-
 const OPTIMIZER: &str = "search.optimizer.kind";
 const DATASET: &str = "dataset.id";
 const WEIGHT_OPTIMIZER: &str = "search.weight_optimizer.kind";
@@ -224,16 +155,30 @@ const PRESETS: &[(&str, &str)] = &[
     ("autoformer-s", "AutoFormer-S"),
     ("autoformer-b", "AutoFormer-B"),
     ("mobilenet-v3", "MobileNetV3 (Once-for-all)"),
+    ("language", "Language model"),
+    ("language-char", "Character language model"),
 ];
+/// The language models.
+const LANGUAGE: &[&str] = &["language", "language-char"];
+const TEXTS: &[&str] = &["tiny-shakespeare", "text"];
+const TOKENS: &[(&str, &str)] = &[("characters", "Characters"), ("bpe", "Byte pairs")];
 /// The vision transformers.
 const AUTOFORMERS: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b"];
+/// All spaces made of attention.
+const TRANSFORMERS: &[&str] =
+    &["autoformer-t", "autoformer-s", "autoformer-b", "language", "language-char"];
 const MOBILE: &[&str] = &["mobilenet-v3"];
 /// Spaces that resize images.
 const RESIZED: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b", "mobilenet-v3"];
 /// The spaces made of cells.
 const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
-const DATASETS: &[(&str, &str)] =
-    &[("fashion-mnist", "FashionMNIST"), ("cifar-10", "CIFAR-10"), ("cifar-100", "CIFAR-100")];
+const DATASETS: &[(&str, &str)] = &[
+    ("fashion-mnist", "FashionMNIST"),
+    ("cifar-10", "CIFAR-10"),
+    ("cifar-100", "CIFAR-100"),
+    ("tiny-shakespeare", "Tiny Shakespeare"),
+    ("text", "Text of your own"),
+];
 const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
     &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
 const RECIPES: &[(&str, &str)] = &[
@@ -242,6 +187,8 @@ const RECIPES: &[(&str, &str)] = &[
     ("darts", "DARTS"),
     ("conv-macro", "Conv macro"),
     ("transformer", "Vision transformer"),
+    ("language", "Language model"),
+    ("language-char", "Character language model"),
 ];
 const PACKAGED: &[(&str, &str)] = &[
     ("best", "The best ones"),
@@ -257,11 +204,13 @@ const PRECISIONS: &[(&str, &str)] =
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
     field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
-    field(DATASET, "Data set", "What the network learns to classify.", Kind::OneOf(DATASETS), Default::Required).plain(),
-    field("dataset.limit", "Training images", "Search on only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
+    field(DATASET, "Data set", "What the network learns from: images to classify, or a text whose next token it tells.", Kind::OneOf(DATASETS), Default::Required).plain(),
+    field("dataset.limit", "Training images", "Search on only the first so many training images (of a text: windows); empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
     field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
     field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Flag(false)), ("cifar-10", Flag(true)), ("cifar-100", Flag(true))])),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
+    field("dataset.tokens", "Tokens", "What a text is cut into.", Kind::OneOf(TOKENS), Default::By(PRESET, &[("language-char", Text("characters")), ("language", Text("bpe"))])).only(DATASET, TEXTS).plain(),
+    field("dataset.vocabulary", "Vocabulary", "Different byte pairs; they are learned from the training text unless the data set's folder holds a `tokenizer.json`.", integer(260, 1_000_000), Default::Is(Integer(4096))).only("dataset.tokens", &["bpe"]),
     field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
         ("toy-cell", List(r#"["sep3", "sep5", "dil3", "dil5"]"#)),
         ("nas-bench-201", List(r#"["avgpool", "conv3", "conv1", "skip", "none"]"#)),
@@ -276,11 +225,13 @@ pub const FIELDS: &[Field] = &[
     field("space.pools", "Pooling after", "Layers after which the map is halved, counted from 1.", Kind::List(&Item::Sizes { min: 1, max: 64 }), Default::Is(List("[2, 3]"))).only(PRESET, &["conv-macro"]),
     field("space.last_width", "Last width", "Channels of the fixed convolution after the searched ones.", integer(1, 4096), Default::Is(Integer(256))).only(PRESET, &["conv-macro"]),
     field("space.head", "Head", "Widths of the hidden linear layers.", Kind::List(&Item::Sizes { min: 1, max: 65_536 }), Default::Is(List("[256, 128, 64]"))).only(PRESET, &["conv-macro"]),
-    field("space.dropout", "Dropout", "Probability with which an element (in the macro space, a channel) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5)), ("mobilenet-v3", Number(0.1))])).only(PRESET, &["toy-cell", "conv-macro", "mobilenet-v3"]),
+    field("space.dropout", "Dropout", "Probability with which an element (in the macro space, a channel) is zeroed.", number(0.0, 0.9), Default::By(PRESET, &[("toy-cell", Number(0.2)), ("conv-macro", Number(0.5)), ("mobilenet-v3", Number(0.1)), ("language", Number(0.2)), ("language-char", Number(0.2))])).only(PRESET, &["toy-cell", "conv-macro", "mobilenet-v3", "language", "language-char"]),
     field("space.depths", "Depths", "Numbers of layers, or of blocks in a stage, to choose from.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[12, 13, 14]")), ("autoformer-s", List("[12, 13, 14]")), ("autoformer-b", List("[14, 15, 16]")), ("mobilenet-v3", List("[2, 3, 4]"))])).only(PRESET, RESIZED),
-    field("space.embed_widths", "Token widths", "Widths of a token to choose from.", Kind::List(&Item::Integers { min: 1, max: 4096 }), Default::By(PRESET, &[("autoformer-t", List("[192, 216, 240]")), ("autoformer-s", List("[320, 384, 448]")), ("autoformer-b", List("[528, 576, 624]"))])).only(PRESET, AUTOFORMERS),
-    field("space.heads", "Heads", "Numbers of attention heads to choose from in each layer.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[3, 4]")), ("autoformer-s", List("[5, 6, 7]")), ("autoformer-b", List("[8, 9, 10]"))])).only(PRESET, AUTOFORMERS),
-    field("space.ratios", "MLP ratios", "Hidden width over the token's width, to choose from in each layer.", Kind::List(&Item::Numbers { min: 0.1, max: 16.0 }), Default::By(PRESET, &[("autoformer-t", List("[3.5, 4.0]")), ("autoformer-s", List("[3.0, 3.5, 4.0]")), ("autoformer-b", List("[3.0, 3.5, 4.0]"))])).only(PRESET, AUTOFORMERS),
+    field("space.layers", "Layers", "Numbers of layers to choose from.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("language", List("[5, 6, 7]")), ("language-char", List("[4, 5, 6]"))])).only(PRESET, LANGUAGE),
+    field("space.embed_widths", "Token widths", "Widths of a token to choose from.", Kind::List(&Item::Integers { min: 1, max: 4096 }), Default::By(PRESET, &[("autoformer-t", List("[192, 216, 240]")), ("autoformer-s", List("[320, 384, 448]")), ("autoformer-b", List("[528, 576, 624]")), ("language", List("[384, 576, 768]")), ("language-char", List("[96, 192, 384]"))])).only(PRESET, TRANSFORMERS),
+    field("space.heads", "Heads", "Numbers of attention heads to choose from in each layer.", Kind::List(&Item::Integers { min: 1, max: 64 }), Default::By(PRESET, &[("autoformer-t", List("[3, 4]")), ("autoformer-s", List("[5, 6, 7]")), ("autoformer-b", List("[8, 9, 10]")), ("language", List("[6, 8, 12]")), ("language-char", List("[2, 4, 6]"))])).only(PRESET, TRANSFORMERS),
+    field("space.ratios", "MLP ratios", "Hidden width over the token's width, to choose from in each layer.", Kind::List(&Item::Numbers { min: 0.1, max: 16.0 }), Default::By(PRESET, &[("autoformer-t", List("[3.5, 4.0]")), ("autoformer-s", List("[3.0, 3.5, 4.0]")), ("autoformer-b", List("[3.0, 3.5, 4.0]")), ("language", List("[2.0, 3.0, 4.0]")), ("language-char", List("[2.0, 3.0, 4.0]"))])).only(PRESET, TRANSFORMERS),
+    field("space.context", "Window", "Tokens that the network sees at once.", integer(2, 65_536), Default::By(PRESET, &[("language", Integer(224)), ("language-char", Integer(256))])).unit("tokens").only(PRESET, LANGUAGE),
     field("space.expansions", "Expansions", "Expansion ratios to choose from in each block.", Kind::List(&Item::Integers { min: 1, max: 16 }), Default::Is(List("[3, 4, 6]"))).only(PRESET, MOBILE),
     field("space.width", "Width", "What the channels of every stage are multiplied with.", number(0.05, 4.0), Default::Is(Number(1.0))).only(PRESET, MOBILE),
     field("space.image_size", "Image size", "Images are resized to this side.", integer(1, 1024), Default::Is(Integer(224))).unit("pixels").only(PRESET, RESIZED),
@@ -302,27 +253,27 @@ pub const FIELDS: &[Field] = &[
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Is(Text("entangled"))).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Is(Text("corrected"))).plain(),
     field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250))])).plain(),
-    field("search.batch_size", "Batch size", "Images per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
+    field("search.batch_size", "Batch size", "Images (of a text: windows) per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
     field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Is(Number(0.5))),
     field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Is(Integer(0))).unit("pixels"),
     field("search.rand_augment", "RandAugment", "Change each training image by two random operations, such as a rotation or another contrast, of this magnitude; 0 for none.", number(0.0, 10.0), Default::Is(Number(0.0))),
-    field(WEIGHT_OPTIMIZER, "Weight optimizer", "How the weights follow their gradient.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(PRESET, &[("toy-cell", Text("sgd")), ("conv-macro", Text("adam")), ("nas-bench-201", Text("sgd")), ("darts", Text("sgd"))])),
+    field(WEIGHT_OPTIMIZER, "Weight optimizer", "How the weights follow their gradient.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(PRESET, &[("toy-cell", Text("sgd")), ("conv-macro", Text("adam")), ("nas-bench-201", Text("sgd")), ("darts", Text("sgd")), ("language", Text("adamw")), ("language-char", Text("adamw"))])),
     field("search.weight_optimizer.momentum", "Momentum", "Of the weights (SGD).", number(0.0, 0.999), Default::Is(Number(0.9))).only(WEIGHT_OPTIMIZER, &["sgd"]),
     field("search.weight_optimizer.nesterov", "Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::Is(Flag(true))).only(WEIGHT_OPTIMIZER, &["sgd"]),
     field("search.weight_optimizer.beta1", "Weight β₁", "First decay rate of the weights' Adam.", number(0.0, 0.9999), Default::Is(Number(0.9))).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
-    field("search.weight_optimizer.beta2", "Weight β₂", "Second decay rate of the weights' Adam.", number(0.0, 0.99999), Default::By(PRESET, &[("toy-cell", Number(0.999)), ("conv-macro", Number(0.995)), ("nas-bench-201", Number(0.999)), ("darts", Number(0.999))])).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
-    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(0.025)), ("adam", Number(3e-4)), ("adamw", Number(1e-3))])),
-    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(0.001)), ("adam", Number(1e-4)), ("adamw", Number(1e-5))])),
-    field("search.warmup.length", "Warm-up", "The weights' learning rate rises to its start for so long, step by step, before it falls; 0 for none.", number(0.0, 1e6), Default::Is(Number(0.0))),
-    field("search.warmup.unit", "Warm-up counts", "What the warm-up is counted in.", Kind::OneOf(UNITS), Default::Is(Text("epochs"))),
-    field("search.weight_decay", "Weight decay", "Of the weights: added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(WEIGHT_OPTIMIZER, &[("sgd", Number(5e-4)), ("adam", Number(5e-4)), ("adamw", Number(0.05))])),
+    field("search.weight_optimizer.beta2", "Weight β₂", "Second decay rate of the weights' Adam.", number(0.0, 0.99999), Default::By(PRESET, &[("toy-cell", Number(0.999)), ("conv-macro", Number(0.995)), ("nas-bench-201", Number(0.999)), ("darts", Number(0.999)), ("language", Number(0.99)), ("language-char", Number(0.99))])).only(WEIGHT_OPTIMIZER, &["adam", "adamw"]),
+    field("search.weight_lr", "Learning rate", "Of the weights at the start; a cosine schedule steps once an epoch (of a text: once a step).", number(0.0, 10.0), Default::Either([(PRESET, &[("language", Number(5e-4)), ("language-char", Number(1e-4))]), (WEIGHT_OPTIMIZER, &[("sgd", Number(0.025)), ("adam", Number(3e-4)), ("adamw", Number(1e-3))])])),
+    field("search.weight_lr_min", "Final learning rate", "Of the weights at the end.", number(0.0, 10.0), Default::Either([(PRESET, &[("language", Number(5e-5)), ("language-char", Number(1e-5))]), (WEIGHT_OPTIMIZER, &[("sgd", Number(0.001)), ("adam", Number(1e-4)), ("adamw", Number(1e-5))])])),
+    field("search.warmup.length", "Warm-up", "The weights' learning rate rises to its start for so long, step by step, before it falls; 0 for none.", number(0.0, 1e6), Default::By(PRESET, &[("toy-cell", Number(0.0)), ("language", Number(100.0)), ("language-char", Number(100.0))])),
+    field("search.warmup.unit", "Warm-up counts", "What the warm-up is counted in.", Kind::OneOf(UNITS), Default::By(PRESET, &[("toy-cell", Text("epochs")), ("language", Text("steps")), ("language-char", Text("steps"))])),
+    field("search.weight_decay", "Weight decay", "Of the weights: added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::Either([(PRESET, &[("language", Number(0.1)), ("language-char", Number(0.1))]), (WEIGHT_OPTIMIZER, &[("sgd", Number(5e-4)), ("adam", Number(5e-4)), ("adamw", Number(0.05))])])),
     field("search.decay_all", "Decay norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(WEIGHT_OPTIMIZER, &[("sgd", Flag(true)), ("adam", Flag(true)), ("adamw", Flag(false))])),
-    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
+    field("search.clip", "Gradient clip", "Largest norm of the weights' gradient.", number(1e-6, 1e9), Default::By(PRESET, &[("toy-cell", Number(5.0)), ("language", Number(1.0)), ("language-char", Number(1.0))])),
     field("search.arch_lr", "Row learning rate", "Of the rows (Adam).", number(0.0, 10.0), Default::Is(Number(3e-4))),
     field("search.arch_beta1", "Row β₁", "First decay rate of the rows' Adam.", number(0.0, 0.9999), Default::Is(Number(0.5))),
     field("search.arch_beta2", "Row β₂", "Second decay rate of the rows' Adam.", number(0.0, 0.99999), Default::Is(Number(0.999))),
     field("search.arch_weight_decay", "Row weight decay", "L2 decay of the rows.", number(0.0, 1.0), Default::Is(Number(1e-3))),
-    field("search.valid_limit", "Validation images", "Images of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::Is(Integer(2048))).unit("images"),
+    field("search.valid_limit", "Validation images", "Images (of a text: windows) of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::By(PRESET, &[("toy-cell", Integer(2048)), ("language", Integer(256)), ("language-char", Integer(256))])).unit("images"),
     field("search.on_nonfinite", "If a loss is no number", "Go back: to the last checkpoint with half the learning rates, three times at most.", Kind::OneOf(&[("stop", "Fail the run"), ("rollback", "Go back")]), Default::Is(Text("stop"))),
     field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Is(Integer(0))).unit("epochs"),
     field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::By(OPTIMIZER, &[("drnas", Text("none")), ("spos", Text("random"))])).plain(),
@@ -340,25 +291,25 @@ pub const FIELDS: &[Field] = &[
     field("constraints.penalty", "Price of cost", "While rows are learned, their loss grows by this times the logarithm of the expected cost, or, where it is limited, of its ratio to the limit while it exceeds it; 0 for no price.", number(0.0, 1000.0), Default::Is(Number(0.0))),
     field("constraints.penalty_on", "Priced cost", "Which cost the price is on.", Kind::OneOf(MEASURES), Default::Is(Text("params"))),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
-    field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::Is(Text("plain"))).plain(),
+    field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable. `darts` has no auxiliary head and no drop path.", Kind::OneOf(RECIPES), Default::By(PRESET, &[("toy-cell", Text("plain")), ("language", Text("language")), ("language-char", Text("language-char"))])).plain(),
     field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
     field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
     field("after.packaged", "Packaged weights", "Which weights go into the result package; the best are judged by the validation images.", Kind::OneOf(PACKAGED), Default::Is(Text("best"))).plain(),
-    field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.01)), ("cifar", Number(0.01)), ("darts", Number(0.005)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05))])),
-    field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1e-06))])),
+    field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.01)), ("cifar", Number(0.01)), ("darts", Number(0.005)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05)), ("language", Number(1e-4)), ("language-char", Number(1e-4))])),
+    field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1e-06)), ("language", Number(1e-5)), ("language-char", Number(1e-5))])),
     field("after.fine_tune.warmup_epochs", "Warm-up of fine-tuning", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::Is(Number(0.0))).unit("epochs"),
-    field("after.from_scratch.lr", "Learning rate from scratch", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.05)), ("cifar", Number(0.1)), ("darts", Number(0.025)), ("conv-macro", Number(0.0003)), ("transformer", Number(0.0005))])),
-    field("after.from_scratch.lr_min", "Final learning rate from scratch", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05))])),
-    field("after.from_scratch.warmup_epochs", "Warm-up from scratch", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(5.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(20.0))])).unit("epochs"),
-    field(AFTER_OPTIMIZER, "Training optimizer", "How the weights follow their gradient in both trainings.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(RECIPE, &[("plain", Text("sgd")), ("cifar", Text("sgd")), ("darts", Text("sgd")), ("conv-macro", Text("adam")), ("transformer", Text("adamw"))])),
+    field("after.from_scratch.lr", "Learning rate from scratch", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.05)), ("cifar", Number(0.1)), ("darts", Number(0.025)), ("conv-macro", Number(0.0003)), ("transformer", Number(0.0005)), ("language", Number(5e-4)), ("language-char", Number(1e-3))])),
+    field("after.from_scratch.lr_min", "Final learning rate from scratch", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05)), ("language", Number(5e-5)), ("language-char", Number(1e-4))])),
+    field("after.from_scratch.warmup_epochs", "Warm-up from scratch", "The learning rate rises to its start for so long, step by step.", number(0.0, 10_000.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(5.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(20.0)), ("language", Number(0.5)), ("language-char", Number(0.5))])).unit("epochs"),
+    field(AFTER_OPTIMIZER, "Training optimizer", "How the weights follow their gradient in both trainings.", Kind::OneOf(WEIGHT_OPTIMIZERS), Default::By(RECIPE, &[("plain", Text("sgd")), ("cifar", Text("sgd")), ("darts", Text("sgd")), ("conv-macro", Text("adam")), ("transformer", Text("adamw")), ("language", Text("adamw")), ("language-char", Text("adamw"))])),
     field("after.optimizer.momentum", "Training momentum", "Of SGD.", number(0.0, 0.999), Default::Is(Number(0.9))).only(AFTER_OPTIMIZER, &["sgd"]),
     field("after.optimizer.nesterov", "Training Nesterov", "Whether Nesterov's momentum is used.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(false)), ("conv-macro", Flag(true)), ("transformer", Flag(true))])).only(AFTER_OPTIMIZER, &["sgd"]),
     field("after.optimizer.beta1", "Training β₁", "First decay rate of Adam.", number(0.0, 0.9999), Default::Is(Number(0.9))).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
-    field("after.optimizer.beta2", "Training β₂", "Second decay rate of Adam.", number(0.0, 0.99999), Default::By(RECIPE, &[("plain", Number(0.999)), ("cifar", Number(0.999)), ("darts", Number(0.999)), ("conv-macro", Number(0.995)), ("transformer", Number(0.999))])).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
-    field("after.batch_size", "Training batch size", "Images per step of both trainings.", integer(2, 65_536), Default::By(RECIPE, &[("plain", Integer(96)), ("cifar", Integer(128)), ("darts", Integer(96)), ("conv-macro", Integer(64)), ("transformer", Integer(512))])).unit("images"),
-    field("after.weight_decay", "Training weight decay", "Added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(RECIPE, &[("plain", Number(0.0005)), ("cifar", Number(0.0005)), ("darts", Number(0.0003)), ("conv-macro", Number(0.0005)), ("transformer", Number(0.05))])),
-    field("after.decay_all", "Training decays norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(true)), ("conv-macro", Flag(true)), ("transformer", Flag(false))])),
-    field("after.clip", "Training gradient clip", "Largest norm of the gradient.", number(1e-6, 1e9), Default::Is(Number(5.0))),
+    field("after.optimizer.beta2", "Training β₂", "Second decay rate of Adam.", number(0.0, 0.99999), Default::By(RECIPE, &[("plain", Number(0.999)), ("cifar", Number(0.999)), ("darts", Number(0.999)), ("conv-macro", Number(0.995)), ("transformer", Number(0.999)), ("language", Number(0.99)), ("language-char", Number(0.99))])).only(AFTER_OPTIMIZER, &["adam", "adamw"]),
+    field("after.batch_size", "Training batch size", "Images per step of both trainings.", integer(2, 65_536), Default::By(RECIPE, &[("plain", Integer(96)), ("cifar", Integer(128)), ("darts", Integer(96)), ("conv-macro", Integer(64)), ("transformer", Integer(512)), ("language", Integer(64)), ("language-char", Integer(64))])).unit("images"),
+    field("after.weight_decay", "Training weight decay", "Added to the gradient, or (AdamW) taken off the weights themselves.", number(0.0, 1.0), Default::By(RECIPE, &[("plain", Number(0.0005)), ("cifar", Number(0.0005)), ("darts", Number(0.0003)), ("conv-macro", Number(0.0005)), ("transformer", Number(0.05)), ("language", Number(0.1)), ("language-char", Number(0.1))])),
+    field("after.decay_all", "Training decays norms and biases", "Whether norms' scales and shifts and all biases decay too.", Kind::Flag, Default::By(RECIPE, &[("plain", Flag(true)), ("cifar", Flag(true)), ("darts", Flag(true)), ("conv-macro", Flag(true)), ("transformer", Flag(false)), ("language", Flag(false)), ("language-char", Flag(false))])),
+    field("after.clip", "Training gradient clip", "Largest norm of the gradient.", number(1e-6, 1e9), Default::By(RECIPE, &[("plain", Number(5.0)), ("language", Number(1.0)), ("language-char", Number(1.0))])),
     field("after.limit", "Images of the trainings", "Only the first so many training images; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
     field("after.repeats", "Repeated augmentation", "Take each image so many times in a row, changed anew each time; an epoch stays as long.", integer(1, 64), Default::By(RECIPE, &[("plain", Integer(1)), ("cifar", Integer(1)), ("darts", Integer(1)), ("conv-macro", Integer(1)), ("transformer", Integer(3))])).unit("times"),
     field("after.cutout", "Training cutout", "Blank a square of this side at a random place of each image; 0 for none.", integer(0, 256), Default::By(RECIPE, &[("plain", Integer(0)), ("cifar", Integer(16)), ("darts", Integer(16)), ("conv-macro", Integer(0)), ("transformer", Integer(0))])).unit("pixels"),
@@ -391,7 +342,10 @@ mod tests {
     #[test]
     fn presets_without_options_are_themselves() {
         for preset in PRESETS {
-            let kind = if preset.shape.height > 1 { "cifar-10" } else { "fashion-mnist" };
+            let kind = match (preset.defaults)().data() {
+                dataset::DataKind::Images => "cifar-10",
+                dataset::DataKind::Text => "text",
+            };
             let spec = serde_json::json!({
                 "dataset": {"id": kind},
                 "space": {"preset": preset.preset},

@@ -105,6 +105,8 @@ pub struct LanguageOptions {
     pub heads: Vec<i64>,
     /// Hidden width of the MLP over the token's width, to choose from in each layer.
     pub ratios: Vec<f64>,
+    /// Tokens of a window.
+    pub context: i64,
     /// Probability with which an element is zeroed after embedding, attention and MLP.
     pub dropout: f64,
 }

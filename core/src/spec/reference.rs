@@ -52,12 +52,16 @@ fn default(field: &Field) -> String {
         Default::Required => "required".to_owned(),
         Default::Absent => "none".to_owned(),
         Default::Is(literal) => said(literal),
-        Default::By(_, values) => values
-            .iter()
-            .map(|(value, literal)| format!("{} ({value})", said(*literal)))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Default::By(_, values) => by(values),
+        Default::Either([(_, values), (_, others)]) => {
+            format!("{}; else {}", by(values), by(others))
+        }
     }
+}
+
+fn by(values: &[(&str, Literal)]) -> String {
+    let said = values.iter().map(|(value, literal)| format!("{} ({value})", said(*literal)));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 fn said(literal: Literal) -> String {

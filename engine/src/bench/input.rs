@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use skein_core::dataset::{self, DataShape};
+use skein_core::dataset::{self, DataKind, DataShape};
 use skein_core::spec::RunSpec;
 
 use super::{median, milliseconds, synchronise};
 use crate::EngineError;
-use crate::data::Images;
+use crate::data::{Examples, Images};
 use crate::device::Compute;
 use crate::search::run::Search;
 
@@ -23,18 +23,19 @@ pub(super) struct Input {
     pub(super) wait: f64,
 }
 
-/// Measures whole iterations on images of the data set; absent if it has another shape.
+/// Measures whole iterations on images of the data set; absent if it has another shape or is a text.
 pub(super) fn measure(
     spec: &RunSpec,
     shape: DataShape,
     steps: u64,
     compute: Compute,
 ) -> Result<Option<Input>, EngineError> {
-    let Some(dataset) = dataset::find(&spec.dataset.id).filter(|known| known.shape == shape) else {
+    let fits = |known: &&dataset::Dataset| known.shape == shape && known.kind == DataKind::Images;
+    let Some(dataset) = dataset::find(&spec.dataset.id).filter(fits) else {
         return Ok(None);
     };
     let count = IMAGES.max(usize::try_from(spec.search.batch_size).unwrap_or(0) * 4);
-    let images = Images::random(dataset, count, compute)?;
+    let images = Examples::Images(Images::random(dataset, count, compute)?);
     let mut search = Search::new(spec, shape, count, compute)?;
     let mut source = search.source(&images);
     let mut times = Vec::new();

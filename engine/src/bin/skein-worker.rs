@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use skein_core::certificate::{Certificate, Proof};
-use skein_core::dataset::DATASETS;
+use skein_core::dataset::{DATASETS, DataKind};
 use skein_core::event::{EventBody, Failure};
 use skein_core::number::Num;
 use skein_core::record::Outcome;
@@ -304,7 +304,10 @@ fn proof_line(Proof { name, figure, bound, held }: &Proof) -> String {
 
 fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
     let fits = spaces::find(&args.space).and_then(|preset| {
-        let mut known = DATASETS.iter().filter(|known| known.shape == preset.shape);
+        let data = (preset.defaults)().data();
+        let mut known = DATASETS.iter().filter(|known| {
+            known.kind == data && (known.shape == preset.shape || data == DataKind::Text)
+        });
         known.next().map(|known| known.id.to_owned())
     });
     let dataset = args.dataset.clone().or(fits).unwrap_or_else(|| DATASETS[0].id.to_owned());

@@ -9,7 +9,7 @@ use skein_core::spec::{OptimizerSpec, RunSpec};
 use tch::{Kind, Tensor};
 
 use crate::EngineError;
-use crate::data::Images;
+use crate::data::{Examples, Images};
 use crate::device::Compute;
 use crate::search::run::Search;
 use crate::worker::session::hand_over;
@@ -28,7 +28,7 @@ pub fn largest_error(optimizer: &OptimizerSpec, compute: Compute) -> Result<f64,
     let spec = spec(optimizer)?;
     let dataset = dataset::find(&spec.dataset.id)
         .ok_or_else(|| EngineError::Missing(spec.dataset.id.clone()))?;
-    let images = Images::random(dataset, IMAGES, compute)?;
+    let images = Examples::Images(Images::random(dataset, IMAGES, compute)?);
     let mut whole = begun(&spec, dataset, compute)?;
     advance(&mut whole, &images)?;
     let mut resumed = begun(&spec, dataset, compute)?;
@@ -86,6 +86,6 @@ fn begun(spec: &RunSpec, dataset: &Dataset, compute: Compute) -> Result<Search, 
     Search::new(spec, dataset.shape, IMAGES, compute)
 }
 
-fn advance(search: &mut Search, images: &Images) -> Result<(), EngineError> {
+fn advance(search: &mut Search, images: &Examples) -> Result<(), EngineError> {
     (0..STEPS).try_for_each(|_| search.iterate(images))
 }

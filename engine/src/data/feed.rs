@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Images;
+use super::Examples;
 use super::augment::Augment;
 use super::order::Order;
 use crate::EngineError;
@@ -21,8 +21,8 @@ const AHEAD: usize = 2;
 /// Where a step's batches come from: one of each part.
 #[derive(Debug)]
 pub struct Source {
-    /// The images.
-    pub images: Images,
+    /// The images, or windows of a text.
+    pub images: Examples,
     /// Which of them, with the stream that changes them.
     pub parts: Vec<(Order, Stream)>,
     /// How they are changed.
@@ -51,7 +51,7 @@ impl Source {
         let Self { images, parts, augment, seed } = self;
         let batches = parts.iter_mut().map(|(order, stream)| {
             let at = At { seed: *seed, stream: *stream, step };
-            images.augmented(&order.positions(step), augment, at)
+            images.changed(order, augment, at)
         });
         batches.collect()
     }
@@ -145,11 +145,13 @@ impl InputWait {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Images;
     use crate::device::Compute;
     use skein_core::dataset::find;
 
     fn source() -> Source {
         let images = Images::random(find("cifar-10").unwrap(), 50, Compute::exact()).unwrap();
+        let images = Examples::Images(images);
         let order = |first, stream| Order::new((first..first + 25).collect(), 8, 3, stream);
         Source {
             images,

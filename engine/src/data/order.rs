@@ -15,7 +15,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// The images at these positions, in batches of at most `batch`.
+    /// The images at these positions, which must rise, in batches of at most `batch`.
     #[must_use]
     pub fn new(images: Vec<i64>, batch: u64, seed: u64, stream: Stream) -> Self {
         let batch = usize::try_from(batch).unwrap_or(usize::MAX).clamp(1, images.len().max(1));
@@ -34,6 +34,12 @@ impl Order {
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.images.len().div_ceil(self.batch) as u64
+    }
+
+    /// Whether the example behind one of these is one of these too.
+    #[must_use]
+    pub fn goes_on(&self, position: i64) -> bool {
+        self.images.binary_search(&(position + 1)).is_ok()
     }
 
     /// Positions of the images of a step, counted over all passes.

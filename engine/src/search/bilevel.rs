@@ -12,10 +12,11 @@ use crate::search::penalty::Penalty;
 use crate::search::supernet::Supernet;
 use crate::store::{Flat, Gradient};
 
-/// Images `[batch, channels, height, width]` with their labels `[batch]`.
+/// Images `[batch, channels, height, width]` with their labels `[batch]`, or tokens with the next
+/// ones, both `[batch, tokens]`.
 #[derive(Debug)]
 pub struct Batch {
-    /// Images.
+    /// Images or tokens.
     pub x: Tensor,
     /// Labels.
     pub y: Tensor,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use skein_core::choice::Architecture;
-use skein_core::dataset::DataShape;
+use skein_core::dataset::{DataKind, DataShape};
 use skein_core::limits::Limits;
 use skein_core::spec::{Fidelity, OptimizerSpec, RunSpec};
 use tch::Tensor;
@@ -18,7 +18,7 @@ use crate::EngineError;
 use crate::data::augment::Augment;
 use crate::data::feed::{Feed, InputWait, Source};
 use crate::data::order::{Order, split};
-use crate::data::{Data, Images};
+use crate::data::{Data, Examples};
 use crate::device::Compute;
 use crate::exec::{Pass, Plan};
 use crate::optim::schedule::Schedule;
@@ -74,7 +74,7 @@ impl Search {
         let second = images - first;
         if first == 0 || second == 0 {
             let reason = format!("{images} images cannot be split at {}", search.train_portion);
-            let hint = "take more images".to_owned();
+            let hint = "take more images, or a longer text".to_owned();
             return Err(EngineError::Data { dataset: spec.dataset.id.clone(), reason, hint });
         }
         let limit = usize::try_from(search.valid_limit).unwrap_or(usize::MAX).min(second);
@@ -102,7 +102,7 @@ impl Search {
                 end: search.weight_lr_min,
                 warmup: search.warmup.steps(per_epoch),
                 total: search.epochs * per_epoch,
-                every: per_epoch,
+                every: if spec.space.data() == DataKind::Text { 1 } else { per_epoch },
             },
             arch_order: Order::new(
                 (at(first)..at(images)).collect(),
@@ -150,7 +150,7 @@ impl Search {
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
-    pub fn iterate(&mut self, images: &Images) -> Result<(), EngineError> {
+    pub fn iterate(&mut self, images: &Examples) -> Result<(), EngineError> {
         let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
         let (sampler, lr) = (self.sampler(epoch), self.weight_lr(step));
         self.bilevel.arch_lr = self.spec.search.arch_lr * self.health.rate();
@@ -189,7 +189,7 @@ impl Search {
     }
 
     /// Images for the weights and, if rows are learned, for the rows; prepared ahead.
-    fn batches(&mut self, images: &Images) -> Result<Vec<Batch>, EngineError> {
+    fn batches(&mut self, images: &Examples) -> Result<Vec<Batch>, EngineError> {
         let step = self.step;
         let feed = match self.feed.take().filter(|feed| feed.is_at(step)) {
             Some(feed) => feed,
@@ -200,7 +200,7 @@ impl Search {
 
     /// Where the batches of the steps come from.
     #[must_use]
-    pub fn source(&self, images: &Images) -> Source {
+    pub fn source(&self, images: &Examples) -> Source {
         let (dataset, search) = (&self.spec.dataset, &self.spec.search);
         let mut parts = vec![(self.weight_order.clone(), Stream::WeightAugment)];
         if self.sampler(0) != Sampler::Uniform {

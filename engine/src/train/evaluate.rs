@@ -1,9 +1,9 @@
-//! Loss and accuracy over many images.
+//! Loss and accuracy over many examples.
 
 use tch::{Kind, Tensor};
 
 use crate::EngineError;
-use crate::data::Images;
+use crate::data::Examples;
 use crate::search::bilevel::{Batch, cross_entropy};
 
 /// What a network scores.
@@ -15,21 +15,21 @@ pub struct Score {
     pub accuracy: f64,
 }
 
-/// Scores `forward` on the images at `positions`, in batches of `size`.
+/// Scores `forward` on the examples at `positions`, in batches of at most `size`.
 ///
-/// `forward` gets each batch and its index and returns the logits `[batch, classes]`.
+/// `forward` gets each batch and its index and returns the logits `[batch, classes]`, of a text `[batch, tokens, classes]`.
 ///
 /// # Errors
 /// - whatever `forward` returns.
 pub fn evaluate(
-    images: &Images,
+    images: &Examples,
     positions: &[i64],
     size: usize,
     mut forward: impl FnMut(&Batch, u64) -> Result<Tensor, EngineError>,
 ) -> Result<Score, EngineError> {
     let _guard = tch::no_grad_guard();
     let mut total = Tensor::zeros([2], (Kind::Double, images.device()));
-    for (positions, index) in positions.chunks(size).zip(0..) {
+    for (positions, index) in positions.chunks(size.min(images.at_once())).zip(0..) {
         let batch = images.batch(positions)?;
         let logits = forward(&batch, index)?;
         let count = f64::from(u32::try_from(positions.len()).unwrap_or(u32::MAX));
@@ -40,5 +40,6 @@ pub fn evaluate(
     }
     let total = Vec::<f64>::try_from(&total.to_device(tch::Device::Cpu))?;
     let count = f64::from(u32::try_from(positions.len().max(1)).unwrap_or(u32::MAX));
-    Ok(Score { loss: total[0] / count, accuracy: total[1] / count })
+    let labels = count * f64::from(u32::try_from(images.labels()).unwrap_or(1));
+    Ok(Score { loss: total[0] / count, accuracy: total[1] / labels })
 }

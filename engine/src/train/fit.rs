@@ -9,7 +9,7 @@ use super::mixing::Mixing;
 use super::network::Network;
 use super::stage::{Stage, Streams};
 use crate::EngineError;
-use crate::data::Images;
+use crate::data::Examples;
 use crate::data::augment::Augment;
 use crate::data::feed::{Feed, InputWait, Source};
 use crate::data::order::Order;
@@ -58,7 +58,7 @@ impl Fit {
         spec: &RunSpec,
         stage: Stage,
         network: Network,
-        images: &Images,
+        images: &Examples,
         mut positions: Vec<i64>,
     ) -> Self {
         let (after, streams) = (&spec.after, stage.streams());

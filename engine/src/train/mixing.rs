@@ -53,8 +53,10 @@ impl Mixed {
     /// Mean cross-entropy of the logits with the mixed labels, of which `smoothing` is spread
     /// evenly over all classes; in nats.
     pub fn loss(&self, logits: &Tensor, smoothing: f64) -> Tensor {
+        let logits = logits.flatten(0, -2);
         let of = |y: &Tensor| {
-            logits.cross_entropy_loss::<Tensor>(y, None, Reduction::Mean, -100, smoothing)
+            let y = y.reshape([-1]);
+            logits.cross_entropy_loss::<Tensor>(&y, None, Reduction::Mean, -100, smoothing)
         };
         // Cross-entropy is linear in the label's distribution.
         match &self.second {

@@ -5,7 +5,7 @@ use skein_core::graph::{FixedNetwork, Graph};
 use tch::Tensor;
 
 use crate::EngineError;
-use crate::data::Images;
+use crate::data::Examples;
 use crate::device::Compute;
 use crate::exec::{Executor, Pass, Plan};
 use crate::nodes::norm::Statistics;
@@ -96,23 +96,27 @@ impl Network {
     /// - [`EngineError`] if libtorch refuses.
     pub fn score(
         &self,
-        images: &Images,
+        images: &Examples,
         positions: &[i64],
         batch: usize,
     ) -> Result<Score, EngineError> {
         evaluate(images, positions, batch, |batch, _| self.forward(&batch.x, Pass::EVALUATE))
     }
 
-    /// Estimates batch norm's statistics anew, as the mean over batches of these images.
+    /// Estimates batch norm's statistics anew, as the mean over batches of these images;
+    /// a network without any stays as it is.
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn recalibrate(
         &mut self,
-        images: &Images,
+        images: &Examples,
         positions: &[i64],
         batch: usize,
     ) -> Result<(), EngineError> {
+        if self.store.stats.params().is_empty() {
+            return Ok(());
+        }
         let _guard = tch::no_grad_guard();
         for (positions, index) in positions.chunks(batch).zip(1..) {
             let pass = Pass { statistics: Statistics::Estimate(index), dropout: None };

@@ -20,6 +20,7 @@ use zip::write::SimpleFileOptions;
 use super::attempt::Attempt;
 use super::front;
 use crate::EngineError;
+use crate::data::text::vocabulary::Vocabulary;
 use crate::device::Compute;
 use crate::error::IoContext;
 use crate::exec::Pass;
@@ -54,11 +55,13 @@ pub struct Contents<'a> {
     pub packaged: &'a str,
     /// Candidates of the second stage.
     pub tried: &'a [Tried],
+    /// Tokens of a text.
+    pub vocabulary: Option<&'a Vocabulary>,
 }
 
 /// Writes the package into the attempt's `artifacts`.
 ///
-/// `probe` holds some images; the saved weights must give the trained network's output on them.
+/// `probe` holds some examples; the saved weights must give the trained network's output on them.
 ///
 /// # Errors
 /// - [`EngineError::Io`] if a file cannot be written, [`EngineError::Bug`] if the saved network
@@ -100,6 +103,12 @@ pub fn write(
     if let Some(front) = front::of(contents.spec, contents.space, contents.tried)? {
         put("pareto.json", front_json(&front)?.as_bytes())?;
         names.insert(names.len() - 1, "pareto.json");
+    }
+    if let Some(vocabulary) = contents.vocabulary {
+        let (name, bytes) = vocabulary.file()?;
+        put(name, &bytes)?;
+        // `tokenizer.json` and `vocabulary.json` come last by the alphabet too.
+        names.push(name);
     }
     let mut manifest = Manifest::default();
     for name in &names {

@@ -8,7 +8,7 @@ mod snapshot;
 mod training;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use skein_core::benchmark::Table;
 use skein_core::choice::Choice;
@@ -79,11 +79,14 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let id = &spec.dataset.id;
     let dataset =
         dataset::find(id).ok_or_else(|| EngineError::Missing(format!("data set {id}")))?;
-    let data = Data::read(&session.datasets.join(id), dataset, compute)?;
+    let attempts: Vec<PathBuf> = (1..=session.attempt.number)
+        .map(|attempt| folder::attempt(&session.attempt.run, attempt))
+        .collect();
+    let data = Data::open(&session.datasets.join(id), dataset, &spec, &attempts, compute)?;
     let limit =
         spec.dataset.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let images = data.train.count().min(limit);
-    let mut search = Search::new(&spec, dataset.shape, images, compute)?;
+    let mut search = Search::new(&spec, data.shape, images, compute)?;
     let (found, damaged) = newest(&session.attempt.run, session.attempt.number, compute.device)?;
     events.say(EventBody::Started(Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -102,10 +105,15 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         );
         events.warn("checkpoint_damaged", text)?;
     }
+    let unit = data.text.as_ref().map_or_else(
+        || "images".to_owned(),
+        |text| format!("windows of a text with {} different tokens", text.vocabulary.size()),
+    );
     events.log(format!(
-        "{}: {} images train weights, {} train rows, {} test; {} architectures, {} parameters in the supernet",
+        "{}: {} {} train weights, {} train rows, {} test; {} architectures, {} parameters in the supernet",
         dataset.title,
         search.weight_images(),
+        unit,
         images - search.weight_images(),
         data.test.count(),
         search.net.graph().count(),

@@ -5,6 +5,7 @@
 mod agreement;
 mod bilevel;
 mod edges;
+mod formula;
 mod layers;
 mod networks;
 mod samplers;

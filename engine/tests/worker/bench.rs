@@ -47,6 +47,14 @@ fn a_bench_takes_the_images_of_a_data_set() {
 }
 
 #[test]
+fn a_bench_of_a_language_model_takes_random_tokens() {
+    let fixed = ["bench", "--space", "language-char", "--optimizer", "spos", "--batch-size", "2"];
+    let (code, report, error) = worker(&[&fixed[..], &["--steps", "1", "--json"]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    assert!(report["weight_step_ms"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
 fn a_bench_of_something_unknown_is_refused_by_name() {
     let (code, _, error) = worker(&["bench", "--space", "toy", "--optimizer", "adam"]);
     assert_eq!(code, Some(2));

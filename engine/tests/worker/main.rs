@@ -7,5 +7,6 @@ mod harness;
 mod health;
 mod input;
 mod interruption;
+mod language;
 mod learning;
 mod result;

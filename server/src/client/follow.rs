@@ -196,7 +196,7 @@ impl Show {
     fn text(&self, progress: &Progress) -> String {
         let mut parts =
             vec![format!("{} {}/{}", progress.phase.as_str(), progress.step, progress.total_steps)];
-        parts.push(format!("{:.0} images/s", progress.images_per_s.0));
+        parts.push(format!("{:.0} examples/s", progress.images_per_s.0));
         parts.extend(progress.remaining_s.map(|left| format!("{} left", duration(left.0))));
         parts.extend(self.loss.map(|loss| format!("loss {:.3}", loss.0)));
         parts.extend(self.accuracy.map(|accuracy| format!("accuracy {}", percent(accuracy))));

@@ -7,10 +7,11 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use skein_core::dataset::DataKind;
 use skein_core::draw::{self, Scene};
 use skein_core::limits::{Limits, LimitsError};
 use skein_core::spaces::{self, SpaceInfo};
-use skein_core::spec::{RunSpec, Violation};
+use skein_core::spec::{RunSpec, SpaceSpec, Tokens, Violation};
 use skein_core::{dataset, folder};
 
 use super::entry::Entry;
@@ -69,7 +70,7 @@ impl Runs {
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
             let drawing = drawing(&spec).unwrap_or_default();
-            Ok(Preflight { spec: value, space, steps: steps(&spec), toml, drawing })
+            Ok(Preflight { spec: value, space, steps: steps(&spec, &runs.datasets), toml, drawing })
         })
         .await
     }
@@ -102,13 +103,16 @@ impl Runs {
                 }
             }
         }
-        let shape = known.map_or(spaces::toy_cell::PRESET.shape, |known| known.shape);
+        let shape = spec.shape();
         let space = spaces::describe(&spec.space, shape);
         let mut benchmark = None;
         match spaces::build(&spec.space, shape, spec.search.weights) {
             Ok(graph) => {
-                let limits = Limits::of(&graph, &spec.constraints).map_err(LimitsError::violation);
-                violations.extend(limits.err());
+                // What a language model costs hangs on the vocabulary, which the worker will know.
+                if spec.space.data() == DataKind::Images {
+                    let limits = Limits::of(&graph, &spec.constraints);
+                    violations.extend(limits.map_err(LimitsError::violation).err());
+                }
                 let folder = benchmarks::folder(self.folder.root());
                 match benchmarks::attached(&folder, &spec.benchmark, &graph) {
                     Ok(found) => benchmark = found,
@@ -175,8 +179,7 @@ impl Runs {
 
 /// The space that is asked for.
 fn drawing(spec: &RunSpec) -> Option<String> {
-    let shape = dataset::find(&spec.dataset.id)?.shape;
-    let graph = spaces::build(&spec.space, shape, spec.search.weights).ok()?;
+    let graph = spaces::build(&spec.space, spec.shape(), spec.search.weights).ok()?;
     Some(draw::svg(&Scene { graph: &graph, architecture: None, rows: None }))
 }
 
@@ -204,10 +207,21 @@ fn write_folder(path: &Path, spec: &RunSpec, benchmark: Option<&str>) -> std::io
     File::open(path)?.sync_all()
 }
 
-/// Steps of the search: batches of the weight split, times epochs.
+/// Bytes of a byte pair, of which a text's number of windows is guessed.
+const BYTES_OF_A_PAIR: u64 = 3;
+
+/// Steps of the search: batches of the weight split, times epochs. Of a text it is a guess.
 #[must_use]
-pub fn steps(spec: &RunSpec) -> u64 {
-    let known = dataset::find(&spec.dataset.id).map_or(0, |known| known.train_images);
+pub fn steps(spec: &RunSpec, datasets: &Path) -> u64 {
+    let known = dataset::find(&spec.dataset.id).map_or(0, |known| match &spec.space {
+        SpaceSpec::Language(options) | SpaceSpec::LanguageChar(options) => {
+            let bytes = datasets::text_bytes(datasets, known).unwrap_or(0);
+            let pairs = spec.dataset.tokens == Some(Tokens::Bpe);
+            let tokens = if pairs { bytes / BYTES_OF_A_PAIR } else { bytes };
+            tokens / options.context.unsigned_abs().max(1)
+        }
+        _ => known.train_images,
+    });
     let images = spec.dataset.limit.unwrap_or(known).min(known);
     #[expect(
         clippy::cast_precision_loss,

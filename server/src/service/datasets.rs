@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use skein_core::dataset::{Dataset, Files};
+use skein_core::dataset::{Dataset, Files, TEXT_INPUT, TEXT_TESTS, TEXT_TOKENIZER};
+
+/// Bytes of a text that are looked at.
+const TEXT_HEAD: u64 = 1 << 16;
 
 /// What is wrong with the files of a data set below `folder`, if anything.
 #[must_use]
@@ -22,11 +25,65 @@ pub fn problem(folder: &Path, dataset: &Dataset) -> Option<String> {
             let needed = train[..=last].iter().chain([&test]);
             needed.filter_map(|name| cifar_problem(&folder, name, record)).collect()
         }
+        Files::Text => text_problem(&folder).into_iter().collect(),
     };
     if faults.is_empty() {
         return None;
     }
     Some(format!("{} in `{}`; {}", faults.join(", "), folder.display(), dataset.how_to_get))
+}
+
+/// Looks at the beginning only: a text may be large, and the worker reads all of it.
+fn text_problem(folder: &Path) -> Option<String> {
+    let path = match text_input(folder) {
+        Ok(path) => path,
+        Err(fault) => return Some(fault),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut head = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(TEXT_HEAD).read_to_end(&mut head));
+    if let Err(error) = read {
+        return Some(format!("`{name}` cannot be read: {error}"));
+    }
+    let is_text = match std::str::from_utf8(&head) {
+        Ok(text) => !text.contains('\0'),
+        // The last character may be cut.
+        Err(error) => error.error_len().is_none() && !head.contains(&0),
+    };
+    match (head.is_empty(), is_text) {
+        (true, _) => Some(format!("`{name}` is empty")),
+        (_, false) => Some(format!("`{name}` is no UTF-8 text")),
+        _ => None,
+    }
+}
+
+/// The file of the training text: the one that is called so, or the only one.
+fn text_input(folder: &Path) -> Result<PathBuf, String> {
+    let named = folder.join(TEXT_INPUT);
+    if named.is_file() {
+        return Ok(named);
+    }
+    let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found = found.filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let other = TEXT_TESTS.contains(&name.as_str()) || name == TEXT_TOKENIZER;
+        path.is_file() && !name.starts_with('.') && !other
+    });
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(format!("`{TEXT_INPUT}` is missing")),
+        _ => Err(format!("there are several files, and none is called `{TEXT_INPUT}`")),
+    }
+}
+
+/// Bytes of a training text below `folder`, if it is there.
+#[must_use]
+pub fn text_bytes(folder: &Path, dataset: &Dataset) -> Option<u64> {
+    let folder = folder.join(dataset.id);
+    let bytes = fs::metadata(text_input(&folder).ok()?).ok()?.len();
+    let has_test = TEXT_TESTS.iter().any(|name| folder.join(name).is_file());
+    // The worker holds a tenth out.
+    Some(if has_test { bytes } else { bytes - bytes / 10 })
 }
 
 fn cifar_problem(folder: &Path, name: &str, record: u64) -> Option<String> {
@@ -153,6 +210,30 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(text.contains(SET.how_to_get), "{text}");
+    }
+
+    #[test]
+    fn a_text_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = skein_core::dataset::find("text").unwrap();
+        let folder = dir.path().join(set.id);
+        fs::create_dir_all(&folder).unwrap();
+        let problem = || problem(dir.path(), set);
+        assert!(problem().unwrap().contains("`input.txt` is missing"));
+        fs::write(folder.join("novel.txt"), "größe".repeat(20_000)).unwrap();
+        assert_eq!(problem(), None, "a character cut at the end of the head is fine");
+        assert_eq!(text_bytes(dir.path(), set), Some(126_000));
+        fs::write(folder.join("other.txt"), "b").unwrap();
+        assert!(problem().unwrap().contains("there are several files"));
+        fs::write(folder.join("input.txt"), "").unwrap();
+        assert!(problem().unwrap().contains("`input.txt` is empty"));
+        fs::write(folder.join("input.txt"), b"a\0b").unwrap();
+        assert!(problem().unwrap().contains("is no UTF-8 text"));
+        fs::write(folder.join("input.txt"), [b'a', 0xFF, b'b']).unwrap();
+        assert!(problem().unwrap().contains("is no UTF-8 text"));
+        fs::write(folder.join("input.txt"), "fine").unwrap();
+        fs::write(folder.join("test.txt"), "fine").unwrap();
+        assert_eq!((problem(), text_bytes(dir.path(), set)), (None, Some(4)));
     }
 
     #[test]

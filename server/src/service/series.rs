@@ -10,7 +10,6 @@ use std::path::Path;
 
 use skein_core::choice::{Architecture, Choice};
 use skein_core::curve::Curve;
-use skein_core::dataset;
 use skein_core::draw::{Scene, svg};
 use skein_core::event::{ArchitectureNow, EventBody, Front, PhaseName, Rows};
 use skein_core::graph::Graph;
@@ -124,9 +123,7 @@ impl Runs {
 
 /// The run's space, for its data.
 fn graph(entry: &Entry) -> Result<Graph, ServiceError> {
-    let shape = dataset::find(&entry.spec.dataset.id).map(|known| known.shape);
-    let shape = shape.unwrap_or(spaces::toy_cell::PRESET.shape);
-    spaces::build(&entry.spec.space, shape, entry.spec.search.weights)
+    spaces::build(&entry.spec.space, entry.spec.shape(), entry.spec.search.weights)
         .map_err(|error| std::io::Error::other(error).into())
 }
 

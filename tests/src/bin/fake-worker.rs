@@ -27,7 +27,6 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, getpid, kill_process};
 use sha2::{Digest as _, Sha256};
 use skein_core::choice::Architecture;
-use skein_core::dataset;
 use skein_core::draw::{Scene, svg};
 use skein_core::event::{
     ArchitectureNow, Checkpoint, Event, EventBody, Failure, FailureClass, Front, FrontPoint, Log,
@@ -105,8 +104,7 @@ impl Worker {
         fs::create_dir_all(here.join(folder::CHECKPOINTS)).expect("checkpoints");
         fs::write(here.join(folder::LOG), "fake worker begins\n").expect("log");
         let events = File::create(here.join(folder::EVENTS)).expect("events");
-        let shape = dataset::find(&spec.dataset.id).expect("dataset").shape;
-        let graph = spaces::build(&spec.space, shape, spec.search.weights).expect("space");
+        let graph = spaces::build(&spec.space, spec.shape(), spec.search.weights).expect("space");
         let stop = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))
             .expect("signal");
@@ -278,6 +276,8 @@ impl Worker {
             valid_accuracy: accuracy,
             test_loss: Num(f64::NAN),
             test_accuracy: accuracy,
+            test_perplexity: None,
+            test_bits_per_character: None,
         };
         let summary = Summary {
             architecture: now.text.clone(),

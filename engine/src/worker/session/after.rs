@@ -17,8 +17,8 @@ use crate::train::stage::Stage;
 use crate::worker::package::{self, Contents};
 use crate::worker::session::packaged;
 
-/// Images on which the packed network must equal the trained one.
-const PROBE: i64 = 64;
+/// Examples on which the packed network must equal the trained one.
+const PROBE: usize = 64;
 
 impl Context<'_> {
     /// Everything after the search.
@@ -60,7 +60,7 @@ impl Context<'_> {
                 }
             }
         }
-        let chosen = packaged::choose(self.spec.after.packaged, &ladder)?;
+        let chosen = packaged::choose(self.spec.after.packaged, &ladder, self.data.text.is_some())?;
         let network = self.network(search, &architecture, &fits, &chosen.weights)?;
         self.pack(search, &architecture, &network, (ladder.clone(), chosen))
     }
@@ -169,12 +169,21 @@ impl Context<'_> {
             100.0 * valid.accuracy,
             100.0 * test.accuracy
         ))?;
+        let measures = self.data.text.as_ref().map(|text| text.measures(test.loss, true));
+        if let Some((perplexity, bits)) = measures {
+            self.events.log(format!(
+                "weights {weights}: test loss {:.4} nats a token, perplexity {perplexity:.3}, {bits:.4} bits a character",
+                test.loss
+            ))?;
+        }
         Ok(Rung {
             weights: weights.to_owned(),
             valid_loss: Num(valid.loss),
             valid_accuracy: Num(valid.accuracy),
             test_loss: Num(test.loss),
             test_accuracy: Num(test.accuracy),
+            test_perplexity: measures.map(|(perplexity, _)| Num(perplexity)),
+            test_bits_per_character: measures.map(|(_, bits)| Num(bits)),
         })
     }
 
@@ -196,8 +205,10 @@ impl Context<'_> {
             ladder: &ladder,
             packaged: &chosen.weights,
             tried: &self.tried,
+            vocabulary: self.data.text.as_ref().map(|text| &text.vocabulary),
         };
-        let count = i64::try_from(self.data.test.count()).unwrap_or(0).min(PROBE);
+        let count = self.data.test.count().min(self.data.test.at_once()).min(PROBE);
+        let count = i64::try_from(count).unwrap_or(0);
         let probe = self.data.test.batch(&(0..count).collect::<Vec<_>>())?;
         package::write(self.session.attempt, &contents, &probe.x, self.compute)?;
         self.events.log(format!(

@@ -7,20 +7,29 @@ use crate::EngineError;
 use crate::train::stage::Stage;
 
 /// The rung that was asked for: of a stage the average of the weights, if one was kept. The best
-/// one is judged by the validation images, never by the test set.
-pub(super) fn choose(packaged: Packaged, ladder: &[Rung]) -> Result<Rung, EngineError> {
+/// one is judged by the validation images, never by the test set: by their accuracy, or (of a text)
+/// by the loss.
+pub(super) fn choose(
+    packaged: Packaged,
+    ladder: &[Rung],
+    by_loss: bool,
+) -> Result<Rung, EngineError> {
     let of_stage = |stage: Stage| {
         let named = |rung: &&Rung| {
             [true, false].map(|average| stage.rung(average)).contains(&rung.weights.as_str())
         };
         ladder.iter().rfind(named)
     };
+    let merit = |rung: &Rung| match by_loss {
+        true => -rung.valid_loss.0,
+        false => rung.valid_accuracy.0,
+    };
     let rung = match packaged {
         // Of equals the later one, which was trained for longer.
         Packaged::Best => ladder
             .iter()
-            .filter(|rung| !rung.valid_accuracy.0.is_nan())
-            .max_by(|a, b| a.valid_accuracy.0.total_cmp(&b.valid_accuracy.0)),
+            .filter(|rung| !merit(rung).is_nan())
+            .max_by(|a, b| merit(a).total_cmp(&merit(b))),
         Packaged::Recalibrated => ladder.iter().find(|rung| rung.weights == "recalibrated"),
         Packaged::FineTuned => of_stage(Stage::FineTune),
         Packaged::FromScratch => of_stage(Stage::FromScratch),
@@ -41,6 +50,8 @@ mod tests {
             valid_accuracy: Num(valid),
             test_loss: Num(1.0),
             test_accuracy: Num(test),
+            test_perplexity: None,
+            test_bits_per_character: None,
         };
         let ladder = [
             rung("inherited", f64::NAN, 0.9),
@@ -49,11 +60,14 @@ mod tests {
             rung("fine_tuned_ema", 0.7, 0.6),
             rung("from_scratch", 0.6, 0.8),
         ];
-        let chosen = |packaged| choose(packaged, &ladder).unwrap().weights;
+        let chosen = |packaged| choose(packaged, &ladder, false).unwrap().weights;
         assert_eq!(chosen(Packaged::Best), "fine_tuned_ema");
         assert_eq!(chosen(Packaged::Recalibrated), "recalibrated");
         assert_eq!(chosen(Packaged::FineTuned), "fine_tuned_ema");
         assert_eq!(chosen(Packaged::FromScratch), "from_scratch");
-        assert!(choose(Packaged::Best, &[]).is_err());
+        assert!(choose(Packaged::Best, &[], false).is_err());
+        let mut ladder = ladder;
+        ladder[1].valid_loss = Num(0.5);
+        assert_eq!(choose(Packaged::Best, &ladder, true).unwrap().weights, "recalibrated");
     }
 }

@@ -122,6 +122,7 @@ impl Context<'_> {
             ("weight_lr".to_owned(), Num(search.weight_lr(search.step.saturating_sub(1)))),
         ]
         .into();
+        values.extend(self.text_values(score.loss));
         self.events.log(format!(
             "epoch {} of {}: validation accuracy {:.2} %, loss {:.4} nats",
             epoch + 1,
@@ -216,6 +217,14 @@ impl Context<'_> {
         #[expect(clippy::cast_precision_loss, reason = "tables are far below 2^53")]
         let rank = truth.rank as f64;
         let values = [("true_accuracy", truth.accuracy), ("true_rank", rank)];
+        values.map(|(name, value)| (name.to_owned(), Num(value))).into()
+    }
+
+    /// What a validation loss means for a text.
+    pub(super) fn text_values(&self, loss: f64) -> Vec<(String, Num)> {
+        let Some(text) = &self.data.text else { return vec![] };
+        let (perplexity, bits) = text.measures(loss, false);
+        let values = [("valid_perplexity", perplexity), ("valid_bits_per_character", bits)];
         values.map(|(name, value)| (name.to_owned(), Num(value))).into()
     }
 

@@ -1,5 +1,7 @@
 //! The trainings after the search.
 
+use std::collections::BTreeMap;
+
 use skein_core::number::Num;
 
 use super::Context;
@@ -56,7 +58,9 @@ impl Context<'_> {
             let valid = search.valid_positions();
             let score = fit.network.score(&self.data.train, valid, EVALUATION_BATCH)?;
             let values = [("valid_loss", score.loss), ("valid_accuracy", score.accuracy)];
-            let values = values.map(|(name, value)| (name.to_owned(), Num(value))).into();
+            let mut values: BTreeMap<String, Num> =
+                values.map(|(name, value)| (name.to_owned(), Num(value))).into();
+            values.extend(self.text_values(score.loss));
             self.metrics(phase, step, epoch, values)?;
         }
         Ok(())

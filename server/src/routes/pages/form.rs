@@ -36,12 +36,12 @@ pub(super) struct Control {
     /// `integer`, `number`, `text`, `one-of`, `device`, `flag`, `integers`, `lists` or `names`.
     pub(super) kind: &'static str,
     pub(super) value: String,
-    /// Defaults as a JSON object, by the value of another field; `_` for all.
+    /// Defaults as a JSON object, by the value of another field; `_` for all others.
     pub(super) defaults: String,
     /// The default as things stand.
     pub(super) filled: String,
-    /// Path of that other field; empty if there is none.
-    pub(super) defaults_by: &'static str,
+    /// Path of that other field, or of two of which the first counts more; empty if there is none.
+    pub(super) defaults_by: String,
     /// The values to pick from; empty if any may be typed.
     pub(super) options: Vec<Choice>,
     pub(super) required: bool,
@@ -152,8 +152,9 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         defaults: defaults(field, first),
         filled: fallback,
         defaults_by: match field.default {
-            Default::By(path, _) => path,
-            _ => "",
+            Default::By(path, _) => path.to_owned(),
+            Default::Either([(path, _), (second, _)]) => format!("{path},{second}"),
+            _ => String::new(),
         },
         required,
         told: !field.advanced || field.path.starts_with("space."),
@@ -241,15 +242,18 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
 
 fn defaults(field: &Field, first: &str) -> String {
     let mut object = Map::new();
+    let other = |literal: &Literal| ("_".to_owned(), text(Some(&literal.value())).into());
+    let literal = |(value, literal): &(&str, Literal)| {
+        ((*value).to_owned(), Value::from(text(Some(&literal.value()))))
+    };
     match field.default {
         Default::By(_, values) => {
-            let as_text = |literal: Literal| Value::from(text(Some(&literal.value())));
-            // The first of them stands for any value that is not listed.
-            if let Some((_, first)) = values.first() {
-                object.insert("_".to_owned(), as_text(*first));
-            }
-            let listed = values.iter();
-            object.extend(listed.map(|(value, literal)| ((*value).to_owned(), as_text(*literal))));
+            object.extend(values.first().map(|(_, first)| other(first)));
+            object.extend(values.iter().map(literal));
+        }
+        Default::Either([(_, values), (_, others)]) => {
+            object.extend(others.first().map(|(_, first)| other(first)));
+            object.extend(others.iter().chain(values).map(literal));
         }
         Default::Required => drop(object.insert("_".to_owned(), first.into())),
         other => {

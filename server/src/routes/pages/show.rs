@@ -3,6 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 use skein_core::event::{FailureClass, Rung};
+use skein_core::folder;
 use skein_core::number::Num;
 use skein_core::spec::fields::{FIELDS, Field, Kind};
 use time::OffsetDateTime;
@@ -22,7 +23,7 @@ pub(super) struct ShowPage {
     api: String,
     total_steps: u64,
     figures: [Figure; 4],
-    search_charts: [Chart; 7],
+    search_charts: [Chart; 8],
     fit_charts: [Chart; 4],
     drawing: String,
     drawing_alt: String,
@@ -30,7 +31,10 @@ pub(super) struct ShowPage {
     macs: String,
     arch_text: String,
     ladder: Vec<LadderRow>,
-    downloads: [(&'static str, &'static str); 6],
+    downloads: Vec<(&'static str, &'static str)>,
+    /// Whether a text is learned from.
+    text: bool,
+    example: &'static str,
     spec: Vec<Group>,
     changed: usize,
     fields: usize,
@@ -75,6 +79,10 @@ struct LadderRow {
     test: String,
     valid: String,
     loss: String,
+    /// Of a text.
+    perplexity: String,
+    /// Of a text.
+    bits: String,
 }
 
 struct Group {
@@ -99,6 +107,21 @@ const DOWNLOADS: [(&str, &str); 6] = [
     ("spec.json", "Specification"),
 ];
 
+/// What an example, and what an answer, is called.
+fn words(text: bool) -> (&'static str, &'static str) {
+    if text { ("window", "share of tokens") } else { ("image", "share of images") }
+}
+
+/// Files of the package; a text's tokens have one of their own.
+fn downloads(spec: &Value) -> Vec<(&'static str, &'static str)> {
+    let tokens = match at(spec, "dataset.tokens").and_then(Value::as_str) {
+        Some("bpe") => Some((folder::TOKENIZER, "Tokenizer")),
+        Some(_) => Some((folder::VOCABULARY, "Vocabulary")),
+        None => None,
+    };
+    DOWNLOADS.into_iter().chain(tokens).collect()
+}
+
 const fn chart(
     kind: &'static str,
     phase: &'static str,
@@ -109,11 +132,17 @@ const fn chart(
     Chart { kind, phase, title, unit, waits, short: false, optional: false }
 }
 
-fn search_charts() -> [Chart; 7] {
+fn search_charts(text: bool) -> [Chart; 8] {
+    let (_, share) = words(text);
     let once = "The first point appears after the first steps.";
     [
         chart("loss", "search", "Loss", "nats", once),
-        chart("accuracy", "search", "Accuracy", "share of images", once),
+        chart("accuracy", "search", "Accuracy", share, once),
+        Chart {
+            short: true,
+            optional: true,
+            ..chart("perplexity", "search", "Perplexity", "per token, of the supernet", "")
+        },
         Chart {
             short: true,
             ..chart(
@@ -137,7 +166,7 @@ fn search_charts() -> [Chart; 7] {
         Chart {
             short: true,
             optional: true,
-            ..chart("accuracy", "select", "Second stage", "share of images, by candidates", "")
+            ..chart("accuracy", "select", "Second stage", share, "")
         },
         Chart {
             optional: true,
@@ -156,7 +185,8 @@ fn search_charts() -> [Chart; 7] {
     ]
 }
 
-fn fit_charts() -> [Chart; 4] {
+fn fit_charts(text: bool) -> [Chart; 4] {
+    let (_, share) = words(text);
     let of = |kind, phase, title, unit| Chart {
         short: true,
         optional: true,
@@ -164,9 +194,9 @@ fn fit_charts() -> [Chart; 4] {
     };
     [
         of("loss", "fine_tune", "Fine-tuning: loss", "nats"),
-        of("accuracy", "fine_tune", "Fine-tuning: accuracy", "share of images"),
+        of("accuracy", "fine_tune", "Fine-tuning: accuracy", share),
         of("loss", "fit", "From scratch: loss", "nats"),
-        of("accuracy", "fit", "From scratch: accuracy", "share of images"),
+        of("accuracy", "fit", "From scratch: accuracy", share),
     ]
 }
 
@@ -178,6 +208,7 @@ impl ShowPage {
         let progress = run.progress.as_ref();
         let active = is_active(&run.status);
         let groups = groups(&spec);
+        let is_text = at(&spec, "dataset.tokens").is_some();
         let lines = || groups.iter().flat_map(|group| &group.lines);
         let fraction = progress.map_or(Num(0.0), |progress| progress.fraction);
         let (drawing, drawing_alt) = drawing(&frame, &api, &run);
@@ -185,9 +216,11 @@ impl ShowPage {
             total_steps: progress
                 .filter(|p| p.phase.as_str() == "search")
                 .map_or(0, |p| p.total_steps),
-            figures: figures(&run),
-            search_charts: search_charts(),
-            fit_charts: fit_charts(),
+            figures: figures(&run, is_text),
+            search_charts: search_charts(is_text),
+            fit_charts: fit_charts(is_text),
+            text: is_text,
+            example: words(is_text).0,
             drawing,
             drawing_alt,
             params: run
@@ -197,7 +230,7 @@ impl ShowPage {
             macs: run.architecture.as_ref().map_or_else(dash, |now| format::short(now.cost.macs)),
             arch_text: run.architecture.as_ref().map_or_else(dash, |now| now.text.clone()),
             ladder: ladder(&run),
-            downloads: DOWNLOADS,
+            downloads: downloads(&spec),
             changed: lines().filter(|line| line.changed).count(),
             fields: lines().count(),
             spec: groups,
@@ -208,7 +241,7 @@ impl ShowPage {
             can_delete: !active,
             phase: phase(&run),
             rate: progress.map_or_else(dash, |p| {
-                format!("{} images/s", format::value(Num(p.images_per_s.0.round())))
+                format!("{} {}s/s", format::value(Num(p.images_per_s.0.round())), words(is_text).0)
             }),
             percent: format::whole_percent(fraction),
             fraction: if run.status == "succeeded" {
@@ -242,7 +275,7 @@ fn drawing(frame: &Frame, api: &str, run: &RunView) -> (String, String) {
     }
 }
 
-fn figures(run: &RunView) -> [Figure; 4] {
+fn figures(run: &RunView, text: bool) -> [Figure; 4] {
     let latest =
         |name: &str| run.latest.get(name).map_or_else(dash, |number| format::value(*number));
     let rate = run
@@ -260,7 +293,7 @@ fn figures(run: &RunView) -> [Figure; 4] {
         ),
         figure("loss", "Loss of the weight step", latest("search.weight_loss"), "nats", "blue"),
         figure("entropy", "Entropy of the rows", latest("search.row_entropy"), "nats", "purple"),
-        figure("rate", "Rate", rate, "images/s", "orange"),
+        figure("rate", "Rate", rate, if text { "windows/s" } else { "images/s" }, "orange"),
     ]
 }
 
@@ -281,6 +314,8 @@ fn ladder(run: &RunView) -> Vec<LadderRow> {
         test: format::percent(rung.test_accuracy),
         valid: format::percent(rung.valid_accuracy),
         loss: format::value(rung.test_loss),
+        perplexity: rung.test_perplexity.map_or_else(dash, format::value),
+        bits: rung.test_bits_per_character.map_or_else(dash, format::value),
     };
     summary.ladder.iter().map(row).collect()
 }
@@ -300,7 +335,8 @@ fn groups(spec: &Value) -> Vec<Group> {
                 .is_some_and(|default| form::text(Some(default)) != text(Some(value))),
             default: default.map_or_else(String::new, |default| shown(field, &default)),
         };
-        match groups.last_mut().filter(|group| group.title == title) {
+        // Fields of a section need not stand together in the table.
+        match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.lines.push(line),
             None => groups.push(Group { title, lines: vec![line] }),
         }

@@ -1,0 +1,122 @@
+//! Labelled images in memory.
+
+use skein_core::dataset::Dataset;
+use tch::{Device, Kind, Tensor};
+
+use super::Raw;
+use super::augment::Augment;
+use crate::EngineError;
+use crate::device::Compute;
+use crate::search::bilevel::Batch;
+use crate::search::sampler::At;
+use crate::state::seed::Stream;
+
+/// Labelled images as bytes; batches are normalised when they are taken.
+#[derive(Debug)]
+pub struct Images {
+    /// `[count, channels, height, width]`, bytes.
+    pixels: Tensor,
+    /// `[count]`.
+    labels: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    compute: Compute,
+}
+
+impl Images {
+    pub(super) fn new(raw: &Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
+        let shape = dataset.shape;
+        let count = i64::try_from(raw.labels.len()).unwrap_or(0);
+        let size = [count, shape.channels, shape.height, shape.width];
+        let pixels =
+            Tensor::f_from_data_size(&raw.pixels, &size, Kind::Uint8)?.f_to(compute.device)?;
+        let labels: Vec<i64> = raw.labels.iter().map(|label| i64::from(*label)).collect();
+        let labels = Tensor::f_from_slice(&labels)?.f_to(compute.device)?;
+        let constant = |values: &[f64]| {
+            Tensor::from_slice(values)
+                .view([1, -1, 1, 1])
+                .to_kind(compute.kind)
+                .to_device(compute.device)
+        };
+        Ok(Self {
+            pixels,
+            labels,
+            mean: constant(dataset.mean),
+            std: constant(dataset.std),
+            compute,
+        })
+    }
+
+    /// Images of noise with random labels, in the shape of a data set: for measuring.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn random(dataset: &Dataset, count: usize, compute: Compute) -> Result<Self, EngineError> {
+        use rand::Rng as _;
+        let mut generator = crate::state::seed::generator(1, Stream::Weights, 0);
+        let mut pixels = vec![0; count * usize::try_from(dataset.image_bytes()).unwrap_or(0)];
+        generator.fill_bytes(&mut pixels);
+        let classes = u64::try_from(dataset.shape.classes).unwrap_or(1);
+        let label = |_| u8::try_from(generator.next_u64() % classes).unwrap_or(0);
+        let labels = (0..count).map(label).collect();
+        Self::new(&Raw { pixels, labels }, dataset, compute)
+    }
+
+    /// The same images, for another thread.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            pixels: self.pixels.shallow_clone(),
+            labels: self.labels.shallow_clone(),
+            mean: self.mean.shallow_clone(),
+            std: self.std.shallow_clone(),
+            compute: self.compute,
+        }
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        usize::try_from(self.labels.size()[0]).unwrap_or(0)
+    }
+
+    /// The images at these positions, normalised.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn batch(&self, positions: &[i64]) -> Result<Batch, EngineError> {
+        let (pixels, y) = self.select(positions)?;
+        Ok(Batch { x: self.normalise(&pixels)?, y })
+    }
+
+    /// The images at these positions, changed at random, normalised.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn augmented(
+        &self,
+        positions: &[i64],
+        augment: &Augment,
+        at: At,
+    ) -> Result<Batch, EngineError> {
+        let (pixels, y) = self.select(positions)?;
+        let x = self.normalise(&augment.place(pixels, at)?)?;
+        Ok(Batch { x: augment.blank(x, at)?, y })
+    }
+
+    fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
+        let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
+        Ok((self.pixels.f_index_select(0, &at)?, self.labels.f_index_select(0, &at)?))
+    }
+
+    fn normalise(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
+        let x = pixels.f_to_kind(self.compute.kind)? / 255.0;
+        Ok((x - &self.mean) / &self.std)
+    }
+
+    /// Where the images lie.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.labels.device()
+    }
+}
