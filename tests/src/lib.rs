@@ -137,18 +137,15 @@ impl TestServer {
     /// The command that starts this server.
     #[must_use]
     pub fn command(&self) -> Command {
+        let worker = if self.options.real { "skein-worker" } else { "fake-worker" };
         let mut command = Command::new(program("skein"));
         command.arg("serve").arg("--data").arg(self.data());
         command.args(["--listen", "127.0.0.1:0"]);
         if !self.options.args.iter().any(|arg| arg == "--min-free-mib") {
             command.args(["--min-free-mib", "1"]);
         }
-        command.arg("--datasets").arg(self.folder.path().join("datasets"));
-        command.arg("--worker").arg(program(if self.options.real {
-            "skein-worker"
-        } else {
-            "fake-worker"
-        }));
+        command.arg("--datasets").arg(self.datasets());
+        command.arg("--worker").arg(program(worker));
         command.args(&self.options.args);
         for name in ["SKEIN_TOKEN", "SKEIN_URL", "SKEIN_DATA", "SKEIN_LISTEN", "SKEIN_DATASETS"] {
             command.env_remove(name);
