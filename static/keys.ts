@@ -15,8 +15,7 @@ function onKey(event: KeyboardEvent): void {
     }
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  const target = event.target as HTMLElement;
-  if (target.closest("input, select, textarea, dialog, [contenteditable]")) return;
+  if (takesKeys(event.target as HTMLElement)) return;
   const action: (() => void) | undefined = {
     "/": search,
     n: () => location.assign(`${prefix}/runs/new`),
@@ -28,6 +27,12 @@ function onKey(event: KeyboardEvent): void {
   if (!action) return;
   event.preventDefault();
   action();
+}
+
+/** Whether keys belong to this element. What was focused in a dialog stays so for a moment after it closed. */
+function takesKeys(target: HTMLElement): boolean {
+  if (target.closest("dialog:not([open])")) return false;
+  return target.closest("input, select, textarea, dialog, [contenteditable]") !== null;
 }
 
 function search(): void {

@@ -207,6 +207,17 @@ describe("the pages", () => {
     await page.locator("#keys[open]").waitFor();
     await page.keyboard.press("Escape");
     await page.locator("#keys").waitFor({ state: "hidden" });
+    const again = await page.evaluate(() => {
+      const dialog = document.querySelector("#keys");
+      dialog.showModal();
+      const inside = document.activeElement;
+      dialog.close();
+      inside.dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true }));
+      const opened = dialog.open;
+      dialog.close();
+      return opened;
+    });
+    assert.ok(again, "a key right after a dialog closed is heard, though the focus has not left it yet");
     await page.keyboard.press("n");
     await page.waitForURL(/\/runs\/new$/);
     await page.locator("[data-cost]:not([aria-busy])").waitFor();
@@ -232,8 +243,8 @@ describe("the pages", () => {
     await page.waitForURL(/\/runs$/);
     await page.keyboard.press("/");
     await page.keyboard.type("By key");
+    await page.waitForURL(/q=By(\+|%20)key/);
     await until("the filter", 10, async () => (await page.locator("[data-row-link]").count()) === 1);
-    assert.match(page.url(), /q=By(\+|%20)key/);
     await page.locator("[data-search]").blur();
     await page.keyboard.press("j");
     await page.keyboard.press("Enter");
