@@ -1,12 +1,14 @@
 //! The table of all fields of a run specification.
 
 mod default;
-mod search;
+mod kind;
+mod values;
 
 use crate::spaces::cell::Operation;
 use Literal::{Flag, Integer, List, Number, Text};
 pub use default::{Default, Literal, chosen};
-use search::{FIDELITIES, MEASURES, OPTIMIZERS, PROJECTIONS, SECOND_STAGES, SHARINGS};
+pub use kind::{Item, Kind};
+use values::*;
 
 /// One field.
 #[derive(Debug, Clone, Copy)]
@@ -27,73 +29,6 @@ pub struct Field {
     pub when: Option<(&'static str, &'static [&'static str])>,
     /// Whether a form hides it behind "More".
     pub advanced: bool,
-}
-
-/// Type and range of a field.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// A whole number.
-    Integer {
-        /// Smallest value.
-        min: u64,
-        /// Largest value.
-        max: u64,
-    },
-    /// A number.
-    Number {
-        /// Smallest value.
-        min: f64,
-        /// Largest value.
-        max: f64,
-    },
-    /// Text of at most so many characters.
-    Text {
-        /// Most characters.
-        max_chars: usize,
-    },
-    /// One of these values, each with its name for people.
-    OneOf(&'static [(&'static str, &'static str)]),
-    /// `auto`, `cpu`, `cuda` or `cuda:N`.
-    Device,
-    /// True or false.
-    Flag,
-    /// A list of at least one of these.
-    List(&'static Item),
-}
-
-/// What a list holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Item {
-    /// Different whole numbers, smallest first.
-    Integers {
-        /// Smallest value.
-        min: u64,
-        /// Largest value.
-        max: u64,
-    },
-    /// A list of such numbers each.
-    Lists {
-        /// Smallest value.
-        min: u64,
-        /// Largest value.
-        max: u64,
-    },
-    /// Different numbers, smallest first.
-    Numbers {
-        /// Smallest value.
-        min: f64,
-        /// Largest value.
-        max: f64,
-    },
-    /// Whole numbers in any order; the list may be empty.
-    Sizes {
-        /// Smallest value.
-        min: u64,
-        /// Largest value.
-        max: u64,
-    },
-    /// Different names out of these.
-    Names(&'static [&'static str]),
 }
 
 const OPTIMIZER: &str = "search.optimizer.kind";
@@ -145,60 +80,6 @@ const fn integer(min: u64, max: u64) -> Kind {
 const fn number(min: f64, max: f64) -> Kind {
     Kind::Number { min, max }
 }
-
-const PRESETS: &[(&str, &str)] = &[
-    ("toy-cell", "Toy cell"),
-    ("conv-macro", "Convolutional macro space"),
-    ("nas-bench-201", "NAS-Bench-201"),
-    ("darts", "DARTS"),
-    ("autoformer-t", "AutoFormer-T"),
-    ("autoformer-s", "AutoFormer-S"),
-    ("autoformer-b", "AutoFormer-B"),
-    ("mobilenet-v3", "MobileNetV3 (Once-for-all)"),
-    ("language", "Language model"),
-    ("language-char", "Character language model"),
-];
-/// The language models.
-const LANGUAGE: &[&str] = &["language", "language-char"];
-const TEXTS: &[&str] = &["tiny-shakespeare", "text"];
-const TOKENS: &[(&str, &str)] = &[("characters", "Characters"), ("bpe", "Byte pairs")];
-/// The vision transformers.
-const AUTOFORMERS: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b"];
-/// All spaces made of attention.
-const TRANSFORMERS: &[&str] =
-    &["autoformer-t", "autoformer-s", "autoformer-b", "language", "language-char"];
-const MOBILE: &[&str] = &["mobilenet-v3"];
-/// Spaces that resize images.
-const RESIZED: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b", "mobilenet-v3"];
-/// The spaces made of cells.
-const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
-const DATASETS: &[(&str, &str)] = &[
-    ("fashion-mnist", "FashionMNIST"),
-    ("cifar-10", "CIFAR-10"),
-    ("cifar-100", "CIFAR-100"),
-    ("tiny-shakespeare", "Tiny Shakespeare"),
-    ("text", "Text of your own"),
-];
-const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
-    &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
-const RECIPES: &[(&str, &str)] = &[
-    ("plain", "Plain"),
-    ("cifar", "Small images"),
-    ("darts", "DARTS"),
-    ("conv-macro", "Conv macro"),
-    ("transformer", "Vision transformer"),
-    ("language", "Language model"),
-    ("language-char", "Character language model"),
-];
-const PACKAGED: &[(&str, &str)] = &[
-    ("best", "The best ones"),
-    ("recalibrated", "Inherited, recalibrated"),
-    ("fine_tuned", "Fine-tuned"),
-    ("from_scratch", "Trained from scratch"),
-];
-const UNITS: &[(&str, &str)] = &[("epochs", "Epochs"), ("steps", "Steps")];
-const PRECISIONS: &[(&str, &str)] =
-    &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
 
 /// Every field, in the order of a form.
 pub const FIELDS: &[Field] = &[

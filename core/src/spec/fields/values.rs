@@ -1,0 +1,79 @@
+//! Values that fields may hold, each with its name for people.
+
+pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
+    ("drnas", "DrNAS"),
+    ("darts", "DARTS"),
+    ("gdas", "GDAS"),
+    ("spos", "SPOS (uniform sampling)"),
+];
+pub(super) const SHARINGS: &[(&str, &str)] = &[
+    ("entangled", "Entangled, weights mixed"),
+    ("entangled_outputs", "Entangled, outputs mixed"),
+    ("shared", "Separate weights per candidate"),
+];
+pub(super) const FIDELITIES: &[(&str, &str)] =
+    &[("corrected", "Corrected"), ("reference", "Reference")];
+pub(super) const PROJECTIONS: &[(&str, &str)] =
+    &[("softmax", "Softmax"), ("sparsemax", "Sparsemax")];
+pub(super) const SECOND_STAGES: &[(&str, &str)] = &[
+    ("none", "None"),
+    ("random", "Random search"),
+    ("evolution", "Evolution"),
+    ("pareto", "Front of accuracy against cost"),
+];
+pub(super) const MEASURES: &[(&str, &str)] =
+    &[("params", "Parameters"), ("macs", "Multiply-adds per image")];
+pub(super) const PRESETS: &[(&str, &str)] = &[
+    ("toy-cell", "Toy cell"),
+    ("conv-macro", "Convolutional macro space"),
+    ("nas-bench-201", "NAS-Bench-201"),
+    ("darts", "DARTS"),
+    ("autoformer-t", "AutoFormer-T"),
+    ("autoformer-s", "AutoFormer-S"),
+    ("autoformer-b", "AutoFormer-B"),
+    ("mobilenet-v3", "MobileNetV3 (Once-for-all)"),
+    ("language", "Language model"),
+    ("language-char", "Character language model"),
+];
+/// The language models.
+pub(super) const LANGUAGE: &[&str] = &["language", "language-char"];
+pub(super) const TEXTS: &[&str] = &["tiny-shakespeare", "text"];
+pub(super) const TOKENS: &[(&str, &str)] = &[("characters", "Characters"), ("bpe", "Byte pairs")];
+/// The vision transformers.
+pub(super) const AUTOFORMERS: &[&str] = &["autoformer-t", "autoformer-s", "autoformer-b"];
+/// All spaces made of attention.
+pub(super) const TRANSFORMERS: &[&str] =
+    &["autoformer-t", "autoformer-s", "autoformer-b", "language", "language-char"];
+pub(super) const MOBILE: &[&str] = &["mobilenet-v3"];
+/// Spaces that resize images.
+pub(super) const RESIZED: &[&str] =
+    &["autoformer-t", "autoformer-s", "autoformer-b", "mobilenet-v3"];
+/// The spaces made of cells.
+pub(super) const CELLS: &[&str] = &["toy-cell", "nas-bench-201", "darts"];
+pub(super) const DATASETS: &[(&str, &str)] = &[
+    ("fashion-mnist", "FashionMNIST"),
+    ("cifar-10", "CIFAR-10"),
+    ("cifar-100", "CIFAR-100"),
+    ("tiny-shakespeare", "Tiny Shakespeare"),
+    ("text", "Text of your own"),
+];
+pub(super) const WEIGHT_OPTIMIZERS: &[(&str, &str)] =
+    &[("sgd", "SGD with momentum"), ("adam", "Adam"), ("adamw", "AdamW")];
+pub(super) const RECIPES: &[(&str, &str)] = &[
+    ("plain", "Plain"),
+    ("cifar", "Small images"),
+    ("darts", "DARTS"),
+    ("conv-macro", "Conv macro"),
+    ("transformer", "Vision transformer"),
+    ("language", "Language model"),
+    ("language-char", "Character language model"),
+];
+pub(super) const PACKAGED: &[(&str, &str)] = &[
+    ("best", "The best ones"),
+    ("recalibrated", "Inherited, recalibrated"),
+    ("fine_tuned", "Fine-tuned"),
+    ("from_scratch", "Trained from scratch"),
+];
+pub(super) const UNITS: &[(&str, &str)] = &[("epochs", "Epochs"), ("steps", "Steps")];
+pub(super) const PRECISIONS: &[(&str, &str)] =
+    &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
