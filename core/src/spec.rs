@@ -5,6 +5,7 @@
 //! at once; the form, the JSON Schema and the documentation read the same table.
 
 mod after;
+mod again;
 mod check;
 mod constraints;
 pub mod fields;
@@ -177,6 +178,9 @@ pub struct SearchSpec {
     pub on_nonfinite: OnNonfinite,
     /// Epochs without a change of rows and architecture after which the search ends; 0 for never.
     pub patience_epochs: u64,
+    /// Run whose trained supernet is searched again; none if one is trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_run: Option<String>,
     /// How architectures are compared on the trained supernet.
     pub second_stage: SecondStageSpec,
 }

@@ -77,8 +77,8 @@ fn labels_in_range(folder: &Path, dataset: &Dataset, labels: &[u8]) -> Result<()
 }
 
 impl Data {
-    /// Reads what a specification asks for onto a device. `attempts` are folders of the run's
-    /// attempts, the own one last: there a text's tokenizer is kept.
+    /// Reads what a specification asks for onto a device. `attempts` are folders where a text's
+    /// tokenizer may have been kept: of the run's attempts, the own one last.
     ///
     /// # Errors
     /// - [`EngineError::Data`] if files are missing, truncated or hold something else.

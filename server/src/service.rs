@@ -4,6 +4,7 @@
 //! ([`supervise`]) follows its events and decides what its end means; [`recover`] puts the pieces
 //! together again after a restart. Everything else reads a run's folder on demand.
 
+mod again;
 pub mod benchmarks;
 pub mod certificate;
 pub mod create;

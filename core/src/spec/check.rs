@@ -48,6 +48,7 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
         }
         let found = match get(value, field.path) {
             Some(Value::Null) | None => field.default.value(&filled),
+            Some(Value::String(text)) if is_nothing(field, text) => Some(Value::Null),
             Some(given) => Some(check_kind(field, given, &mut violations)),
         };
         match found {
@@ -61,6 +62,12 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
         rules(&filled, &mut violations);
     }
     if violations.0.is_empty() { Ok(filled) } else { Err(violations.0) }
+}
+
+/// An empty text where text may be absent.
+fn is_nothing(field: &Field, text: &str) -> bool {
+    let absent = (matches!(field.kind, Kind::Text { .. }), field.default);
+    absent == (true, super::fields::Default::Absent) && text.trim().is_empty()
 }
 
 struct Violations(Vec<Violation>);
@@ -102,11 +109,11 @@ fn moved(mut value: Value) -> Value {
     value
 }
 
-fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+pub(super) fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, part| value.as_object()?.get(part))
 }
 
-fn set(target: &mut Value, path: &str, value: Value) {
+pub(super) fn set(target: &mut Value, path: &str, value: Value) {
     let Value::Object(object) = target else { return };
     match path.split_once('.') {
         None => {

@@ -125,14 +125,26 @@ pub fn newest(
     attempt: u32,
     device: Device,
 ) -> Result<(Option<Snapshot>, Vec<Damaged>), EngineError> {
-    let mut found: Vec<(u64, u32, PathBuf)> = Vec::new();
-    for earlier in 1..attempt {
-        let folder = folder::attempt(run, earlier).join(folder::CHECKPOINTS);
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
+    let earlier = (1..attempt).map(|at| folder::attempt(run, at).join(folder::CHECKPOINTS));
+    newest_in(&earlier.collect::<Vec<_>>(), device)
+}
+
+/// The newest valid checkpoint of some folders, of equals that of the last folder, and the newer
+/// ones that are not valid.
+///
+/// # Errors
+/// - [`EngineError::Io`] if a folder cannot be listed.
+pub fn newest_in(
+    folders: &[PathBuf],
+    device: Device,
+) -> Result<(Option<Snapshot>, Vec<Damaged>), EngineError> {
+    let mut found: Vec<(u64, usize, PathBuf)> = Vec::new();
+    for (at, folder) in folders.iter().enumerate() {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
         for entry in entries {
-            let entry = entry.at(&folder)?;
+            let entry = entry.at(folder)?;
             if let Some(step) = entry.file_name().to_str().and_then(folder::checkpoint_step) {
-                found.push((step, earlier, entry.path()));
+                found.push((step, at, entry.path()));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! An attempt from beginning to end: search, measure, train, pack.
 
 mod after;
+mod again;
 mod packaged;
 mod searching;
 mod selecting;
@@ -25,7 +26,7 @@ use crate::device::{self, Compute};
 use crate::error::IoContext;
 use crate::search::evolve::Tried;
 use crate::search::run::Search;
-use crate::state::checkpoint::{Snapshot, newest};
+use crate::state::checkpoint::{Damaged, Snapshot, newest};
 use crate::state::stop::Stop;
 use crate::train::stage::Stage;
 use snapshot::{Derived, Kept, State};
@@ -79,10 +80,11 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let id = &spec.dataset.id;
     let dataset =
         dataset::find(id).ok_or_else(|| EngineError::Missing(format!("data set {id}")))?;
-    let attempts: Vec<PathBuf> = (1..=session.attempt.number)
-        .map(|attempt| folder::attempt(&session.attempt.run, attempt))
-        .collect();
-    let data = Data::open(&session.datasets.join(id), dataset, &spec, &attempts, compute)?;
+    let attempts =
+        (1..=session.attempt.number).map(|attempt| folder::attempt(&session.attempt.run, attempt));
+    let mut kept: Vec<PathBuf> = vec![session.attempt.run.join(folder::SUPERNET)];
+    kept.extend(attempts);
+    let data = Data::open(&session.datasets.join(id), dataset, &spec, &kept, compute)?;
     let limit =
         spec.dataset.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let images = data.train.count().min(limit);
@@ -97,14 +99,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         resumed_from: found.as_ref().map(|snapshot| snapshot.step),
         total_steps: search.total_steps(),
     }))?;
-    for bad in damaged {
-        let text = format!(
-            "{} cannot be used: {}; going on from the one before it",
-            bad.path.display(),
-            bad.reason
-        );
-        events.warn("checkpoint_damaged", text)?;
-    }
+    warn_of(events, damaged)?;
     let unit = data.text.as_ref().map_or_else(
         || "images".to_owned(),
         |text| format!("windows of a text with {} different tokens", text.vocabulary.size()),
@@ -154,7 +149,10 @@ impl Context<'_> {
         mut search: Search,
         resumed: Option<Resumed>,
     ) -> Result<Ended, EngineError> {
-        if resumed.is_none() && !self.search(&mut search)? {
+        let trained = self.spec.search.from_run.clone().filter(|_| search.step == 0);
+        if let Some(run) = trained {
+            self.take_over(&mut search, &run)?;
+        } else if resumed.is_none() && !self.search(&mut search)? {
             return Ok(Ended::Stopped);
         }
         self.after(&search, resumed)
@@ -184,6 +182,19 @@ pub fn hand_over(search: &Search, next: &mut Search, run: &Path) -> Result<(), E
     let (found, _) = newest(run, 2, next.net.compute.device)?;
     let found = found.ok_or_else(|| EngineError::Missing("checkpoint".to_owned()))?;
     snapshot::load_search(next, &found, &State::of(&found)?)
+}
+
+/// Says which checkpoints were passed over.
+fn warn_of(events: &mut Events, damaged: Vec<Damaged>) -> Result<(), EngineError> {
+    for bad in damaged {
+        let text = format!(
+            "{} cannot be used: {}; going on from the one before it",
+            bad.path.display(),
+            bad.reason
+        );
+        events.warn("checkpoint_damaged", text)?;
+    }
+    Ok(())
 }
 
 fn read_spec(run: &Path) -> Result<RunSpec, EngineError> {

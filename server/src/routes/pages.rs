@@ -5,6 +5,7 @@
 
 mod assets;
 mod certify;
+mod charts;
 mod examples;
 mod form;
 mod format;
@@ -30,6 +31,7 @@ use self::new::{NewPage, Query as NewWords};
 use self::show::ShowPage;
 use self::small::{ErrorPage, LoginPage, Strip};
 use crate::app::AppState;
+use crate::domain::ids::RunId;
 use crate::extract::{ApiQuery, ApiRun, run_id};
 use crate::problem::{ApiError, Problem};
 use crate::service::ServiceError;
@@ -80,6 +82,10 @@ async fn new_run(
     ApiQuery(words): ApiQuery<NewWords>,
 ) -> Result<Response, ApiError> {
     let frame = frame(&app, "new");
+    if !words.again.is_empty() {
+        let detail = app.runs.get(run_id(&words.again)?).await?;
+        return Ok(html(&NewPage::again(frame, detail.run.id, detail.run.name, detail.spec)));
+    }
     if !words.from.is_empty() {
         let detail = app.runs.get(run_id(&words.from)?).await?;
         let page = NewPage::clone_of(frame, detail.run.id, detail.run.name, &detail.spec);
@@ -96,7 +102,11 @@ async fn new_run(
 
 async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Response, ApiError> {
     let detail = app.runs.get(id).await?;
-    Ok(html(&ShowPage::new(frame(&app, "run"), detail, OffsetDateTime::now_utc())))
+    let trained_by = detail.spec["search"]["from_run"].as_str().and_then(RunId::parse);
+    let trained_by = trained_by.and_then(|id| app.runs.entry(id).ok());
+    let trained_by = trained_by.map(|entry| (entry.id.to_string(), entry.view().name));
+    let now = OffsetDateTime::now_utc();
+    Ok(html(&ShowPage::new(frame(&app, "run"), detail, trained_by, now)))
 }
 
 async fn certify(State(app): State<AppState>) -> Response {

@@ -9,11 +9,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use skein_core::dataset::DataKind;
 use skein_core::draw::{self, Scene};
+use skein_core::graph::Graph;
 use skein_core::limits::{Limits, LimitsError};
 use skein_core::spaces::{self, SpaceInfo};
 use skein_core::spec::{RunSpec, SpaceSpec, Tokens, Violation};
 use skein_core::{dataset, folder};
 
+use super::again::Trained;
 use super::entry::Entry;
 use super::runs::Runs;
 use super::{ServiceError, benchmarks, blocking, datasets, queue};
@@ -21,8 +23,22 @@ use crate::domain::ids::RunId;
 use crate::storage::runs::RunRecord;
 use crate::views::{Preflight, RunView};
 
-/// A specification that can be run, its space, and the text of its benchmark.
-type Checked = (RunSpec, SpaceInfo, Option<String>);
+/// A specification that can be run.
+struct Checked {
+    spec: RunSpec,
+    space: SpaceInfo,
+    graph: Graph,
+    with: Attached,
+}
+
+/// What a run takes along in its folder.
+#[derive(Debug, Default)]
+struct Attached {
+    /// The text of its benchmark.
+    benchmark: Option<String>,
+    /// The supernet that it searches again.
+    trained: Option<Trained>,
+}
 
 /// A created run, or the one that the same request created before.
 #[derive(Debug)]
@@ -47,12 +63,12 @@ impl Runs {
             if let Some(run) = runs.answer(key.as_deref(), &body)? {
                 return Ok(Created { run, replayed: true });
             }
-            let (spec, _, benchmark) = runs.check(&spec)?;
+            let Checked { spec, with, .. } = runs.check(&spec)?;
             let id = RunId::new();
             if let Some(key) = &key {
                 runs.db.note_answer(key, body, id)?;
             }
-            let run = runs.write(id, spec, benchmark.as_deref())?;
+            let run = runs.write(id, spec, &with)?;
             runs.wake.notify_one();
             Ok(Created { run, replayed: false })
         })
@@ -66,10 +82,10 @@ impl Runs {
     pub async fn preflight(&self, spec: Value) -> Result<Preflight, ServiceError> {
         let runs = self.clone();
         blocking(move || {
-            let (spec, space, _) = runs.check(&spec)?;
+            let Checked { spec, space, graph, .. } = runs.check(&spec)?;
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
-            let drawing = drawing(&spec).unwrap_or_default();
+            let drawing = draw::svg(&Scene { graph: &graph, architecture: None, rows: None });
             Ok(Preflight { spec: value, space, steps: steps(&spec, &runs.datasets), toml, drawing })
         })
         .await
@@ -83,8 +99,7 @@ impl Runs {
         if answered.body == body { Ok(Some(entry.view())) } else { Err(ServiceError::KeyReused) }
     }
 
-    /// Everything that is wrong at once: fields first, then what this machine lacks. Gives the text
-    /// of the attached benchmark too.
+    /// Everything that is wrong at once: fields first, then what this machine lacks.
     fn check(&self, value: &Value) -> Result<Checked, ServiceError> {
         let spec = RunSpec::parse(value).map_err(ServiceError::Invalid)?;
         let mut violations = Vec::new();
@@ -103,38 +118,37 @@ impl Runs {
                 }
             }
         }
-        let shape = spec.shape();
-        let space = spaces::describe(&spec.space, shape);
-        let mut benchmark = None;
-        match spaces::build(&spec.space, shape, spec.search.weights) {
-            Ok(graph) => {
-                // What a language model costs hangs on the vocabulary, which the worker will know.
-                if spec.space.data() == DataKind::Images {
-                    let limits = Limits::of(&graph, &spec.constraints);
-                    violations.extend(limits.map_err(LimitsError::violation).err());
-                }
-                let folder = benchmarks::folder(self.folder.root());
-                match benchmarks::attached(&folder, &spec.benchmark, &graph) {
-                    Ok(found) => benchmark = found,
-                    Err(violation) => violations.push(violation),
-                }
-            }
-            Err(error) => {
-                violations.push(Violation { field: "space".to_owned(), detail: error.to_string() });
-            }
+        let mut with = Attached::default();
+        match self.trained(&spec) {
+            Ok(trained) => with.trained = trained,
+            Err(unlike) => violations.extend(unlike),
         }
-        match space {
-            Ok(space) if violations.is_empty() => Ok((spec, space, benchmark)),
+        let shape = spec.shape();
+        let graph = match spaces::build(&spec.space, shape, spec.search.weights) {
+            Ok(graph) => graph,
+            Err(error) => {
+                let (field, detail) = ("space".to_owned(), error.to_string());
+                violations.push(Violation { field, detail });
+                return Err(ServiceError::Invalid(violations));
+            }
+        };
+        // What a language model costs hangs on the vocabulary, which the worker will know.
+        if spec.space.data() == DataKind::Images {
+            let limits = Limits::of(&graph, &spec.constraints);
+            violations.extend(limits.map_err(LimitsError::violation).err());
+        }
+        let folder = benchmarks::folder(self.folder.root());
+        match benchmarks::attached(&folder, &spec.benchmark, &graph) {
+            Ok(found) => with.benchmark = found,
+            Err(violation) => violations.push(violation),
+        }
+        match spaces::describe(&spec.space, shape) {
+            Ok(space) if violations.is_empty() => Ok(Checked { spec, space, graph, with }),
             _ => Err(ServiceError::Invalid(violations)),
         }
     }
 
-    fn write(
-        &self,
-        id: RunId,
-        spec: RunSpec,
-        benchmark: Option<&str>,
-    ) -> Result<RunView, ServiceError> {
+    fn write(&self, id: RunId, spec: RunSpec, with: &Attached) -> Result<RunView, ServiceError> {
         let refused = |error: std::io::Error| {
             let root = self.folder.root().display();
             ServiceError::NoSpace(format!("the data folder `{root}` cannot be written ({error})"))
@@ -142,7 +156,7 @@ impl Runs {
         self.check_free().map_err(refused)??;
         let made = self.folder.tmp().join(id.to_string());
         let place = self.folder.runs().join(id.to_string());
-        let written = write_folder(&made, &spec, benchmark)
+        let written = write_folder(&made, &spec, with)
             .and_then(|()| fs::rename(&made, &place))
             .and_then(|()| File::open(self.folder.runs())?.sync_all());
         let record = RunRecord::queued(spec.name.clone(), self.next_place());
@@ -177,12 +191,6 @@ impl Runs {
     }
 }
 
-/// The space that is asked for.
-fn drawing(spec: &RunSpec) -> Option<String> {
-    let graph = spaces::build(&spec.space, spec.shape(), spec.search.weights).ok()?;
-    Some(draw::svg(&Scene { graph: &graph, architecture: None, rows: None }))
-}
-
 /// Bytes that we may still write below a folder.
 ///
 /// # Errors
@@ -192,7 +200,7 @@ pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-fn write_folder(path: &Path, spec: &RunSpec, benchmark: Option<&str>) -> std::io::Result<()> {
+fn write_folder(path: &Path, spec: &RunSpec, with: &Attached) -> std::io::Result<()> {
     fs::create_dir(path)?;
     let put = |name: &str, content: &[u8]| {
         let mut file = File::create(path.join(name))?;
@@ -200,8 +208,11 @@ fn write_folder(path: &Path, spec: &RunSpec, benchmark: Option<&str>) -> std::io
         file.sync_all()
     };
     put(folder::SPEC, &serde_json::to_vec_pretty(&spec.to_value())?)?;
-    if let Some(benchmark) = benchmark {
+    if let Some(benchmark) = &with.benchmark {
         put(folder::BENCHMARK, benchmark.as_bytes())?;
+    }
+    if let Some(trained) = &with.trained {
+        trained.link(path)?;
     }
     fs::create_dir(folder::attempts(path))?;
     File::open(path)?.sync_all()

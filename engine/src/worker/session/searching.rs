@@ -178,7 +178,7 @@ impl Context<'_> {
         Ok(values.into_iter().map(|(name, value)| (name.to_owned(), Num(value))).collect())
     }
 
-    fn say_rows(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
+    pub(super) fn say_rows(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
         let rows = search
             .probabilities(epoch)?
             .into_iter()

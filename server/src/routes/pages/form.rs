@@ -199,6 +199,7 @@ fn empty(field: &Field) -> &'static str {
         "benchmark.table" => "no benchmark",
         "constraints.max_params" | "constraints.max_macs" => "no limit",
         "after.limit" => "all training images",
+        "search.from_run" => "its own",
         _ => "",
     }
 }

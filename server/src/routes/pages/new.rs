@@ -14,6 +14,8 @@ use super::frame::Frame;
 pub(super) struct Query {
     /// Id of a run to clone.
     pub(super) from: String,
+    /// Id of a run whose trained supernet is searched again.
+    pub(super) again: String,
     /// Id of an example.
     pub(super) example: String,
 }
@@ -24,10 +26,10 @@ pub(super) struct Query {
 pub(super) struct NewPage {
     frame: Frame,
     examples: &'static [Example],
-    /// `defaults`, the id of an example, or `clone`.
+    /// `defaults`, the id of an example, `clone` or `again`.
     origin: &'static str,
-    /// Id and name of the cloned run.
-    cloned: Option<(String, String)>,
+    /// Id and name of the run that it starts from.
+    other: Option<(String, String)>,
     preset: String,
     general: Vec<Control>,
     sections: Vec<Section>,
@@ -49,10 +51,19 @@ impl NewPage {
         Self::filled(frame, "clone", Some((id, name)), spec)
     }
 
+    /// The form for another search of a run's trained supernet.
+    pub(super) fn again(frame: Frame, id: String, name: String, mut spec: Value) -> Self {
+        spec["search"]["from_run"] = id.clone().into();
+        if let Some(general) = spec.as_object_mut() {
+            general.insert("name".to_owned(), format!("{name}, again").into());
+        }
+        Self::filled(frame, "again", Some((id, name)), &spec)
+    }
+
     fn filled(
         frame: Frame,
         origin: &'static str,
-        cloned: Option<(String, String)>,
+        other: Option<(String, String)>,
         spec: &Value,
     ) -> Self {
         let devices: Vec<String> = frame.devices.iter().map(|device| device.id.clone()).collect();
@@ -63,7 +74,7 @@ impl NewPage {
         Self {
             examples: EXAMPLES,
             origin,
-            cloned,
+            other,
             preset,
             general: form::general(spec, &devices),
             sections: form::sections(spec, &devices),

@@ -8,6 +8,7 @@ use skein_core::number::Num;
 use skein_core::spec::fields::{FIELDS, Field, Kind};
 use time::OffsetDateTime;
 
+use super::charts::{Chart, fit_charts, search_charts, words};
 use super::form::{at, text, title};
 use super::frame::Frame;
 use super::list::{is_active, label, took};
@@ -34,6 +35,8 @@ pub(super) struct ShowPage {
     downloads: Vec<(&'static str, &'static str)>,
     /// Whether a text is learned from.
     text: bool,
+    /// Id and name of the run whose supernet is searched, as long as there is one.
+    trained_by: Option<(String, String)>,
     example: &'static str,
     spec: Vec<Group>,
     changed: usize,
@@ -60,16 +63,6 @@ struct Figure {
     value: String,
     unit: &'static str,
     colour: &'static str,
-}
-
-struct Chart {
-    kind: &'static str,
-    phase: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    waits: &'static str,
-    short: bool,
-    optional: bool,
 }
 
 struct LadderRow {
@@ -107,11 +100,6 @@ const DOWNLOADS: [(&str, &str); 6] = [
     ("spec.json", "Specification"),
 ];
 
-/// What an example, and what an answer, is called.
-fn words(text: bool) -> (&'static str, &'static str) {
-    if text { ("window", "share of tokens") } else { ("image", "share of images") }
-}
-
 /// Files of the package; a text's tokens have one of their own.
 fn downloads(spec: &Value) -> Vec<(&'static str, &'static str)> {
     let tokens = match at(spec, "dataset.tokens").and_then(Value::as_str) {
@@ -122,86 +110,14 @@ fn downloads(spec: &Value) -> Vec<(&'static str, &'static str)> {
     DOWNLOADS.into_iter().chain(tokens).collect()
 }
 
-const fn chart(
-    kind: &'static str,
-    phase: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    waits: &'static str,
-) -> Chart {
-    Chart { kind, phase, title, unit, waits, short: false, optional: false }
-}
-
-fn search_charts(text: bool) -> [Chart; 8] {
-    let (_, share) = words(text);
-    let once = "The first point appears after the first steps.";
-    [
-        chart("loss", "search", "Loss", "nats", once),
-        chart("accuracy", "search", "Accuracy", share, once),
-        Chart {
-            short: true,
-            optional: true,
-            ..chart("perplexity", "search", "Perplexity", "per token, of the supernet", "")
-        },
-        Chart {
-            short: true,
-            ..chart(
-                "entropy",
-                "search",
-                "Entropy of the rows",
-                "nats, mean over choices",
-                "Appears with the first record of the rows.",
-            )
-        },
-        Chart {
-            short: true,
-            ..chart(
-                "rate",
-                "search",
-                "Learning rate and temperature",
-                "",
-                "Appears with the first epoch.",
-            )
-        },
-        Chart {
-            short: true,
-            optional: true,
-            ..chart("accuracy", "select", "Second stage", share, "")
-        },
-        Chart {
-            optional: true,
-            ..chart(
-                "truth",
-                "search",
-                "True accuracy",
-                "of what would be derived, by the benchmark",
-                "",
-            )
-        },
-        Chart {
-            optional: true,
-            ..chart("rank", "search", "True rank", "in the benchmark, 1 is best", "")
-        },
-    ]
-}
-
-fn fit_charts(text: bool) -> [Chart; 4] {
-    let (_, share) = words(text);
-    let of = |kind, phase, title, unit| Chart {
-        short: true,
-        optional: true,
-        ..chart(kind, phase, title, unit, "")
-    };
-    [
-        of("loss", "fine_tune", "Fine-tuning: loss", "nats"),
-        of("accuracy", "fine_tune", "Fine-tuning: accuracy", share),
-        of("loss", "fit", "From scratch: loss", "nats"),
-        of("accuracy", "fit", "From scratch: accuracy", share),
-    ]
-}
-
 impl ShowPage {
-    pub(super) fn new(frame: Frame, detail: RunDetail, now: OffsetDateTime) -> Self {
+    /// The page of a run on its own supernet, or on that of the run with this id and name.
+    pub(super) fn new(
+        frame: Frame,
+        detail: RunDetail,
+        trained_by: Option<(String, String)>,
+        now: OffsetDateTime,
+    ) -> Self {
         let RunDetail { mut run, spec } = detail;
         run.reason = run.reason.map(|reason| format::quoted(&reason));
         let api = format!("{}/api/v1/runs/{}", frame.prefix, run.id);
@@ -220,6 +136,7 @@ impl ShowPage {
             search_charts: search_charts(is_text),
             fit_charts: fit_charts(is_text),
             text: is_text,
+            trained_by,
             example: words(is_text).0,
             drawing,
             drawing_alt,

@@ -1,0 +1,32 @@
+//! A run on the supernet that another run trained.
+
+use skein_core::folder;
+
+use super::snapshot::{self, State};
+use super::{Context, warn_of};
+use crate::EngineError;
+use crate::search::run::Search;
+use crate::state::checkpoint::newest_in;
+
+impl Context<'_> {
+    /// Brings the search to where the other run's ended; nothing is trained.
+    ///
+    /// What the other run derived and compared is left behind.
+    pub(super) fn take_over(&mut self, search: &mut Search, from: &str) -> Result<(), EngineError> {
+        let path = self.session.attempt.run.join(folder::SUPERNET);
+        let unfit =
+            |reason: &str| EngineError::Content { path: path.clone(), reason: reason.into() };
+        let (found, damaged) = newest_in(std::slice::from_ref(&path), self.compute.device)?;
+        warn_of(self.events, damaged)?;
+        let snapshot = found.ok_or_else(|| unfit("holds no checkpoint that can be used"))?;
+        snapshot::load_search(search, &snapshot, &State::of(&snapshot)?)?;
+        if search.step < search.total_steps() {
+            return Err(unfit("its search had not ended"));
+        }
+        self.events.log(format!("searching the trained supernet of run {from} again"))?;
+        let epoch = search.step.saturating_sub(1) / search.steps_per_epoch();
+        self.say_rows(search, epoch)?;
+        let architecture = search.derive(&self.data, epoch)?;
+        self.say_architecture(search, search.step, epoch, &architecture)
+    }
+}

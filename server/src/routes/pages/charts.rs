@@ -1,0 +1,97 @@
+//! The charts of the run page.
+
+/// One chart of the run page.
+pub(super) struct Chart {
+    pub(super) kind: &'static str,
+    pub(super) phase: &'static str,
+    pub(super) title: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) waits: &'static str,
+    pub(super) short: bool,
+    pub(super) optional: bool,
+}
+
+/// What an example, and what an answer, is called.
+pub(super) fn words(text: bool) -> (&'static str, &'static str) {
+    if text { ("window", "share of tokens") } else { ("image", "share of images") }
+}
+
+const fn chart(
+    kind: &'static str,
+    phase: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    waits: &'static str,
+) -> Chart {
+    Chart { kind, phase, title, unit, waits, short: false, optional: false }
+}
+
+/// Charts of the search.
+pub(super) fn search_charts(text: bool) -> [Chart; 8] {
+    let (_, share) = words(text);
+    let once = "The first point appears after the first steps.";
+    [
+        chart("loss", "search", "Loss", "nats", once),
+        chart("accuracy", "search", "Accuracy", share, once),
+        Chart {
+            short: true,
+            optional: true,
+            ..chart("perplexity", "search", "Perplexity", "per token, of the supernet", "")
+        },
+        Chart {
+            short: true,
+            ..chart(
+                "entropy",
+                "search",
+                "Entropy of the rows",
+                "nats, mean over choices",
+                "Appears with the first record of the rows.",
+            )
+        },
+        Chart {
+            short: true,
+            ..chart(
+                "rate",
+                "search",
+                "Learning rate and temperature",
+                "",
+                "Appears with the first epoch.",
+            )
+        },
+        Chart {
+            short: true,
+            optional: true,
+            ..chart("accuracy", "select", "Second stage", share, "")
+        },
+        Chart {
+            optional: true,
+            ..chart(
+                "truth",
+                "search",
+                "True accuracy",
+                "of what would be derived, by the benchmark",
+                "",
+            )
+        },
+        Chart {
+            optional: true,
+            ..chart("rank", "search", "True rank", "in the benchmark, 1 is best", "")
+        },
+    ]
+}
+
+/// Charts of the trainings after it.
+pub(super) fn fit_charts(text: bool) -> [Chart; 4] {
+    let (_, share) = words(text);
+    let of = |kind, phase, title, unit| Chart {
+        short: true,
+        optional: true,
+        ..chart(kind, phase, title, unit, "")
+    };
+    [
+        of("loss", "fine_tune", "Fine-tuning: loss", "nats"),
+        of("accuracy", "fine_tune", "Fine-tuning: accuracy", share),
+        of("loss", "fit", "From scratch: loss", "nats"),
+        of("accuracy", "fit", "From scratch: accuracy", share),
+    ]
+}
