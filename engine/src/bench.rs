@@ -5,15 +5,15 @@ mod input;
 use std::time::Instant;
 
 use serde::Serialize;
-use skein_core::dataset::DataKind;
-use skein_core::spec::RunSpec;
+use skein_core::choice::Choice;
+use skein_core::dataset::{DataKind, DataShape};
+use skein_core::spec::{RunSpec, SearchSpec};
 use skein_core::{dataset, spaces};
 use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::EngineError;
 use crate::device::{self, Compute};
-use crate::exec::Pass;
-use crate::nodes::norm::Statistics;
+use crate::exec::{Pass, Plan};
 use crate::optim::clip;
 use crate::search::bilevel::{Batch, Bilevel, cross_entropy, is_unrolled};
 use crate::search::sampler::{At, Sampler};
@@ -42,15 +42,22 @@ pub struct Report {
     pub arch_step_ms: f64,
     /// Step of the weights.
     pub weight_step_ms: f64,
+    /// Forward and backward of the supernet, superposed with even rows, for the weights.
+    pub superposed_ms: f64,
     /// Forward and backward of the largest network alone.
     pub largest_network_ms: f64,
     /// Training step of the largest network alone.
     pub largest_network_step_ms: f64,
+    /// The superposed pass over the largest network's, the median of the quotients of passes that
+    /// followed each other.
+    pub superposed_ratio: f64,
+    /// An iteration over the largest network's training step, likewise.
+    pub iteration_ratio: f64,
     /// Preparing the images of an iteration; absent if no data set has the space's shape.
     pub input_ms: Option<f64>,
     /// Per cent of an iteration that it waits for images prepared ahead; likewise.
     pub input_wait_percent: Option<f64>,
-    /// Most resident memory of the process.
+    /// Most resident memory of the process after two iterations, before anything else is measured.
     pub peak_rss_mb: f64,
     /// Threads on the CPU.
     pub threads: usize,
@@ -59,7 +66,8 @@ pub struct Report {
 }
 
 /// Measures search iterations on random images, in the shape of the data set that was `asked` for
-/// or else of the space's own data.
+/// or else of the space's own data. The supernet and its largest network are measured in turns, so
+/// that whatever else the machine does slows both.
 ///
 /// # Errors
 /// - [`EngineError`] if the device cannot be had, or the space cannot be built.
@@ -70,37 +78,17 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
         .ok_or_else(|| EngineError::Missing(spec.space.preset().to_owned()))?;
     let known = dataset::find(&spec.dataset.id);
     let shape = known.filter(|_| asked).map_or(preset.shape, |known| known.shape);
-    let mut net = Supernet::initialised(spec, shape, compute)?;
-    let mut bilevel = Bilevel::new(&spec.search, &net.store.weights);
-    let batch = random_batch(&net, shape.classes, spec)?;
-    let sampler = Sampler::of(&spec.search.optimizer, 0, 1);
-    let lr = spec.search.weight_lr;
-    let (mut arch, mut weight, mut whole) = (vec![], vec![], vec![]);
-    for step in 0..=steps {
-        let at = |stream| At { seed: spec.seed, stream, step };
-        let begin = Instant::now();
-        if sampler != Sampler::Uniform {
-            let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
-            if is_unrolled(&spec.search.optimizer) {
-                bilevel.unrolled_step(&mut net, (&batch, &batch), draw, Pass::train(step), lr)?;
-            } else {
-                bilevel.arch_step(&net, &batch, &draw(&net)?, Pass::train(step))?;
-            }
-            synchronise(compute.device);
-        }
-        let middle = Instant::now();
-        let draw = sampler.draw(&net, at(Stream::WeightDraw), true)?;
-        let _ = bilevel.weight_step(&net, &batch, &draw, Pass::train(!step), lr)?;
-        synchronise(compute.device);
-        // The first iteration warms up.
-        if step > 0 {
-            arch.push(milliseconds(begin, middle));
-            weight.push(milliseconds(middle, Instant::now()));
-            whole.push(milliseconds(begin, Instant::now()));
-        }
+    let mut searched = Searched::new(spec, shape, compute)?;
+    for step in 0..WARM_UP {
+        searched.iterate(step)?;
     }
-    let (largest, largest_step) = largest_network(&net, &batch, steps, lr, &mut bilevel)?;
     let peak = device::peak_memory_bytes();
+    let mut alone = Largest::of(&searched, &spec.search)?;
+    let rounds: Result<Vec<Round>, EngineError> =
+        (0..=steps).map(|step| round(&mut searched, &mut alone, WARM_UP + step)).collect();
+    // The first round warms up.
+    let rounds = &rounds?[1..];
+    let of = |number: fn(&Round) -> f64| median(rounds.iter().map(number).collect());
     let input = input::measure(spec, shape, steps, compute)?;
     let text = |value| {
         serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
@@ -112,17 +100,136 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
         fidelity: text(serde_json::json!(spec.search.fidelity)).unwrap_or_default(),
         batch_size: spec.search.batch_size,
         steps,
-        iteration_ms: median(whole),
-        arch_step_ms: median(arch),
-        weight_step_ms: median(weight),
-        largest_network_ms: largest,
-        largest_network_step_ms: largest_step,
+        iteration_ms: of(|round| round.arch + round.weight),
+        arch_step_ms: of(|round| round.arch),
+        weight_step_ms: of(|round| round.weight),
+        superposed_ms: of(|round| round.superposed),
+        largest_network_ms: of(|round| round.alone),
+        largest_network_step_ms: of(|round| round.alone_step),
+        superposed_ratio: of(|round| round.superposed / round.alone),
+        iteration_ratio: of(|round| (round.arch + round.weight) / round.alone_step),
         input_ms: input.map(|input| input.prepare_ms),
         input_wait_percent: input.map(|input| 100.0 * input.wait),
         peak_rss_mb: f64::from(u32::try_from(peak / 100_000).unwrap_or(0)) / 10.0,
         threads,
         device: device::name(compute.device),
     })
+}
+
+/// Iterations before anything is measured.
+const WARM_UP: u64 = 2;
+
+/// Milliseconds of one turn.
+struct Round {
+    arch: f64,
+    weight: f64,
+    superposed: f64,
+    alone: f64,
+    alone_step: f64,
+}
+
+fn round(searched: &mut Searched, alone: &mut Largest, step: u64) -> Result<Round, EngineError> {
+    let (arch, weight) = searched.iterate(step)?;
+    let superposed = searched.pass(step)?;
+    let (alone, alone_step) = alone.train(&searched.batch, step)?;
+    Ok(Round { arch, weight, superposed, alone, alone_step })
+}
+
+/// A search whose every batch is the same random one.
+struct Searched {
+    net: Supernet,
+    bilevel: Bilevel,
+    sampler: Sampler,
+    unrolled: bool,
+    batch: Batch,
+    even: Vec<Tensor>,
+    seed: u64,
+    lr: f64,
+}
+
+impl Searched {
+    fn new(spec: &RunSpec, shape: DataShape, compute: Compute) -> Result<Self, EngineError> {
+        let net = Supernet::initialised(spec, shape, compute)?;
+        let even = |choice: &Choice| {
+            let count = i64::try_from(choice.options.len()).unwrap_or(1);
+            Tensor::ones([count], (compute.kind, compute.device)).softmax(0, compute.kind)
+        };
+        Ok(Self {
+            bilevel: Bilevel::new(&spec.search, &net.store.weights),
+            sampler: Sampler::of(&spec.search.optimizer, 0, 1),
+            unrolled: is_unrolled(&spec.search.optimizer),
+            batch: random_batch(&net, shape.classes, spec)?,
+            even: net.graph().choices.iter().map(even).collect(),
+            net,
+            seed: spec.seed,
+            lr: spec.search.weight_lr,
+        })
+    }
+
+    /// One iteration; gives how long the step of the rows and that of the weights took.
+    fn iterate(&mut self, step: u64) -> Result<(f64, f64), EngineError> {
+        let Self { net, bilevel, sampler, batch, lr, .. } = self;
+        let device = net.compute.device;
+        let at = |stream| At { seed: self.seed, stream, step };
+        let begin = Instant::now();
+        if *sampler != Sampler::Uniform {
+            let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
+            if self.unrolled {
+                bilevel.unrolled_step(net, (batch, batch), draw, Pass::train(step), *lr)?;
+            } else {
+                bilevel.arch_step(net, batch, &draw(net)?, Pass::train(step))?;
+            }
+            synchronise(device);
+        }
+        let middle = Instant::now();
+        let draw = sampler.draw(net, at(Stream::WeightDraw), true)?;
+        let _ = bilevel.weight_step(net, batch, &draw, Pass::train(!step), *lr)?;
+        synchronise(device);
+        Ok((milliseconds(begin, middle), milliseconds(middle, Instant::now())))
+    }
+
+    /// Forward and backward, superposed.
+    fn pass(&self, step: u64) -> Result<f64, EngineError> {
+        let begin = Instant::now();
+        let plan = Plan::Superposed(&self.even);
+        let Supernet { exec, store, compute, .. } = &self.net;
+        let logits = exec.forward(store, &self.batch.x, plan, Pass::train(step))?;
+        let _ = store.weights.gradient(&cross_entropy(&logits, &self.batch.y))?;
+        synchronise(compute.device);
+        Ok(milliseconds(begin, Instant::now()))
+    }
+}
+
+/// The network with most parameters, trained alone.
+struct Largest {
+    network: Network,
+    optimizer: Bilevel,
+    lr: f64,
+    device: Device,
+}
+
+impl Largest {
+    fn of(searched: &Searched, search: &SearchSpec) -> Result<Self, EngineError> {
+        let net = &searched.net;
+        let fixed = net.graph().specialise(&net.graph().largest()?)?;
+        let network = Network::inherited(fixed, &net.store, net.compute)?;
+        let optimizer = Bilevel::new(search, &network.store.weights);
+        Ok(Self { network, optimizer, lr: searched.lr, device: net.compute.device })
+    }
+
+    /// One step; gives how long forward and backward, and how long all of it took.
+    fn train(&mut self, batch: &Batch, step: u64) -> Result<(f64, f64), EngineError> {
+        let Self { network, optimizer, lr, device } = self;
+        let begin = Instant::now();
+        let loss = cross_entropy(&network.forward(&batch.x, Pass::train(step))?, &batch.y);
+        let mut gradient = network.store.weights.gradient(&loss)?;
+        synchronise(*device);
+        let middle = Instant::now();
+        let _ = clip(&mut gradient, optimizer.clip);
+        optimizer.weight.step(network.store.weights.buffer(), gradient, *lr);
+        synchronise(*device);
+        Ok((milliseconds(begin, middle), milliseconds(begin, Instant::now())))
+    }
 }
 
 fn random_batch(net: &Supernet, classes: i64, spec: &RunSpec) -> Result<Batch, EngineError> {
@@ -144,37 +251,6 @@ fn random_batch(net: &Supernet, classes: i64, spec: &RunSpec) -> Result<Batch, E
             y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,
         })
     })
-}
-
-/// Forward and backward, and the whole training step, of the network with most parameters.
-fn largest_network(
-    net: &Supernet,
-    batch: &Batch,
-    steps: u64,
-    lr: f64,
-    bilevel: &mut Bilevel,
-) -> Result<(f64, f64), EngineError> {
-    let graph = net.graph();
-    let fixed = graph.specialise(&graph.largest()?)?;
-    let network = Network::inherited(fixed, &net.store, net.compute)?;
-    bilevel.weight.load(|_| None);
-    let (mut passes, mut whole) = (vec![], vec![]);
-    for step in 0..=steps {
-        let begin = Instant::now();
-        let pass = Pass { statistics: Statistics::Train, dropout: Some(step) };
-        let loss = cross_entropy(&network.forward(&batch.x, pass)?, &batch.y);
-        let mut gradient = network.store.weights.gradient(&loss)?;
-        synchronise(net.compute.device);
-        let middle = Instant::now();
-        let _ = clip(&mut gradient, bilevel.clip);
-        bilevel.weight.step(network.store.weights.buffer(), gradient, lr);
-        synchronise(net.compute.device);
-        if step > 0 {
-            passes.push(milliseconds(begin, middle));
-            whole.push(milliseconds(begin, Instant::now()));
-        }
-    }
-    Ok((median(passes), median(whole)))
 }
 
 fn synchronise(device: Device) {

@@ -26,9 +26,17 @@ fn a_bench_prints_what_scripts_rely_on() {
     ];
     let (code, report, _) = worker(&fixed);
     assert_eq!(code, Some(0));
-    for name in
-        ["iteration_ms", "arch_step_ms", "weight_step_ms", "largest_network_step_ms", "peak_rss_mb"]
-    {
+    for name in [
+        "iteration_ms",
+        "arch_step_ms",
+        "weight_step_ms",
+        "superposed_ms",
+        "largest_network_ms",
+        "largest_network_step_ms",
+        "superposed_ratio",
+        "iteration_ratio",
+        "peak_rss_mb",
+    ] {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
     }
     let wait = report["input_wait_percent"].as_f64().unwrap();
