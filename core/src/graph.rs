@@ -13,6 +13,7 @@ mod cost;
 mod decide;
 mod nodes;
 mod params;
+mod resolve;
 mod shape;
 mod size;
 mod specialise;

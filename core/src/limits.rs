@@ -81,11 +81,7 @@ impl Limits {
 
     /// What the tables say: at least what the architecture costs.
     fn bound(&self, measure: Measure, architecture: &Architecture) -> u64 {
-        let entry = |table: &CostTable| {
-            let digits = table.choices.iter().zip(&table.sizes);
-            digits.fold(0, |entry, (choice, size)| entry * size + architecture.0[*choice])
-        };
-        self.tables.iter().map(|table| table.costs(measure)[entry(table)]).sum()
+        self.tables.iter().map(|table| table.costs(measure)[table.entry(architecture)]).sum()
     }
 
     /// Whether an architecture is within the limits.

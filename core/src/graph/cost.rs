@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::nodes::count;
-use super::{Graph, GraphError, Node, Shape};
+use super::{CostTable, Graph, GraphError, Node, Shape};
 use crate::choice::Architecture;
 use crate::spec::Measure;
 
@@ -100,9 +100,10 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the graph cannot be walked.
     pub fn cost_range(&self) -> Result<CostRange, GraphError> {
-        let (_, min) = self.extreme(|candidate, best| candidate.params < best.params)?;
-        let (_, max) = self.extreme(|candidate, best| candidate.params > best.params)?;
-        Ok(CostRange { min, max })
+        let tables = self.cost_tables()?;
+        let min = self.extreme(&tables, |candidate, best| candidate < best);
+        let max = self.extreme(&tables, |candidate, best| candidate > best);
+        Ok(CostRange { min: self.cost(&min)?, max: self.cost(&max)? })
     }
 
     /// The architecture with most parameters.
@@ -110,21 +111,21 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the graph cannot be walked.
     pub fn largest(&self) -> Result<Architecture, GraphError> {
-        self.extreme(|candidate, best| candidate.params > best.params).map(|(largest, _)| largest)
+        Ok(self.extreme(&self.cost_tables()?, |candidate, best| candidate > best))
     }
 
-    fn extreme(
-        &self,
-        better: impl Fn(Cost, Cost) -> bool,
-    ) -> Result<(Architecture, Cost), GraphError> {
+    fn extreme(&self, tables: &[CostTable], better: impl Fn(u64, u64) -> bool) -> Architecture {
+        let params = |of: &Architecture| {
+            tables.iter().map(|table| table.params[table.entry(of)]).sum::<u64>()
+        };
         let mut architecture = Architecture(vec![0; self.choices.len()]);
-        let mut best = self.cost(&architecture)?;
+        let mut best = params(&architecture);
         for _pass in 0..2 {
             for (id, choice) in self.choices.iter().enumerate() {
                 let mut kept = architecture.0[id];
                 for option in 0..choice.options.len() {
                     architecture.0[id] = option;
-                    let cost = self.cost(&architecture)?;
+                    let cost = params(&architecture);
                     if better(cost, best) {
                         (best, kept) = (cost, option);
                     }
@@ -132,7 +133,7 @@ impl Graph {
                 architecture.0[id] = kept;
             }
         }
-        Ok((architecture, best))
+        architecture
     }
 }
 

@@ -9,10 +9,10 @@
 //! edges that lead from it are `none`. Such a node counts as always used. The sum is then an upper
 //! bound ([`CostTable::upper`]), and for architectures that use the node it is exact.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::cost::node_cost;
-use super::{Graph, GraphError, Op, Shape};
+use super::cost::{Cost, node_cost};
+use super::{Graph, GraphError, NodeId, Op, Shape};
 use crate::choice::{Architecture, ChoiceId};
 use crate::spec::Measure;
 
@@ -57,6 +57,13 @@ impl CostTable {
         }
     }
 
+    /// Where the entry of an architecture is.
+    #[must_use]
+    pub fn entry(&self, architecture: &Architecture) -> usize {
+        let digits = self.choices.iter().zip(&self.sizes);
+        digits.fold(0, |entry, (choice, size)| entry * size + architecture.0[*choice])
+    }
+
     /// Forgets choices that make no difference: which node is used may follow from several that
     /// cancel out, as for a layer that every depth has.
     fn prune(&mut self) {
@@ -88,6 +95,37 @@ impl CostTable {
     }
 }
 
+/// What nodes cost under the options that their sizes hang on, each worked out once.
+struct KnownCosts<'a> {
+    graph: &'a Graph,
+    /// For every node the choices that its sizes are bound to.
+    bound: Vec<Vec<ChoiceId>>,
+    costs: HashMap<(NodeId, Vec<usize>), Cost>,
+}
+
+impl<'a> KnownCosts<'a> {
+    fn of(graph: &'a Graph) -> Self {
+        let bound = graph.nodes.iter().map(|node| node.op.bound_choices());
+        Self { graph, bound: bound.collect(), costs: HashMap::new() }
+    }
+
+    /// What a node costs in an architecture that keeps it.
+    fn of_node(&mut self, id: NodeId, architecture: &Architecture) -> Result<Cost, GraphError> {
+        let options = |id: NodeId| self.bound[id].iter().map(|at| architecture.0[*at]).collect();
+        let key = (id, options(id));
+        if let Some(cost) = self.costs.get(&key) {
+            return Ok(*cost);
+        }
+        let kept = self.graph.resolve(architecture).kept;
+        let ids = (0..kept.len()).filter(|id| kept[*id]);
+        let costs: Vec<_> = ids.zip(self.graph.node_costs(architecture)?).collect();
+        for (id, node) in costs {
+            self.costs.insert((id, options(id)), node.cost);
+        }
+        Ok(self.costs.get(&key).copied().unwrap_or_default())
+    }
+}
+
 impl Graph {
     /// Parameters and multiply-accumulates as tables over the choices.
     ///
@@ -95,19 +133,21 @@ impl Graph {
     /// - [`GraphError`] if the graph cannot be walked, or if a node's sizes depend on so many
     ///   choices that its table would be huge.
     pub fn cost_tables(&self) -> Result<Vec<CostTable>, GraphError> {
-        let mut groups: BTreeMap<Dependence, BTreeSet<&str>> = BTreeMap::new();
+        let mut groups: BTreeMap<Dependence, Vec<NodeId>> = BTreeMap::new();
         let shapes = self.shapes()?;
-        for ((node, shape), dependence) in self.nodes.iter().zip(&shapes).zip(self.dependencies()) {
+        for (id, dependence) in self.dependencies().into_iter().enumerate() {
+            let node = &self.nodes[id];
             let inputs: Vec<&Shape> = node.inputs.iter().map(|at| &shapes[*at]).collect();
-            let most = node_cost(node, &inputs, shape);
+            let most = node_cost(node, &inputs, &shapes[id]);
             if let Some(dependence) = dependence.filter(|_| most.params > 0 || most.macs > 0) {
-                groups.entry(dependence).or_default().insert(&node.name);
+                groups.entry(dependence).or_default().push(id);
             }
         }
         let full = self.fullest();
+        let mut known = KnownCosts::of(self);
         let mut tables: BTreeMap<Vec<ChoiceId>, CostTable> = BTreeMap::new();
         for (dependence, nodes) in groups {
-            let mut table = self.table(dependence, &nodes, &full)?;
+            let mut table = self.table(dependence, &nodes, &full, &mut known)?;
             if table.params.iter().chain(&table.macs).all(|cost| *cost == 0) {
                 continue;
             }
@@ -124,16 +164,17 @@ impl Graph {
     fn table(
         &self,
         dependence: Dependence,
-        nodes: &BTreeSet<&str>,
+        nodes: &[NodeId],
         full: &Architecture,
+        known: &mut KnownCosts<'_>,
     ) -> Result<CostTable, GraphError> {
         let Dependence { choices, upper } = dependence;
         let choices: Vec<ChoiceId> = choices.into_iter().collect();
         let sizes: Vec<usize> = choices.iter().map(|id| self.choices[*id].options.len()).collect();
         let entries = self.combinations(&choices).ok_or_else(|| {
             let reason = format!("its sizes depend on {} choices together", choices.len());
-            let node = nodes.first().copied().unwrap_or_default().to_owned();
-            GraphError::Structure { node, reason }
+            let node = nodes.first().map(|id| self.nodes[*id].name.clone());
+            GraphError::Structure { node: node.unwrap_or_default(), reason }
         })?;
         let (mut params, mut macs) = (vec![0; entries], vec![0; entries]);
         let mut architecture = full.clone();
@@ -143,13 +184,14 @@ impl Graph {
                 architecture.0[*choice] = rest % size;
                 rest /= size;
             }
-            let costs = self.node_costs(&architecture)?;
-            for node in costs.iter().filter(|node| nodes.contains(node.name.as_str())) {
-                params[entry] += node.cost.params;
-                macs[entry] += node.cost.macs;
+            let kept = self.resolve(&architecture).kept;
+            for id in nodes.iter().filter(|id| kept[**id]) {
+                let cost = known.of_node(*id, &architecture)?;
+                params[entry] += cost.params;
+                macs[entry] += cost.macs;
             }
         }
-        let nodes = nodes.iter().map(|name| (*name).to_owned()).collect();
+        let nodes = nodes.iter().map(|id| self.nodes[*id].name.clone()).collect();
         Ok(CostTable { nodes, choices, sizes, params, macs, upper })
     }
 
@@ -260,11 +302,7 @@ mod tests {
 
     fn sum(tables: &[CostTable], architecture: &Architecture) -> (u64, u64) {
         tables.iter().fold((0, 0), |(params, macs), table| {
-            let entry = table
-                .choices
-                .iter()
-                .zip(&table.sizes)
-                .fold(0, |entry, (choice, size)| entry * size + architecture.0[*choice]);
+            let entry = table.entry(architecture);
             (params + table.params[entry], macs + table.macs[entry])
         })
     }
