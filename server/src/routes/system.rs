@@ -1,12 +1,15 @@
 //! What this server offers: spaces, optimizers, data sets, devices; and its queue.
 
+use std::sync::OnceLock;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use skein_core::draw::{Scene, svg};
-use skein_core::spaces::{self, Preset};
+use skein_core::graph::GraphError;
+use skein_core::spaces::{self, Preset, SpaceInfo};
 use skein_core::spec::fields::{FIELDS, Field, Item, Kind};
 use skein_core::spec::{Sharing, json_schema};
 use skein_core::{dataset, spec};
@@ -24,16 +27,24 @@ const PRESET: &str = "space.preset";
 /// The built-in spaces with their sizes.
 #[utoipa::path(get, path = "/api/v1/spaces", responses((status = 200, body = Vec<Object>)))]
 pub(super) async fn spaces() -> Result<Json<Vec<Value>>, ApiError> {
-    spaces::PRESETS.iter().map(info).collect::<Result<_, _>>().map(Json)
+    Ok(Json(described().await?.iter().map(|info| json!(info)).collect()))
 }
 
-fn info(preset: &Preset) -> Result<Value, ApiError> {
-    let info = spaces::describe(&(preset.defaults)(), preset.shape).map_err(broken)?;
-    Ok(json!(info))
+/// The built-in spaces, in their order. They never change, and their ranges take a while.
+async fn described() -> Result<&'static [SpaceInfo], ApiError> {
+    static SPACES: OnceLock<Vec<SpaceInfo>> = OnceLock::new();
+    if let Some(known) = SPACES.get() {
+        return Ok(known);
+    }
+    let describe = |preset: &Preset| spaces::describe(&(preset.defaults)(), preset.shape);
+    let found = blocking(move || Ok(spaces::PRESETS.iter().map(describe).collect())).await?;
+    let found: Result<Vec<SpaceInfo>, GraphError> = found;
+    let found = found.map_err(broken)?;
+    Ok(SPACES.get_or_init(|| found))
 }
 
 /// A built-in space must build; that it does not is our fault.
-fn broken(error: skein_core::graph::GraphError) -> ApiError {
+fn broken(error: GraphError) -> ApiError {
     ApiError::Internal(error.to_string())
 }
 
@@ -52,7 +63,9 @@ pub(super) async fn space(preset: ApiPath<String>) -> Result<Json<Value>, ApiErr
     let choices: Vec<_> = graph.map_err(broken)?.choices.iter().map(choice_view).collect();
     let mut schema = json_schema()["properties"]["space"].take();
     keep_options_of(preset.preset, &mut schema);
-    Ok(Json(json!({ "space": info(preset)?, "choices": choices, "schema": schema })))
+    let all = described().await?;
+    let info = all.iter().find(|info| info.preset == preset.preset);
+    Ok(Json(json!({ "space": info, "choices": choices, "schema": schema })))
 }
 
 /// The schema of all spaces holds the options of each; those of others are dropped.
