@@ -20,6 +20,8 @@ export interface Cost {
   params: number;
   macs: number;
   activations: number;
+  /** Where it was measured. */
+  latency_ns?: number;
 }
 
 export interface ArchitectureNow {

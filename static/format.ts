@@ -27,6 +27,11 @@ function trim(x: number): string {
   return x >= 100 ? x.toFixed(0) : x.toFixed(1);
 }
 
+/** Nanoseconds as milliseconds: `1.24`. */
+export function milliseconds(nanoseconds: number): string {
+  return value(nanoseconds / 1e6);
+}
+
 /** `850 B`, `1.2 MB`. */
 export function bytes(x: number): string {
   return x < 1000 ? `${x} B` : `${short(x)}B`;

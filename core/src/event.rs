@@ -269,6 +269,9 @@ pub struct Summary {
     pub choices: Vec<usize>,
     /// What it costs.
     pub cost: Cost,
+    /// Milliseconds that the whole network takes for one example, where latency was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<Num>,
     /// Accuracies and losses of the derived network, each with the weights it was measured with.
     pub ladder: Vec<Rung>,
     /// The rung whose weights are in the package.

@@ -7,6 +7,7 @@
 //! attempts/1/events.jsonl              one event a line
 //! attempts/1/worker.log                the worker's standard error
 //! attempts/1/lock                      locked (flock) for the worker's whole life
+//! attempts/1/latency.json              what the nodes of the space took, if the run needs to know
 //! attempts/1/checkpoints/step-00001200 weights, optimizer and state
 //! attempts/1/artifacts/                the result package and its manifest
 //! final.json                           how the run ended
@@ -32,6 +33,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const LOG: &str = "worker.log";
 /// Locked for the worker's whole life.
 pub const LOCK: &str = "lock";
+/// What the nodes of the space took, in an attempt that needed to know.
+pub const LATENCY: &str = "latency.json";
 /// Folder of the checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// Folder of the result package.

@@ -11,6 +11,7 @@ mod bound;
 mod build;
 mod cost;
 mod decide;
+mod known;
 mod nodes;
 mod params;
 mod resolve;
@@ -18,6 +19,7 @@ mod shape;
 mod size;
 mod specialise;
 mod tables;
+mod timing;
 mod validate;
 
 pub use build::Builder;
@@ -37,6 +39,7 @@ pub use shape::Shape;
 pub use size::{Elastic, Scaled, Size};
 pub use specialise::{FixedNetwork, Inherited};
 pub use tables::CostTable;
+pub use timing::{Part as TimedPart, Timings};
 
 use crate::choice::{Architecture, Choice};
 
@@ -61,6 +64,8 @@ pub struct Graph {
     pub prunings: Vec<Pruning>,
     /// The node whose value is the network's output (class scores).
     pub output: NodeId,
+    /// What its nodes were measured to take; empty if they were not.
+    pub timings: Timings,
 }
 
 /// One operation with its inputs.

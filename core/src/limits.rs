@@ -17,8 +17,8 @@ pub struct Limits {
     graph: Option<Graph>,
     options: Vec<usize>,
     prunings: Vec<Pruning>,
-    max_params: Option<u64>,
-    max_macs: Option<u64>,
+    /// The limits that are set.
+    bounds: Vec<(Measure, u64)>,
     refuge: Architecture,
 }
 
@@ -48,13 +48,17 @@ impl LimitsError {
 }
 
 impl Limits {
-    /// The limits that a specification sets, if it sets any.
+    /// The limits that a specification sets, if it sets any. One on latency is left out as long as
+    /// nothing was measured.
     ///
     /// # Errors
     /// - [`LimitsError::Unreachable`] with the smallest value that can be reached.
     pub fn of(graph: &Graph, spec: &ConstraintsSpec) -> Result<Option<Self>, LimitsError> {
-        let ConstraintsSpec { max_params, max_macs, .. } = *spec;
-        if max_params.is_none() && max_macs.is_none() {
+        let known = |measure: &Measure| *measure != Measure::Latency || !graph.timings.is_empty();
+        let set = |measure| Some((measure, spec.limit(measure)?));
+        let bounds: Vec<(Measure, u64)> =
+            Measure::ALL.into_iter().filter(known).filter_map(set).collect();
+        if bounds.is_empty() {
             return Ok(None);
         }
         let tables = graph.cost_tables()?;
@@ -64,8 +68,7 @@ impl Limits {
             graph: upper.then(|| graph.clone()),
             options: graph.choices.iter().map(|choice| choice.options.len()).collect(),
             prunings: graph.prunings.clone(),
-            max_params,
-            max_macs,
+            bounds,
             refuge: Architecture(vec![0; graph.choices.len()]),
         };
         limits.refuge = limits.find_refuge()?;
@@ -92,7 +95,7 @@ impl Limits {
             self.bound(*measure, architecture) <= *max
                 || self.graph.is_some() && self.cost(*measure, architecture) <= *max
         };
-        self.bounds().iter().all(within)
+        self.bounds.iter().all(within)
     }
 
     /// An architecture within the limits.
@@ -109,9 +112,8 @@ impl Limits {
 
     /// The limits that are set.
     #[must_use]
-    pub fn bounds(&self) -> Vec<(Measure, u64)> {
-        let all = [(Measure::Params, self.max_params), (Measure::Macs, self.max_macs)];
-        all.into_iter().filter_map(|(measure, max)| Some((measure, max?))).collect()
+    pub fn bounds(&self) -> &[(Measure, u64)] {
+        &self.bounds
     }
 
     /// The likeliest architecture within the limits: the sum of the logarithms of its rows'
@@ -152,11 +154,11 @@ impl Limits {
 
     fn problem_limits(&self) -> Vec<Limit> {
         #[expect(clippy::cast_precision_loss, reason = "costs are far below 2^53")]
-        let limit = |(measure, max): (Measure, u64)| Limit {
-            terms: self.terms(measure, 1.0),
-            bound: max as f64,
+        let limit = |(measure, max): &(Measure, u64)| Limit {
+            terms: self.terms(*measure, 1.0),
+            bound: *max as f64,
         };
-        self.bounds().into_iter().map(limit).collect()
+        self.bounds.iter().map(limit).collect()
     }
 
     /// Prunings as limits: so many operations at most, and so many empty choices at most.
@@ -187,33 +189,43 @@ impl Limits {
 
     fn find_refuge(&self) -> Result<Architecture, LimitsError> {
         let mut smallest = Vec::new();
-        for (measure, max) in self.bounds() {
+        for (measure, max) in self.bounds.iter().copied() {
             let cheapest = self.cheapest(measure, vec![]);
             let least = cheapest.as_ref().map_or(0, |cheapest| self.cost(measure, cheapest));
             if least > max {
-                let detail =
-                    format!("cannot be reached: the smallest architecture has {least}, not {max}");
+                let detail = format!(
+                    "cannot be reached: the smallest architecture has {}, not {}",
+                    measure.say(least),
+                    measure.say(max)
+                );
                 return Err(unreachable(measure, detail));
             }
             smallest.extend(cheapest);
         }
-        let (first, _) = self.bounds().first().copied().unwrap_or((Measure::Params, 0));
+        let (first, _) = self.bounds.first().copied().unwrap_or((Measure::Params, 0));
         let found = self.cheapest(first, self.problem_limits());
         // Where tables are upper bounds, one may be allowed that they do not allow.
         let found = found.or_else(|| smallest.into_iter().find(|one| self.allow(one)));
         found.ok_or_else(|| {
-            let detail = "and `constraints.max_macs` cannot be met together".to_owned();
-            unreachable(Measure::Params, detail)
+            let others =
+                self.bounds[1..].iter().map(|(measure, _)| format!("`{}`", field(*measure)));
+            let others = others.collect::<Vec<_>>().join(" and ");
+            unreachable(first, format!("and {others} cannot be met together"))
         })
     }
 }
 
 fn unreachable(measure: Measure, detail: String) -> LimitsError {
-    let field = match measure {
+    LimitsError::Unreachable(Violation { field: field(measure).to_owned(), detail })
+}
+
+/// The field that limits a cost.
+fn field(measure: Measure) -> &'static str {
+    match measure {
         Measure::Params => "constraints.max_params",
         Measure::Macs => "constraints.max_macs",
-    };
-    LimitsError::Unreachable(Violation { field: field.to_owned(), detail })
+        Measure::Latency => "constraints.max_latency_ms",
+    }
 }
 
 fn unary(choice: usize, values: impl Iterator<Item = f64>) -> Term {

@@ -22,7 +22,7 @@ use crate::dataset::{self, DataKind, DataShape};
 
 pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
 pub use check::Violation;
-pub use constraints::{ConstraintsSpec, Measure};
+pub use constraints::{ConstraintsSpec, Measure, milliseconds};
 pub use options::{
     AutoformerOptions, ConvMacroOptions, DartsOptions, LanguageOptions, MobilenetV3Options,
     NasBench201Options, ToyCellOptions,
@@ -324,6 +324,18 @@ impl RunSpec {
         let shape = known.unwrap_or(crate::spaces::toy_cell::PRESET.shape);
         let vocabulary = self.dataset.vocabulary.and_then(|size| i64::try_from(size).ok());
         DataShape { classes: vocabulary.unwrap_or(shape.classes), ..shape }
+    }
+
+    /// Whether anything hangs on what the network's nodes take on the device.
+    #[must_use]
+    pub fn needs_timings(&self) -> bool {
+        let priced = self.constraints.penalty > 0.0;
+        self.constraints.max_latency_ms.is_some()
+            || priced && self.constraints.penalty_on == Measure::Latency
+            || matches!(
+                self.search.second_stage,
+                SecondStageSpec::Pareto { cost: Measure::Latency, .. }
+            )
     }
 
     /// The specification as JSON, every field written out.

@@ -22,6 +22,7 @@ pub mod device;
 pub mod entangle;
 pub mod error;
 pub mod exec;
+pub mod latency;
 pub mod nodes;
 pub mod optim;
 pub mod rows;

@@ -3,7 +3,7 @@
 import { type ArchitectureNow, type ChoiceInfo, api } from "../api.ts";
 import { copy, find, h, need, say, settled } from "../dom.ts";
 import { draw } from "../drawing.ts";
-import { short } from "../format.ts";
+import { milliseconds, short } from "../format.ts";
 import type { RowHistory } from "./store.ts";
 
 /** Drawings kept; a drag over the slider asks for many. */
@@ -83,6 +83,9 @@ export class ArchitectureView {
     const known = this.past.findLast((one) => one.step <= this.step && same(one.choices, picked)) ?? this.past.find((one) => same(one.choices, picked));
     say(find("[data-arch-params]", this.section), known ? short(known.cost.params) : "–");
     say(find("[data-arch-macs]", this.section), known ? short(known.cost.macs) : "–");
+    const latency = known?.cost.latency_ns;
+    need("[data-arch-latency-fact]", this.section).hidden = latency === undefined;
+    if (latency !== undefined) say(find("[data-arch-latency]", this.section), milliseconds(latency));
     const before = this.before();
     const changes = this.changes().map((choice) => {
       const info = this.choices[choice];

@@ -2,18 +2,18 @@
 
 import { type Num, number } from "../api.ts";
 import { h, need, s } from "../dom.ts";
-import { percent, short } from "../format.ts";
+import { milliseconds, percent, short } from "../format.ts";
 
 interface FrontPoint {
   text: string;
   accuracy: Num;
-  cost: { params: number; macs: number };
+  cost: { params: number; macs: number; latency_ns?: number };
 }
 
 export interface Front {
   step: number;
   generation: number;
-  cost: "params" | "macs";
+  cost: "params" | "macs" | "latency";
   points: FrontPoint[];
 }
 
@@ -27,12 +27,16 @@ export class FrontView {
   show(front: Front): void {
     this.section.hidden = front.points.length === 0;
     need("[data-front-at]", this.section).textContent = `generation ${front.generation + 1}: ${front.points.length} of ${front.step} architectures compared`;
-    need("[data-front-rows]", this.section).replaceChildren(...front.points.map(row));
+    const timed = front.points.some(({ cost }) => cost.latency_ns !== undefined);
+    need("[data-front-latency]", this.section).hidden = !timed;
+    need("[data-front-rows]", this.section).replaceChildren(...front.points.map((point) => row(point, timed)));
     need<HTMLElement>("[data-front-plot]", this.section).replaceChildren(...plot(front));
   }
 }
 
-function row({ text, accuracy, cost }: FrontPoint): HTMLElement {
+const NAMES = { params: "parameters", macs: "multiply-adds per image", latency: "latency, ms" };
+
+function row({ text, accuracy, cost }: FrontPoint, timed: boolean): HTMLElement {
   const cell = (value: string, exact = ""): HTMLElement => h("td", { class: "num", title: exact }, value);
   const exact = (value: number): string => value.toLocaleString("en");
   return h(
@@ -40,6 +44,7 @@ function row({ text, accuracy, cost }: FrontPoint): HTMLElement {
     {},
     cell(short(cost.params), exact(cost.params)),
     cell(short(cost.macs), exact(cost.macs)),
+    ...(timed ? [cell(milliseconds(cost.latency_ns ?? 0))] : []),
     cell(percent(number(accuracy))),
     h("td", { class: "text" }, h("code", {}, text)),
   );
@@ -47,7 +52,8 @@ function row({ text, accuracy, cost }: FrontPoint): HTMLElement {
 
 /** Points with the steps between them: for a cost, the best accuracy that it buys. */
 function plot({ cost, points }: Front): Element[] {
-  const costs = points.map((point) => point.cost[cost]);
+  const costs = points.map((point) => (cost === "latency" ? (point.cost.latency_ns ?? 0) : point.cost[cost]));
+  const say = cost === "latency" ? milliseconds : short;
   const accuracies = points.map((point) => number(point.accuracy));
   const x = scale(costs, EDGE.left, WIDTH - EDGE.right);
   const y = scale(accuracies, HEIGHT - EDGE.bottom, EDGE.top);
@@ -60,9 +66,9 @@ function plot({ cost, points }: Front): Element[] {
     s("path", { class: "axis", d: `M${EDGE.left} ${EDGE.top}V${bottom}H${WIDTH - EDGE.right}` }),
     s("path", { class: "line", d: path }),
     ...at.map(([left, top]) => s("circle", { cx: left, cy: top, r: 4 })),
-    text(x(first), bottom + 18, "start", short(first)),
-    ...(last > first ? [text(x(last), bottom + 18, "end", short(last))] : []),
-    text((EDGE.left + WIDTH - EDGE.right) / 2, HEIGHT - 6, "middle", cost === "params" ? "parameters" : "multiply-adds per image"),
+    text(x(first), bottom + 18, "start", say(first)),
+    ...(last > first ? [text(x(last), bottom + 18, "end", say(last))] : []),
+    text((EDGE.left + WIDTH - EDGE.right) / 2, HEIGHT - 6, "middle", NAMES[cost]),
     text(EDGE.left - 6, y(Math.min(...accuracies)) + 4, "end", percent(Math.min(...accuracies))),
     ...(points.length > 1 ? [text(EDGE.left - 6, y(Math.max(...accuracies)) + 4, "end", percent(Math.max(...accuracies)))] : []),
   ];

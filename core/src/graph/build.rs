@@ -76,8 +76,8 @@ impl Builder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let graph =
-            Graph { nodes: self.nodes, choices: self.choices, prunings: self.prunings, output };
+        let Self { nodes, choices, prunings, .. } = self;
+        let graph = Graph { nodes, choices, prunings, output, timings: super::Timings::default() };
         graph.validate()?;
         Ok(graph)
     }

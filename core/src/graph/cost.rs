@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::nodes::count;
-use super::{CostTable, Graph, GraphError, Node, Shape};
+use super::{CostTable, Graph, GraphError, Node, Shape, Timings};
 use crate::choice::Architecture;
 use crate::spec::Measure;
 
@@ -16,6 +16,9 @@ pub struct Cost {
     pub macs: u64,
     /// Numbers written by all nodes together.
     pub activations: u64,
+    /// Nanoseconds that the nodes take one by one, where they were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ns: Option<u64>,
 }
 
 impl Cost {
@@ -25,6 +28,7 @@ impl Cost {
         match measure {
             Measure::Params => self.params,
             Measure::Macs => self.macs,
+            Measure::Latency => self.latency_ns.unwrap_or(0),
         }
     }
 }
@@ -34,6 +38,10 @@ impl std::ops::AddAssign for Cost {
         self.params += other.params;
         self.macs += other.macs;
         self.activations += other.activations;
+        self.latency_ns = match (self.latency_ns, other.latency_ns) {
+            (Some(own), Some(more)) => Some(own + more),
+            (own, more) => own.or(more),
+        };
     }
 }
 
@@ -63,16 +71,27 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the architecture does not belong to the graph.
     pub fn node_costs(&self, architecture: &Architecture) -> Result<Vec<NodeCost>, GraphError> {
+        let mut costs = Vec::new();
+        self.visit(architecture, |node, inputs, shape| {
+            let cost = node_cost(node, inputs, shape, &self.timings);
+            costs.push(NodeCost { name: node.name.clone(), cost, shape: shape.clone() });
+        })?;
+        Ok(costs)
+    }
+
+    /// Shows every node of an architecture's network, with the shapes that it reads and writes.
+    pub(super) fn visit(
+        &self,
+        architecture: &Architecture,
+        mut show: impl FnMut(&Node, &[&Shape], &Shape),
+    ) -> Result<(), GraphError> {
         let fixed = self.specialise(architecture)?.graph;
         let shapes = fixed.shapes()?;
-        let nodes = fixed.nodes.iter().zip(&shapes);
-        Ok(nodes
-            .map(|(node, shape)| {
-                let inputs: Vec<&Shape> = node.inputs.iter().map(|at| &shapes[*at]).collect();
-                let cost = node_cost(node, &inputs, shape);
-                NodeCost { name: node.name.clone(), cost, shape: shape.clone() }
-            })
-            .collect())
+        for (node, shape) in fixed.nodes.iter().zip(&shapes) {
+            let inputs: Vec<&Shape> = node.inputs.iter().map(|at| &shapes[*at]).collect();
+            show(node, &inputs, shape);
+        }
+        Ok(())
     }
 
     /// Cost of the network that `architecture` describes.
@@ -138,11 +157,12 @@ impl Graph {
 }
 
 /// The cost of a node whose sizes are fixed.
-pub(super) fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape) -> Cost {
+pub(super) fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape, timings: &Timings) -> Cost {
     let trained = node.params().into_iter().filter(|param| param.role.is_trained());
     Cost {
         params: trained.map(|param| count(&param.shape)).sum(),
         macs: node.op.kind().macs(inputs, output),
         activations: count(output),
+        latency_ns: if timings.is_empty() { None } else { timings.of(node, inputs) },
     }
 }

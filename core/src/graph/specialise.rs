@@ -1,7 +1,7 @@
 //! The walk that turns a space and an architecture into one fixed network.
 
 use super::resolve::Resolved;
-use super::{Graph, GraphError, Node, NodeId, Op, Size};
+use super::{Graph, GraphError, Node, NodeId, Op, Size, Timings};
 use crate::choice::Architecture;
 
 /// A network without choices, and what each of its tensors inherits from the supernet.
@@ -45,7 +45,8 @@ impl Graph {
             nodes.push(fixed);
         }
         let output = place[stands[self.output]];
-        let graph = Graph { nodes, choices: vec![], prunings: vec![], output };
+        let (choices, prunings, timings) = (vec![], vec![], Timings::default());
+        let graph = Graph { nodes, choices, prunings, output, timings };
         graph.validate()?;
         Ok(FixedNetwork { graph, inherited })
     }

@@ -9,9 +9,11 @@
 //! edges that lead from it are `none`. Such a node counts as always used. The sum is then an upper
 //! bound ([`CostTable::upper`]), and for architectures that use the node it is exact.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::cost::{Cost, node_cost};
+use super::cost::node_cost;
+use super::known::KnownCosts;
+use super::timing::is_free;
 use super::{Graph, GraphError, NodeId, Op, Shape};
 use crate::choice::{Architecture, ChoiceId};
 use crate::spec::Measure;
@@ -35,6 +37,8 @@ pub struct CostTable {
     pub params: Vec<u64>,
     /// Multiply-accumulates, likewise.
     pub macs: Vec<u64>,
+    /// Nanoseconds, likewise; zeros where nothing was measured.
+    pub latency: Vec<u64>,
     /// Whether nodes count as used that some architectures leave out.
     pub upper: bool,
 }
@@ -54,7 +58,12 @@ impl CostTable {
         match measure {
             Measure::Params => &self.params,
             Measure::Macs => &self.macs,
+            Measure::Latency => &self.latency,
         }
+    }
+
+    fn all_mut(&mut self) -> [&mut Vec<u64>; 3] {
+        [&mut self.params, &mut self.macs, &mut self.latency]
     }
 
     /// Where the entry of an architecture is.
@@ -72,12 +81,11 @@ impl CostTable {
             // The entry of the same combination with the choice's first option.
             let first = |entry: usize| entry - entry / inner % size * inner;
             let same = |of: &[u64]| (0..of.len()).all(|entry| of[entry] == of[first(entry)]);
-            if same(&self.params) && same(&self.macs) {
-                let keep = |of: &[u64]| {
+            if Measure::ALL.into_iter().all(|measure| same(self.costs(measure))) {
+                for of in self.all_mut() {
                     let kept = (0..of.len()).filter(|entry| first(*entry) == *entry);
-                    kept.map(|entry| of[entry]).collect::<Vec<u64>>()
-                };
-                (self.params, self.macs) = (keep(&self.params), keep(&self.macs));
+                    *of = kept.map(|entry| of[entry]).collect();
+                }
                 self.choices.remove(at);
                 self.sizes.remove(at);
             }
@@ -86,69 +94,49 @@ impl CostTable {
 
     /// Adds a table over the same choices.
     fn join(&mut self, other: Self) {
-        self.nodes.extend(other.nodes);
-        let add =
-            |sum: &mut [u64], more: &[u64]| sum.iter_mut().zip(more).for_each(|(a, b)| *a += b);
-        add(&mut self.params, &other.params);
-        add(&mut self.macs, &other.macs);
+        for (sum, measure) in self.all_mut().into_iter().zip(Measure::ALL) {
+            sum.iter_mut().zip(other.costs(measure)).for_each(|(sum, more)| *sum += more);
+        }
         self.upper |= other.upper;
-    }
-}
-
-/// What nodes cost under the options that their sizes hang on, each worked out once.
-struct KnownCosts<'a> {
-    graph: &'a Graph,
-    /// For every node the choices that its sizes are bound to.
-    bound: Vec<Vec<ChoiceId>>,
-    costs: HashMap<(NodeId, Vec<usize>), Cost>,
-}
-
-impl<'a> KnownCosts<'a> {
-    fn of(graph: &'a Graph) -> Self {
-        let bound = graph.nodes.iter().map(|node| node.op.bound_choices());
-        Self { graph, bound: bound.collect(), costs: HashMap::new() }
-    }
-
-    /// What a node costs in an architecture that keeps it.
-    fn of_node(&mut self, id: NodeId, architecture: &Architecture) -> Result<Cost, GraphError> {
-        let options = |id: NodeId| self.bound[id].iter().map(|at| architecture.0[*at]).collect();
-        let key = (id, options(id));
-        if let Some(cost) = self.costs.get(&key) {
-            return Ok(*cost);
-        }
-        let kept = self.graph.resolve(architecture).kept;
-        let ids = (0..kept.len()).filter(|id| kept[*id]);
-        let costs: Vec<_> = ids.zip(self.graph.node_costs(architecture)?).collect();
-        for (id, node) in costs {
-            self.costs.insert((id, options(id)), node.cost);
-        }
-        Ok(self.costs.get(&key).copied().unwrap_or_default())
+        self.nodes.extend(other.nodes);
     }
 }
 
 impl Graph {
-    /// Parameters and multiply-accumulates as tables over the choices.
+    /// Parameters, multiply-accumulates and, where nodes were measured, latency as tables over the
+    /// choices.
     ///
     /// # Errors
     /// - [`GraphError`] if the graph cannot be walked, or if a node's sizes depend on so many
     ///   choices that its table would be huge.
     pub fn cost_tables(&self) -> Result<Vec<CostTable>, GraphError> {
+        let all = !self.timings.is_empty();
+        self.tables_of(&mut KnownCosts::of(self, all)?, all)
+    }
+
+    /// The tables of what costs anything, or of all nodes.
+    pub(super) fn tables_of(
+        &self,
+        known: &mut KnownCosts<'_>,
+        all: bool,
+    ) -> Result<Vec<CostTable>, GraphError> {
         let mut groups: BTreeMap<Dependence, Vec<NodeId>> = BTreeMap::new();
         let shapes = self.shapes()?;
-        for (id, dependence) in self.dependencies().into_iter().enumerate() {
+        let dependencies = self.dependencies(&known.bound);
+        for (id, dependence) in dependencies.into_iter().enumerate() {
             let node = &self.nodes[id];
             let inputs: Vec<&Shape> = node.inputs.iter().map(|at| &shapes[*at]).collect();
-            let most = node_cost(node, &inputs, &shapes[id]);
-            if let Some(dependence) = dependence.filter(|_| most.params > 0 || most.macs > 0) {
+            let most = node_cost(node, &inputs, &shapes[id], &self.timings);
+            let counts = most.params > 0 || most.macs > 0 || all && !is_free(&node.op);
+            if let Some(dependence) = dependence.filter(|_| counts) {
                 groups.entry(dependence).or_default().push(id);
             }
         }
         let full = self.fullest();
-        let mut known = KnownCosts::of(self);
         let mut tables: BTreeMap<Vec<ChoiceId>, CostTable> = BTreeMap::new();
         for (dependence, nodes) in groups {
-            let mut table = self.table(dependence, &nodes, &full, &mut known)?;
-            if table.params.iter().chain(&table.macs).all(|cost| *cost == 0) {
+            let mut table = self.table(dependence, &nodes, &full, known)?;
+            if Measure::ALL.into_iter().all(|of| table.costs(of).iter().all(|cost| *cost == 0)) {
                 continue;
             }
             table.prune();
@@ -176,23 +164,26 @@ impl Graph {
             let node = nodes.first().map(|id| self.nodes[*id].name.clone());
             GraphError::Structure { node: node.unwrap_or_default(), reason }
         })?;
-        let (mut params, mut macs) = (vec![0; entries], vec![0; entries]);
+        let names = nodes.iter().map(|id| self.nodes[*id].name.clone()).collect();
+        let zeros = || vec![0; entries];
+        let (params, macs, latency) = (zeros(), zeros(), zeros());
+        let mut table = CostTable { nodes: names, choices, sizes, params, macs, latency, upper };
         let mut architecture = full.clone();
         for entry in 0..entries {
             let mut rest = entry;
-            for (choice, size) in choices.iter().zip(&sizes).rev() {
+            for (choice, size) in table.choices.iter().zip(&table.sizes).rev() {
                 architecture.0[*choice] = rest % size;
                 rest /= size;
             }
             let kept = self.resolve(&architecture).kept;
             for id in nodes.iter().filter(|id| kept[**id]) {
                 let cost = known.of_node(*id, &architecture)?;
-                params[entry] += cost.params;
-                macs[entry] += cost.macs;
+                for (sum, measure) in table.all_mut().into_iter().zip(Measure::ALL) {
+                    sum[entry] += cost.of(measure);
+                }
             }
         }
-        let nodes = nodes.iter().map(|id| self.nodes[*id].name.clone()).collect();
-        Ok(CostTable { nodes, choices, sizes, params, macs, upper })
+        Ok(table)
     }
 
     /// Combinations of some choices' options; none if they are too many for a table.
@@ -203,7 +194,7 @@ impl Graph {
     }
 
     /// An architecture that uses as many nodes as can be: choice by choice, the option with most.
-    fn fullest(&self) -> Architecture {
+    pub(super) fn fullest(&self) -> Architecture {
         let mut full = Architecture(vec![0; self.choices.len()]);
         for (id, choice) in self.choices.iter().enumerate() {
             let count = |option: &usize| {
@@ -218,11 +209,11 @@ impl Graph {
     }
 
     /// For every node what its cost depends on; none for nodes that nothing reads.
-    fn dependencies(&self) -> Vec<Option<Dependence>> {
+    fn dependencies(&self, bound: &[BTreeSet<ChoiceId>]) -> Vec<Option<Dependence>> {
         let own = |id: usize| match &self.nodes[id].op {
             // A mix costs nothing itself.
-            Op::Mix(_) => vec![],
-            op => op.bound_choices(),
+            Op::Mix(_) => BTreeSet::new(),
+            _ => bound[id].clone(),
         };
         let with_own = |(id, used): (usize, Option<Dependence>)| {
             let Dependence { choices, upper } = used?;
@@ -231,7 +222,7 @@ impl Graph {
             Some(if fits || choices.is_empty() {
                 Dependence { choices: all, upper }
             } else {
-                Dependence { choices: own(id).into_iter().collect(), upper: true }
+                Dependence { choices: own(id), upper: true }
             })
         };
         self.conditions().into_iter().enumerate().map(with_own).collect()

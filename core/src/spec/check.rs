@@ -415,6 +415,7 @@ mod tests {
             "table": null
           },
           "constraints": {
+            "max_latency_ms": null,
             "max_macs": null,
             "max_params": null,
             "penalty": 0.0,

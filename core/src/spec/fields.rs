@@ -170,6 +170,7 @@ pub const FIELDS: &[Field] = &[
     field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution", "pareto"]),
     field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
     field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
+    field("constraints.max_latency_ms", "Longest latency", "The same for one example on the device of the run, in evaluation: the sum of what the network's layers take there, each measured alone when the run starts.", number(1e-6, 1e9), Default::Absent).unit("ms"),
     field("constraints.penalty", "Price of cost", "While rows are learned, their loss grows by this times the logarithm of the expected cost, or, where it is limited, of its ratio to the limit while it exceeds it; 0 for no price.", number(0.0, 1000.0), Default::Is(Number(0.0))),
     field("constraints.penalty_on", "Priced cost", "Which cost the price is on.", Kind::OneOf(MEASURES), Default::Is(Text("params"))),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),

@@ -115,11 +115,13 @@ impl Penalty {
     /// - [`EngineError::Tensor`] if the copy fails.
     pub fn reading(&self, alphas: &Alphas) -> Result<(String, f64), EngineError> {
         let rows = alphas.split(&self.sampler.probabilities(alphas), Kind::Double);
-        let name = match self.measure {
-            Measure::Params => "expected_params",
-            Measure::Macs => "expected_macs",
+        let expected = self.expected(&rows).f_double_value(&[])?;
+        let (name, expected) = match self.measure {
+            Measure::Params => ("expected_params", expected),
+            Measure::Macs => ("expected_macs", expected),
+            Measure::Latency => ("expected_latency_ms", expected / 1e6),
         };
-        Ok((name.to_owned(), self.expected(&rows).f_double_value(&[])?))
+        Ok((name.to_owned(), expected))
     }
 
     fn device(&self) -> Device {
@@ -157,7 +159,11 @@ mod tests {
         };
         options.channels = 2;
         let space = SpaceSpec::ToyCell(options);
-        spaces::build(&space, toy_cell::PRESET.shape, Sharing::Entangled).unwrap()
+        let mut graph = spaces::build(&space, toy_cell::PRESET.shape, Sharing::Entangled).unwrap();
+        for (at, part) in graph.parts().unwrap().iter().enumerate() {
+            graph.timings.note(part, 1 + 7 * at as u64);
+        }
+        graph
     }
 
     fn penalty(graph: &Graph, measure: Measure, max: Option<u64>) -> Penalty {
@@ -165,6 +171,7 @@ mod tests {
         let spec = ConstraintsSpec {
             max_params: limit(Measure::Params),
             max_macs: limit(Measure::Macs),
+            max_latency_ms: limit(Measure::Latency).map(skein_core::spec::milliseconds),
             penalty: 0.7,
             penalty_on: measure,
         };
@@ -179,6 +186,7 @@ mod tests {
     #[rstest]
     #[case::params(Measure::Params)]
     #[case::macs(Measure::Macs)]
+    #[case::latency(Measure::Latency)]
     fn the_expectation_is_the_mean_over_all_architectures(#[case] measure: Measure) {
         let graph = toy();
         let penalty = penalty(&graph, measure, None);
@@ -194,7 +202,7 @@ mod tests {
         for at in 0..4096_usize {
             let picked: Vec<usize> = (0..6).map(|row| at >> (2 * row) & 3).collect();
             let cost = graph.cost(&Architecture(picked.clone())).unwrap();
-            let cost = if measure == Measure::Params { cost.params } else { cost.macs };
+            let cost = cost.of(measure);
             uniform += cost;
             let probability: f64 = rows.iter().zip(&picked).map(|(row, at)| row[*at]).product();
             weighted += probability * number(cost);

@@ -69,7 +69,16 @@ impl Search {
         images: usize,
         compute: Compute,
     ) -> Result<Self, EngineError> {
-        let search = &spec.search;
+        let net = Supernet::initialised(spec, shape, compute)?;
+        Self::on(net, spec, images)
+    }
+
+    /// The same on a supernet that is made.
+    ///
+    /// # Errors
+    /// - as [`Search::new`].
+    pub fn on(net: Supernet, spec: &RunSpec, images: usize) -> Result<Self, EngineError> {
+        let (search, compute) = (&spec.search, net.compute);
         let first = split(images, search.train_portion);
         let second = images - first;
         if first == 0 || second == 0 {
@@ -79,7 +88,6 @@ impl Search {
         }
         let limit = usize::try_from(search.valid_limit).unwrap_or(usize::MAX).min(second);
         let at = |position: usize| i64::try_from(position).unwrap_or(0);
-        let net = Supernet::initialised(spec, shape, compute)?;
         let limits = Limits::of(net.graph(), &spec.constraints)
             .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
         let mut bilevel = Bilevel::new(search, &net.store.weights);

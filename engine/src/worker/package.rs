@@ -13,7 +13,7 @@ use skein_core::event::{Event, EventBody, Front, Metrics, Rung};
 use skein_core::folder;
 use skein_core::graph::Graph;
 use skein_core::manifest::{Manifest, ManifestFile};
-use skein_core::spec::RunSpec;
+use skein_core::spec::{RunSpec, milliseconds};
 use tch::{Device, Kind, Tensor};
 use zip::write::SimpleFileOptions;
 
@@ -213,12 +213,16 @@ fn zip_up(folder: &Path, names: &[&str], manifest: &Manifest) -> Result<(), Engi
 fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineError> {
     use std::fmt::Write as _;
 
-    let mut csv = String::from("architecture,valid_accuracy,valid_loss,params,macs\n");
+    let timed = !contents.space.timings.is_empty();
+    let mut csv = String::from("architecture,valid_accuracy,valid_loss,params,macs");
+    csv.push_str(if timed { ",latency_ms\n" } else { "\n" });
     for Tried { architecture, accuracy, loss } in contents.tried {
         let text = architecture.to_text(contents.spec.space.preset(), &contents.space.choices);
         let cost = contents.space.cost(architecture)?;
         // The text form has commas.
-        let _ = writeln!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
+        let _ = write!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
+        let latency = cost.latency_ns.map(|ns| format!(",{}", milliseconds(ns)));
+        let _ = writeln!(csv, "{}", latency.unwrap_or_default());
     }
     Ok(csv)
 }

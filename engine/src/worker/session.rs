@@ -6,6 +6,7 @@ mod packaged;
 mod searching;
 mod selecting;
 mod snapshot;
+mod timings;
 mod training;
 
 use std::fs;
@@ -26,6 +27,7 @@ use crate::device::{self, Compute};
 use crate::error::IoContext;
 use crate::search::evolve::Tried;
 use crate::search::run::Search;
+use crate::search::supernet::Supernet;
 use crate::state::checkpoint::{Damaged, Snapshot, newest};
 use crate::state::stop::Stop;
 use crate::train::stage::Stage;
@@ -88,7 +90,9 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let limit =
         spec.dataset.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let images = data.train.count().min(limit);
-    let mut search = Search::new(&spec, data.shape, images, compute)?;
+    let net = Supernet::timed(&spec, data.shape, compute, timings::known(&kept))?;
+    timings::keep(net.graph(), &session.attempt.folder)?;
+    let mut search = Search::on(net, &spec, images)?;
     let (found, damaged) = newest(&session.attempt.run, session.attempt.number, compute.device)?;
     events.say(EventBody::Started(Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),

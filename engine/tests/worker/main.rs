@@ -9,5 +9,6 @@ mod health;
 mod input;
 mod interruption;
 mod language;
+mod latency;
 mod learning;
 mod result;

@@ -283,6 +283,7 @@ impl Worker {
             architecture: now.text.clone(),
             choices: now.choices.clone(),
             cost: now.cost,
+            latency_ms: None,
             ladder: vec![rung],
             packaged: "inherited".to_owned(),
             valid_accuracy: accuracy,

@@ -21,8 +21,11 @@ pub(super) const SECOND_STAGES: &[(&str, &str)] = &[
     ("evolution", "Evolution"),
     ("pareto", "Front of accuracy against cost"),
 ];
-pub(super) const MEASURES: &[(&str, &str)] =
-    &[("params", "Parameters"), ("macs", "Multiply-adds per image")];
+pub(super) const MEASURES: &[(&str, &str)] = &[
+    ("params", "Parameters"),
+    ("macs", "Multiply-adds per image"),
+    ("latency", "Latency on the device"),
+];
 pub(super) const PRESETS: &[(&str, &str)] = &[
     ("toy-cell", "Toy cell"),
     ("conv-macro", "Convolutional macro space"),

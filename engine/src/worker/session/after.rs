@@ -2,12 +2,15 @@
 
 use skein_core::choice::Architecture;
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
+use skein_core::graph::Cost;
 use skein_core::number::Num;
+use skein_core::spec::milliseconds;
 
 use super::selecting::Selected;
 use super::snapshot::{Derived, Done};
 use super::{Context, Ended, Resumed};
 use crate::EngineError;
+use crate::latency;
 use crate::search::candidates;
 use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::train::evaluate::Score;
@@ -215,10 +218,13 @@ impl Context<'_> {
             "the result package is complete and verified; its weights are `{}`",
             chosen.weights
         ))?;
+        let cost = space.cost(architecture)?;
+        let latency_ms = self.latency(cost, network)?;
         let summary = Summary {
             architecture: architecture.to_text(self.spec.space.preset(), &space.choices),
             choices: architecture.0.clone(),
-            cost: space.cost(architecture)?,
+            cost,
+            latency_ms,
             valid_accuracy: chosen.valid_accuracy,
             test_accuracy: chosen.test_accuracy,
             packaged: chosen.weights,
@@ -227,5 +233,16 @@ impl Context<'_> {
         };
         self.events.say(EventBody::Finished(summary.clone()))?;
         Ok(Ended::Finished(Box::new(summary)))
+    }
+
+    /// What the whole network takes, if latency was asked for: its layers one by one are the
+    /// estimate that the search went by.
+    fn latency(&mut self, cost: Cost, network: &Network) -> Result<Option<Num>, EngineError> {
+        let Some(estimate) = cost.latency_ns.map(milliseconds) else { return Ok(None) };
+        let whole = milliseconds(latency::of_network(network.graph(), self.compute)?);
+        self.events.log(format!(
+            "one example takes {whole:.3} ms, its layers one by one {estimate:.3} ms"
+        ))?;
+        Ok(Some(Num(whole)))
     }
 }

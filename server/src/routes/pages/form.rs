@@ -197,7 +197,9 @@ fn empty(field: &Field) -> &'static str {
         "name" => "called after what it does",
         "dataset.limit" => "all training images",
         "benchmark.table" => "no benchmark",
-        "constraints.max_params" | "constraints.max_macs" => "no limit",
+        "constraints.max_params" | "constraints.max_macs" | "constraints.max_latency_ms" => {
+            "no limit"
+        }
         "after.limit" => "all training images",
         "search.from_run" => "its own",
         _ => "",

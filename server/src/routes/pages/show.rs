@@ -6,6 +6,7 @@ use skein_core::event::{FailureClass, Rung};
 use skein_core::folder;
 use skein_core::number::Num;
 use skein_core::spec::fields::{FIELDS, Field, Kind};
+use skein_core::spec::milliseconds;
 use time::OffsetDateTime;
 
 use super::charts::{Chart, fit_charts, search_charts, words};
@@ -30,6 +31,8 @@ pub(super) struct ShowPage {
     drawing_alt: String,
     params: String,
     macs: String,
+    /// Milliseconds; empty if it was not measured.
+    latency: String,
     arch_text: String,
     ladder: Vec<LadderRow>,
     downloads: Vec<(&'static str, &'static str)>,
@@ -145,6 +148,7 @@ impl ShowPage {
                 .as_ref()
                 .map_or_else(dash, |now| format::short(now.cost.params)),
             macs: run.architecture.as_ref().map_or_else(dash, |now| format::short(now.cost.macs)),
+            latency: latency(&run),
             arch_text: run.architecture.as_ref().map_or_else(dash, |now| now.text.clone()),
             ladder: ladder(&run),
             downloads: downloads(&spec),
@@ -182,6 +186,12 @@ fn dash() -> String {
 }
 
 /// The architecture if there is one, else the space with its options open.
+/// Milliseconds of what would be derived; empty if it was not measured.
+fn latency(run: &RunView) -> String {
+    let measured = run.architecture.as_ref().and_then(|now| now.cost.latency_ns);
+    measured.map_or_else(String::new, |ns| format!("{:.3}", milliseconds(ns)))
+}
+
 fn drawing(frame: &Frame, api: &str, run: &RunView) -> (String, String) {
     match &run.architecture {
         Some(now) => (format!("{api}/architecture.svg"), now.text.clone()),
