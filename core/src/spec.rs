@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::dataset::{self, DataKind, DataShape};
 
 pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
+pub use again::is_bound;
 pub use check::Violation;
 pub use constraints::{ConstraintsSpec, Measure, milliseconds};
 pub use options::{

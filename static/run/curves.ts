@@ -68,7 +68,7 @@ export class Curves {
       if (!box.hidden) chart.update(series.sort(order), { ...this.look, log: this.look.log && log });
     }
     const scratch = find("[data-scratch]");
-    if (scratch) scratch.hidden = !this.places.some(({ box, phase }) => phase !== "search" && !box.hidden);
+    if (scratch) scratch.hidden = !this.places.some(({ box }) => scratch.contains(box) && !box.hidden);
   }
 }
 

@@ -19,12 +19,18 @@ const FREE: [&str; 9] = [
     "resources.checkpoint_every",
 ];
 
+/// Whether a run on another one's supernet must have a field as it is there.
+#[must_use]
+pub fn is_bound(path: &str) -> bool {
+    !FREE.iter().any(|free| path.starts_with(free))
+}
+
 impl RunSpec {
     /// Every field that must be as it was where the supernet was trained, and is not.
     #[must_use]
     pub fn unlike(&self, trained: &Self) -> Vec<Violation> {
         let (own, theirs) = (self.to_value(), trained.to_value());
-        let bound = FIELDS.iter().filter(|field| !FREE.iter().any(|at| field.path.starts_with(at)));
+        let bound = FIELDS.iter().filter(|field| is_bound(field.path));
         let unlike = bound.filter_map(|field| {
             let [own, theirs] = [&own, &theirs].map(|spec| get(spec, field.path));
             let [own, theirs] = [own, theirs].map(|value| value.unwrap_or(&Value::Null));

@@ -1,5 +1,6 @@
 //! A run on the supernet that another run trained.
 
+use skein_core::event::PhaseName;
 use skein_core::folder;
 
 use super::snapshot::{self, State};
@@ -7,6 +8,7 @@ use super::{Context, warn_of};
 use crate::EngineError;
 use crate::search::run::Search;
 use crate::state::checkpoint::newest_in;
+use crate::worker::meter::Place;
 
 impl Context<'_> {
     /// Brings the search to where the other run's ended; nothing is trained.
@@ -27,6 +29,10 @@ impl Context<'_> {
         let epoch = search.step.saturating_sub(1) / search.steps_per_epoch();
         self.say_rows(search, epoch)?;
         let architecture = search.derive(&self.data, epoch)?;
-        self.say_architecture(search, search.step, epoch, &architecture)
+        self.say_architecture(search, search.step, epoch, &architecture)?;
+        let (step, per_epoch) = (search.step, search.steps_per_epoch());
+        let images = self.spec.search.batch_size;
+        let place = Place { phase: PhaseName::Search, step, total: step, per_epoch, images };
+        self.progress(place, true)
     }
 }

@@ -27,10 +27,12 @@ const fn chart(
 }
 
 /// Charts of the search.
-pub(super) fn search_charts(text: bool) -> [Chart; 8] {
+///
+/// On a supernet that another run trained, most of them stay empty and are not shown then.
+pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 8] {
     let (_, share) = words(text);
     let once = "The first point appears after the first steps.";
-    [
+    let charts = [
         chart("loss", "search", "Loss", "nats", once),
         chart("accuracy", "search", "Accuracy", share, once),
         Chart {
@@ -77,7 +79,8 @@ pub(super) fn search_charts(text: bool) -> [Chart; 8] {
             optional: true,
             ..chart("rank", "search", "True rank", "in the benchmark, 1 is best", "")
         },
-    ]
+    ];
+    charts.map(|chart| Chart { optional: chart.optional || again, ..chart })
 }
 
 /// Charts of the trainings after it.

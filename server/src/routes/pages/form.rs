@@ -22,6 +22,8 @@ pub(super) struct Section {
     pub(super) advanced: Vec<Control>,
     /// What is behind "More", in words.
     pub(super) more: String,
+    /// Whether every field is what another run made it.
+    pub(super) bound: bool,
 }
 
 /// One field.
@@ -54,6 +56,8 @@ pub(super) struct Control {
     /// The path and the values, comma-separated, that it depends on.
     pub(super) when: Option<(&'static str, String)>,
     pub(super) hidden: bool,
+    /// Whether it must be as in the run whose supernet is searched again.
+    pub(super) bound: bool,
     changed: bool,
 }
 
@@ -97,18 +101,20 @@ fn section(id: &'static str, title: &'static str, spec: &Value, devices: &[Strin
     let changed = |controls: &[Control]| controls.iter().any(|control| control.changed);
     let labels: Vec<String> = advanced
         .iter()
-        .filter(|control| !control.hidden)
+        .filter(|control| !control.hidden && !control.bound)
         .map(|control| lower(control.label))
         .collect();
     let more = match labels.len() {
         0..=4 => labels.join(", "),
         count => format!("{} and {} others", labels[..3].join(", "), count - 3),
     };
+    let bound = plain.iter().chain(&advanced).all(|control| control.bound);
     Section {
         id,
         title,
         open: changed(&plain) || changed(&advanced),
         open_more: changed(&advanced),
+        bound,
         plain,
         advanced,
         more,
@@ -148,6 +154,8 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         unit: field.unit,
         kind: kind(field.kind),
         options: options(field.kind, &value, devices),
+        bound: skein_core::spec::is_bound(field.path)
+            && at(spec, "search.from_run").is_some_and(Value::is_string),
         changed: value != fallback,
         defaults: defaults(field, first),
         filled: fallback,
@@ -312,6 +320,10 @@ mod tests {
         let spec = json!({"search": {"optimizer": {"kind": "gdas"}, "epochs": 250, "clip": 1.0}});
         let open: Vec<(&str, bool)> =
             sections(&spec, &[]).iter().map(|section| (section.id, section.open_more)).collect();
+        let bound = |spec: &Value| sections(spec, &[]).iter().filter(|one| one.bound).count();
+        assert_eq!(bound(&spec), 0);
+        let again = json!({"search": {"optimizer": {"kind": "gdas"}, "from_run": "x"}});
+        assert_eq!(bound(&again), 2, "data and space are what they were");
         let expected = [
             ("dataset", false),
             ("space", false),

@@ -136,7 +136,7 @@ impl ShowPage {
                 .filter(|p| p.phase.as_str() == "search")
                 .map_or(0, |p| p.total_steps),
             figures: figures(&run, is_text),
-            search_charts: search_charts(is_text),
+            search_charts: search_charts(is_text, at(&spec, "search.from_run").is_some()),
             fit_charts: fit_charts(is_text),
             text: is_text,
             trained_by,
