@@ -11,6 +11,7 @@ mod bound;
 mod build;
 mod cost;
 mod decide;
+mod drop_path;
 mod known;
 mod nodes;
 mod params;
@@ -96,7 +97,7 @@ pub enum Op {
     AvgPool(Pool),
     /// The mean of each channel.
     GlobalAvgPool(GlobalAvgPool),
-    /// Zeroes elements or channels while training.
+    /// Zeroes elements, channels or whole examples while training.
     Dropout(Dropout),
     /// All dimensions into one.
     Flatten(Flatten),

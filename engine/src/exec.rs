@@ -39,18 +39,26 @@ pub struct Pass {
     pub statistics: Statistics,
     /// Seed of this pass's dropout; none outside training.
     pub dropout: Option<u64>,
+    /// How far probabilities that rise while training have risen, `0..=1`.
+    pub risen: f64,
 }
 
 impl Pass {
     /// Evaluation with running statistics.
-    pub const EVALUATE: Self = Self { statistics: Statistics::Running, dropout: None };
+    pub const EVALUATE: Self = Self { statistics: Statistics::Running, dropout: None, risen: 0.0 };
     /// Evaluation with the batch's own statistics, which are not kept.
-    pub const BATCH: Self = Self { statistics: Statistics::Batch, dropout: None };
+    pub const BATCH: Self = Self { statistics: Statistics::Batch, dropout: None, risen: 0.0 };
 
     /// Training with this dropout seed.
     #[must_use]
     pub fn train(dropout: u64) -> Self {
-        Self { statistics: Statistics::Train, dropout: Some(dropout) }
+        Self { statistics: Statistics::Train, dropout: Some(dropout), risen: 0.0 }
+    }
+
+    /// The same once probabilities that rise while training have come to this share of their end.
+    #[must_use]
+    pub fn risen(self, risen: f64) -> Self {
+        Self { risen, ..self }
     }
 }
 
@@ -171,7 +179,10 @@ impl Executor {
             Op::MaxPool(_) | Op::AvgPool(_) => walk.pooled(node.inputs[0], &node.op)?,
             Op::GlobalAvgPool(_) => pool::global_average(&x?),
             Op::Dropout(spec) => match walk.pass.dropout {
-                Some(seed) => dropout::forward(spec, &x?, seed.wrapping_add(id as u64)),
+                Some(seed) => {
+                    let spec = spec.at(walk.pass.risen);
+                    dropout::forward(&spec, &x?, seed.wrapping_add(id as u64))
+                }
                 None => x?,
             },
             Op::Flatten(_) => x?.flatten(1, -1),

@@ -466,6 +466,7 @@ mod tests {
           "cutmix": 0.0,
           "cutout": 0,
           "decay_all": true,
+          "drop_path": 0.0,
           "ema": 0.0,
           "fine_tune": {
             "epochs": 0,
@@ -564,6 +565,7 @@ mod tests {
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::image_space(json!({"dataset": {"id": "text"}}), "space.preset `toy-cell` reads images, but the data set is a text; take `language` or `language-char`")]
     #[case::tokens_of_images(json!({"dataset": {"tokens": "bpe"}}), "dataset.tokens applies only if `dataset.id` is tiny-shakespeare or text")]
+    #[case::no_edges(json!({"space": {"preset": "conv-macro"}, "after": {"drop_path": 0.1}}), "after.drop_path applies only if `space.preset` is toy-cell or nas-bench-201 or darts")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -640,6 +642,21 @@ mod tests {
             merge(&mut value, &json!({"after": {"recipe": recipe}}));
             assert!(RunSpec::parse(&value).is_ok(), "{recipe}");
         }
+    }
+
+    #[test]
+    fn the_recipe_of_darts_drops_paths_where_there_are_edges() {
+        let drop_path = |preset: &str, recipe: &str| {
+            let mut value = minimal();
+            merge(&mut value, &json!({"space": {"preset": preset}, "after": {"recipe": recipe}}));
+            let spec = RunSpec::parse(&value).unwrap();
+            assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
+            spec.after.drop_path
+        };
+        assert_eq!(drop_path("darts", "darts"), Some(0.2));
+        assert_eq!(drop_path("nas-bench-201", "darts"), Some(0.2));
+        assert_eq!(drop_path("darts", "cifar"), Some(0.0));
+        assert_eq!(drop_path("autoformer-t", "darts"), None);
     }
 
     fn language(patch: &Value) -> Value {

@@ -134,7 +134,8 @@ impl Fit {
         let batch = self.batch()?;
         let had_input = Instant::now();
         let mixed = self.mixing.apply(batch, At { seed, stream: self.streams.mix, step })?;
-        let pass = Pass::train(derive(seed, self.streams.dropout, step));
+        let risen = risen(step / self.per_epoch, self.rate.total / self.per_epoch);
+        let pass = Pass::train(derive(seed, self.streams.dropout, step)).risen(risen);
         let logits = self.network.forward(&mixed.batch.x, pass)?;
         let loss = mixed.loss(&logits, self.smoothing);
         let seen = outcome(&logits, &loss, &mixed.batch.y);
@@ -173,6 +174,13 @@ impl Fit {
     }
 }
 
+/// How far drop path's probability has risen in an epoch, counted from 0: as in the published
+/// training of DARTS, the first epoch drops nothing, and the last one is a step before the end.
+#[expect(clippy::cast_precision_loss, reason = "epochs are few")]
+fn risen(epoch: u64, epochs: u64) -> f64 {
+    epoch as f64 / epochs.max(1) as f64
+}
+
 fn optimizer(after: &AfterSpec, network: &Network) -> WeightOptimizer {
     let decay = if after.decay_all {
         Decay::all(after.weight_decay)
@@ -180,4 +188,19 @@ fn optimizer(after: &AfterSpec, network: &Network) -> WeightOptimizer {
         Decay::matrices(after.weight_decay, &network.store.weights)
     };
     WeightOptimizer::new(&after.optimizer, decay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_path_rises_by_equal_steps_from_nothing() {
+        let all: Vec<f64> = (0..5).map(|epoch| 0.2 * risen(epoch, 5)).collect();
+        assert_eq!(all[0], 0.0);
+        for (epoch, p) in (0..).zip(&all) {
+            assert!((p - 0.04 * f64::from(epoch)).abs() < 1e-15, "{all:?}");
+        }
+        assert_eq!(risen(0, 1), 0.0);
+    }
 }

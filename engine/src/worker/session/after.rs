@@ -139,12 +139,11 @@ impl Context<'_> {
         stage: Stage,
         architecture: &Architecture,
     ) -> Result<Fit, EngineError> {
+        let fixed = search.net.graph().specialise(architecture)?;
+        let graph = fixed.with_drop_path(self.spec.after.drop_path.unwrap_or(0.0))?;
         let network = match stage {
-            Stage::FineTune => self.recalibrated(search, architecture)?,
-            Stage::FromScratch => {
-                let fixed = search.net.graph().specialise(architecture)?;
-                Network::fresh(fixed.graph, self.compute, self.spec.seed)?
-            }
+            Stage::FineTune => self.recalibrated(search, architecture)?.within(graph)?,
+            Stage::FromScratch => Network::fresh(graph, self.compute, self.spec.seed)?,
         };
         Ok(Fit::new(&self.spec, stage, network, &self.data.train, self.fit_images(search)))
     }

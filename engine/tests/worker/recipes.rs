@@ -1,0 +1,51 @@
+//! What recipes do while the derived network is trained, and leave be before and after.
+
+use serde_json::{Value, json};
+use skein_core::event::EventBody;
+
+use crate::harness::{Run, merge};
+
+/// A run with a training from scratch, and what it says.
+fn finished(after: &Value) -> (Run, Vec<EventBody>) {
+    // The space's own dropout draws by the place of a node, which drop path's nodes move.
+    let mut spec = json!({"space": {"dropout": 0}, "search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 2}, "packaged": "from_scratch"}});
+    merge(&mut spec["after"], after);
+    let run = Run::new(&spec);
+    assert!(run.finish(1).success());
+    let said = run.events(1).into_iter().map(|event| event.body).collect();
+    (run, said)
+}
+
+/// The metrics of a phase as text, but for how long steps waited.
+fn metrics(said: &[EventBody], phase: &str) -> Vec<String> {
+    let of_phase = said.iter().filter_map(|event| match event {
+        EventBody::Metrics(metrics) if metrics.phase.as_str() == phase => Some(metrics),
+        _ => None,
+    });
+    let mut lines = Vec::new();
+    for metrics in of_phase {
+        let values = metrics.values.iter().filter(|(name, _)| *name != "input_wait");
+        lines.extend(values.map(|(name, value)| format!("{} {name} {value}", metrics.epoch)));
+    }
+    lines
+}
+
+#[test]
+fn drop_path_changes_the_training_from_its_second_epoch_on_and_nothing_else() {
+    let (without, plain) = finished(&json!({"drop_path": 0}));
+    let (with, dropped) = finished(&json!({"drop_path": 0.6}));
+    assert_eq!(metrics(&plain, "search"), metrics(&dropped, "search"));
+    let epoch = |said: &[EventBody], at: char| -> Vec<String> {
+        metrics(said, "fit").into_iter().filter(|line| line.starts_with(at)).collect()
+    };
+    assert!(!epoch(&plain, '0').is_empty());
+    assert_eq!(epoch(&plain, '0'), epoch(&dropped, '0'));
+    assert_ne!(epoch(&plain, '1'), epoch(&dropped, '1'));
+    let model = |run: &Run| run.artifact(1, "model.safetensors");
+    assert_eq!(model(&without).len(), model(&with).len());
+    assert!(model(&without) != model(&with));
+    assert_eq!(
+        without.record().unwrap()["summary"]["cost"],
+        with.record().unwrap()["summary"]["cost"]
+    );
+}
