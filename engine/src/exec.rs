@@ -128,22 +128,38 @@ impl Executor {
         plan: Plan<'_>,
         pass: Pass,
     ) -> Result<Tensor, EngineError> {
+        let [output] = self.values(store, x, (plan, pass), [self.graph.output])?;
+        Ok(output)
+    }
+
+    /// Computes the values of some nodes in one pass, and nothing that they do not need.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the store lacks a tensor.
+    pub fn values<const N: usize>(
+        &self,
+        store: &Store,
+        x: &Tensor,
+        (plan, pass): (Plan<'_>, Pass),
+        ends: [NodeId; N],
+    ) -> Result<[Tensor; N], EngineError> {
         let used = match plan {
             Plan::Superposed(_) => vec![true; self.graph.nodes.len()],
-            Plan::Path(architecture, _) => self.graph.reachable(architecture),
+            Plan::Path(architecture, _) => self.graph.reachable_from(&ends, architecture),
         };
+        let last = ends.iter().max().copied().unwrap_or(0);
         let outputs =
             matches!(plan, Plan::Superposed(_)) && self.sharing == Sharing::EntangledOutputs;
         let sizes = (self.graph.nodes.len(), self.weights.factors());
         let mut walk = Walk::new(store, plan, pass, sizes);
         walk.values[0] = Some(x.shallow_clone());
-        for (id, used) in used.iter().enumerate().take(self.graph.output + 1).skip(1) {
+        for (id, used) in used.iter().enumerate().take(last + 1).skip(1) {
             // Branches whose outputs are mixed run once per option, inside the mix.
             if *used && !(outputs && self.bound[id].is_some()) {
                 walk.values[id] = Some(self.compute(id, &mut walk, None)?);
             }
         }
-        walk.take(self.graph.output)
+        walk.take(ends)
     }
 
     /// A node's value; `picked` is the option that a branch is computed for.

@@ -49,6 +49,9 @@ pub struct AfterSpec {
     /// out for an image; absent where networks have no cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_path: Option<f64>,
+    /// Weight of the auxiliary head's loss, 0 for no head; absent where networks cannot have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auxiliary: Option<f64>,
 }
 
 /// One training.

@@ -1,7 +1,7 @@
 //! A fixed network with its weights.
 
 use skein_core::choice::Architecture;
-use skein_core::graph::{FixedNetwork, Graph};
+use skein_core::graph::{FixedNetwork, Graph, NodeId};
 use tch::Tensor;
 
 use crate::EngineError;
@@ -65,26 +65,18 @@ impl Network {
         Self::with(graph, store, compute)
     }
 
-    /// The same weights in a graph that stores the same tensors.
+    /// The network of another graph with this one's tensors, as far as it has them; the others
+    /// start as `start` draws them, or at zero.
     ///
     /// # Errors
-    /// - [`EngineError::Shape`] if it stores others.
-    pub fn within(&self, graph: Graph) -> Result<Self, EngineError> {
-        let mut store = Store::zeroed(&graph, self.compute);
-        store.weights.load(self.store.weights.buffer())?;
-        store.stats.load(self.store.stats.buffer())?;
+    /// - [`EngineError::Shape`] if two tensors of one name differ.
+    pub fn within(&self, graph: Graph, start: Option<(u64, Stream)>) -> Result<Self, EngineError> {
+        let store = match start {
+            Some((seed, stream)) => Store::initialised(&graph, self.compute, seed, stream)?,
+            None => Store::zeroed(&graph, self.compute),
+        };
+        store.take_over(&self.store)?;
         Self::with(graph, store, self.compute)
-    }
-
-    /// A copy with weights of its own.
-    ///
-    /// # Errors
-    /// - [`EngineError`] if libtorch refuses.
-    pub fn copied(&self) -> Result<Self, EngineError> {
-        let mut copy = self.emptied()?;
-        copy.store.weights.load(self.store.weights.buffer())?;
-        copy.store.stats.load(self.store.stats.buffer())?;
-        Ok(copy)
     }
 
     /// The graph.
@@ -99,6 +91,20 @@ impl Network {
     /// - [`EngineError`] if the store lacks a tensor.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor, EngineError> {
         self.exec.forward(&self.store, x, Plan::Path(&self.nothing, None), pass)
+    }
+
+    /// The same, and the value of another node in the same pass.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the store lacks a tensor.
+    pub fn forward_with(
+        &self,
+        node: NodeId,
+        x: &Tensor,
+        pass: Pass,
+    ) -> Result<[Tensor; 2], EngineError> {
+        let plan = Plan::Path(&self.nothing, None);
+        self.exec.values(&self.store, x, (plan, pass), [self.graph().output, node])
     }
 
     /// Loss and accuracy with running statistics.

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use skein_core::event::{EventBody, PhaseName};
 
-use crate::harness::{Run, wait, warnings};
+use crate::harness::{Run, merge, wait, warnings};
 
 /// Everything that must not depend on interruptions.
 #[derive(PartialEq)]
@@ -203,9 +203,11 @@ fn asked_to_stop_within_a_generation_a_worker_goes_on_from_there() {
 }
 
 /// Killed in the fine-tuning, at its end and in the training from scratch.
-#[test]
-fn each_training_goes_on_from_its_own_checkpoints() {
-    let spec = json!({"after": {"fine_tune": {"epochs": 1}, "ema": 0.9, "packaged": "fine_tuned"}});
+#[rstest]
+#[case::plain(json!({"after": {"fine_tune": {"epochs": 1}}}))]
+#[case::darts(json!({"space": {"preset": "darts", "cells": 3, "nodes": 2}, "search": {"epochs": 1}, "after": {"recipe": "darts", "fine_tune": {"epochs": 2}, "from_scratch": {"epochs": 2}}}))]
+fn each_training_goes_on_from_its_own_checkpoints(#[case] mut spec: Value) {
+    merge(&mut spec, &json!({"after": {"ema": 0.9, "packaged": "fine_tuned"}}));
     let whole = Run::new(&spec);
     assert!(whole.finish(1).success());
     let expected = Trace::of(&whole, 1);

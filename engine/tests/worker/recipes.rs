@@ -49,3 +49,42 @@ fn drop_path_changes_the_training_from_its_second_epoch_on_and_nothing_else() {
         with.record().unwrap()["summary"]["cost"]
     );
 }
+
+/// The recipe's head is trained and measured, and nothing that leaves the run knows of it.
+#[test]
+fn the_auxiliary_head_ends_with_the_training() {
+    let space = json!({"preset": "darts", "cells": 3, "nodes": 2});
+    let run = |auxiliary: f64| {
+        let spec = json!({
+            "space": space,
+            "search": {"epochs": 1},
+            "after": {"from_scratch": {"epochs": 2}, "packaged": "from_scratch", "auxiliary": auxiliary}
+        });
+        let run = Run::new(&spec);
+        assert!(run.finish(1).success());
+        let said: Vec<EventBody> = run.events(1).into_iter().map(|event| event.body).collect();
+        (run, said)
+    };
+    let (with, headed) = run(0.4);
+    let (without, plain) = run(0.0);
+    assert_eq!(metrics(&plain, "search"), metrics(&headed, "search"));
+    let losses: Vec<f64> = metrics(&headed, "fit")
+        .iter()
+        .filter_map(|line| line.split_once("auxiliary_loss ")?.1.parse().ok())
+        .collect();
+    assert!(losses.len() >= 2 && losses.last() < losses.first(), "{losses:?}");
+    assert!(!metrics(&plain, "fit").iter().any(|line| line.contains("auxiliary")));
+    let tensors = |run: &Run| -> Vec<(String, Vec<i64>)> {
+        let path = run.attempt(1).join("artifacts/model.safetensors");
+        let tensors = tch::Tensor::read_safetensors(path).unwrap();
+        let mut tensors: Vec<_> = tensors.into_iter().map(|(name, t)| (name, t.size())).collect();
+        tensors.sort();
+        tensors
+    };
+    assert_eq!(tensors(&with), tensors(&without));
+    let cost = |run: &Run| run.record().unwrap()["summary"]["cost"].clone();
+    assert_eq!(cost(&with), cost(&without));
+    // The loss of the head changed what the network learned.
+    let model = |run: &Run| run.artifact(1, "model.safetensors");
+    assert!(model(&with) != model(&without));
+}
