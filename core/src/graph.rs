@@ -11,6 +11,7 @@ mod bound;
 mod build;
 mod cost;
 mod decide;
+mod drop_path;
 mod known;
 mod nodes;
 mod params;
@@ -96,7 +97,7 @@ pub enum Op {
     AvgPool(Pool),
     /// The mean of each channel.
     GlobalAvgPool(GlobalAvgPool),
-    /// Zeroes elements or channels while training.
+    /// Zeroes elements, channels or whole examples while training.
     Dropout(Dropout),
     /// All dimensions into one.
     Flatten(Flatten),
@@ -172,9 +173,15 @@ impl Graph {
     /// Which nodes an architecture uses.
     #[must_use]
     pub fn reachable(&self, architecture: &Architecture) -> Vec<bool> {
+        self.reachable_from(&[self.output], architecture)
+    }
+
+    /// Which nodes some nodes' values depend on in an architecture, themselves included.
+    #[must_use]
+    pub fn reachable_from(&self, ends: &[NodeId], architecture: &Architecture) -> Vec<bool> {
         let mut used = vec![false; self.nodes.len()];
-        used[self.output] = true;
-        for id in (0..self.nodes.len()).rev().filter(|id| *id <= self.output) {
+        ends.iter().for_each(|end| used[*end] = true);
+        for id in (0..self.nodes.len()).rev() {
             if !used[id] {
                 continue;
             }

@@ -8,6 +8,7 @@ pub mod language;
 pub mod mobilenet_v3;
 pub mod nas_bench_201;
 pub mod toy_cell;
+pub mod trained;
 
 use serde::{Deserialize, Serialize};
 

@@ -39,18 +39,26 @@ pub struct Pass {
     pub statistics: Statistics,
     /// Seed of this pass's dropout; none outside training.
     pub dropout: Option<u64>,
+    /// How far probabilities that rise while training have risen, `0..=1`.
+    pub risen: f64,
 }
 
 impl Pass {
     /// Evaluation with running statistics.
-    pub const EVALUATE: Self = Self { statistics: Statistics::Running, dropout: None };
+    pub const EVALUATE: Self = Self { statistics: Statistics::Running, dropout: None, risen: 0.0 };
     /// Evaluation with the batch's own statistics, which are not kept.
-    pub const BATCH: Self = Self { statistics: Statistics::Batch, dropout: None };
+    pub const BATCH: Self = Self { statistics: Statistics::Batch, dropout: None, risen: 0.0 };
 
     /// Training with this dropout seed.
     #[must_use]
     pub fn train(dropout: u64) -> Self {
-        Self { statistics: Statistics::Train, dropout: Some(dropout) }
+        Self { statistics: Statistics::Train, dropout: Some(dropout), risen: 0.0 }
+    }
+
+    /// The same once probabilities that rise while training have come to this share of their end.
+    #[must_use]
+    pub fn risen(self, risen: f64) -> Self {
+        Self { risen, ..self }
     }
 }
 
@@ -120,22 +128,38 @@ impl Executor {
         plan: Plan<'_>,
         pass: Pass,
     ) -> Result<Tensor, EngineError> {
+        let [output] = self.values(store, x, (plan, pass), [self.graph.output])?;
+        Ok(output)
+    }
+
+    /// Computes the values of some nodes in one pass, and nothing that they do not need.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the store lacks a tensor.
+    pub fn values<const N: usize>(
+        &self,
+        store: &Store,
+        x: &Tensor,
+        (plan, pass): (Plan<'_>, Pass),
+        ends: [NodeId; N],
+    ) -> Result<[Tensor; N], EngineError> {
         let used = match plan {
             Plan::Superposed(_) => vec![true; self.graph.nodes.len()],
-            Plan::Path(architecture, _) => self.graph.reachable(architecture),
+            Plan::Path(architecture, _) => self.graph.reachable_from(&ends, architecture),
         };
+        let last = ends.iter().max().copied().unwrap_or(0);
         let outputs =
             matches!(plan, Plan::Superposed(_)) && self.sharing == Sharing::EntangledOutputs;
         let sizes = (self.graph.nodes.len(), self.weights.factors());
         let mut walk = Walk::new(store, plan, pass, sizes);
         walk.values[0] = Some(x.shallow_clone());
-        for (id, used) in used.iter().enumerate().take(self.graph.output + 1).skip(1) {
+        for (id, used) in used.iter().enumerate().take(last + 1).skip(1) {
             // Branches whose outputs are mixed run once per option, inside the mix.
             if *used && !(outputs && self.bound[id].is_some()) {
                 walk.values[id] = Some(self.compute(id, &mut walk, None)?);
             }
         }
-        walk.take(self.graph.output)
+        walk.take(ends)
     }
 
     /// A node's value; `picked` is the option that a branch is computed for.
@@ -171,7 +195,10 @@ impl Executor {
             Op::MaxPool(_) | Op::AvgPool(_) => walk.pooled(node.inputs[0], &node.op)?,
             Op::GlobalAvgPool(_) => pool::global_average(&x?),
             Op::Dropout(spec) => match walk.pass.dropout {
-                Some(seed) => dropout::forward(spec, &x?, seed.wrapping_add(id as u64)),
+                Some(seed) => {
+                    let spec = spec.at(walk.pass.risen);
+                    dropout::forward(&spec, &x?, seed.wrapping_add(id as u64))
+                }
                 None => x?,
             },
             Op::Flatten(_) => x?.flatten(1, -1),

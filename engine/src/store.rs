@@ -221,6 +221,21 @@ impl Store {
         Ok(kernel)
     }
 
+    /// Copies every tensor that another store holds too.
+    ///
+    /// # Errors
+    /// - [`EngineError::Shape`] if two of one name differ.
+    pub fn take_over(&self, other: &Self) -> Result<(), EngineError> {
+        for (flat, others) in [(&self.weights, &other.weights), (&self.stats, &other.stats)] {
+            for (param, view) in others.params.iter().zip(&others.views) {
+                if flat.index.contains_key(&param.name) {
+                    flat.set(&param.name, view)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A tensor by its name, trained or not.
     ///
     /// # Errors

@@ -6,3 +6,4 @@ pub mod fit;
 pub mod mixing;
 pub mod network;
 pub mod stage;
+pub mod trainee;

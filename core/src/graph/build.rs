@@ -32,6 +32,16 @@ impl Builder {
         }
     }
 
+    /// Goes on where a graph ends.
+    ///
+    /// # Errors
+    /// - [`GraphError::Shape`] if the graph is none.
+    pub fn onto(graph: Graph) -> Result<Self, GraphError> {
+        let shapes = graph.shapes()?;
+        let Graph { nodes, choices, prunings, .. } = graph;
+        Ok(Self { nodes, shapes, choices, prunings, error: None })
+    }
+
     /// The input node.
     #[must_use]
     pub fn input(&self) -> NodeId {

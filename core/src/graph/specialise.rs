@@ -2,7 +2,7 @@
 
 use super::resolve::Resolved;
 use super::{Graph, GraphError, Node, NodeId, Op, Size, Timings};
-use crate::choice::Architecture;
+use crate::choice::{Architecture, Site};
 
 /// A network without choices, and what each of its tensors inherits from the supernet.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub struct FixedNetwork {
     pub graph: Graph,
     /// One entry per stored tensor of `graph`, in its order.
     pub inherited: Vec<Inherited>,
+    /// The last nodes of the operations on cells' edges, each edge's own; an identity has none.
+    pub edges: Vec<NodeId>,
 }
 
 /// The slice of a supernet tensor that a tensor of a fixed network starts from.
@@ -48,7 +50,24 @@ impl Graph {
         let (choices, prunings, timings) = (vec![], vec![], Timings::default());
         let graph = Graph { nodes, choices, prunings, output, timings };
         graph.validate()?;
-        Ok(FixedNetwork { graph, inherited })
+        let mixes = 0..self.nodes.len();
+        let edges = mixes.filter(|id| kept[stands[*id]] && self.is_operation(*id, stands[*id]));
+        let edges = edges.map(|id| place[stands[id]]).collect();
+        Ok(FixedNetwork { graph, inherited, edges })
+    }
+
+    /// Whether a node is a mix on the edge of a cell, and the one that stands for it the last of an
+    /// operation of its own.
+    ///
+    /// An edge's operations are called after it; an identity gives what the edge reads, which is
+    /// not.
+    fn is_operation(&self, edge: NodeId, stands: NodeId) -> bool {
+        let (edge, stands) = (&self.nodes[edge], &self.nodes[stands]);
+        let Op::Mix(mix) = &edge.op else { return false };
+        let below = stands.name.strip_prefix(&edge.name);
+        matches!(self.choices[mix.choice].site, Site::Edge { .. })
+            && below.is_some_and(|rest| rest.starts_with('.'))
+            && !matches!(stands.op, Op::Zero(_))
     }
 }
 

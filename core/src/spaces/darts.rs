@@ -1,5 +1,7 @@
 //! The DARTS space: normal and reduction cells with two inputs each (arXiv:1806.09055).
 
+pub mod head;
+
 use super::Preset;
 use super::cell::{Catalogue, Edge};
 use crate::choice::ChoiceId;
@@ -56,7 +58,7 @@ pub fn build(
     let stem = b.add("stem.bn", Op::BatchNorm(BatchNorm::affine(STEM * c)), &[stem]);
     let (mut before, mut last, mut reduced) = (stem, stem, false);
     for index in 0..cells {
-        let reduces = cells >= 3 && (index == cells / 3 || index == 2 * cells / 3);
+        let reduces = cells >= 3 && (index == cells / 3 || index == last_reduction(cells));
         c *= if reduces { 2 } else { 1 };
         let cell = Cell {
             name: format!("cell{index}"),
@@ -99,6 +101,11 @@ fn rows(
         }
     }
     rows
+}
+
+/// Index of the second cell that halves the map, if there are at least three cells.
+fn last_reduction(cells: i64) -> i64 {
+    2 * cells / 3
 }
 
 /// Name of what an edge leaves: an input of the cell or an earlier node.

@@ -45,6 +45,13 @@ pub struct AfterSpec {
     pub cutmix: f64,
     /// Share of the weights' average that a step keeps; 0 for no average.
     pub ema: f64,
+    /// Probability, at the end of a training, with which an operation on an edge of a cell is left
+    /// out for an image; absent where networks have no cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_path: Option<f64>,
+    /// Weight of the auxiliary head's loss, 0 for no head; absent where networks cannot have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auxiliary: Option<f64>,
 }
 
 /// One training.

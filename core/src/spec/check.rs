@@ -7,7 +7,8 @@ mod data;
 mod list;
 
 use super::fields::{FIELDS, Field, Kind};
-use crate::dataset;
+use crate::dataset::{self, DataShape};
+use crate::spaces::darts::head;
 
 /// One thing that is wrong with a specification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,6 +325,7 @@ fn rules(filled: &Value, violations: &mut Violations) {
     let id = text("dataset.id");
     let Some(known) = dataset::find(id) else { return };
     data::rules(filled, known.kind, violations);
+    head_rule(filled, known.shape, violations);
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
     let complete = (known.train_images > 0).then_some(known.train_images as f64);
     let Some(images) = number("dataset.limit").or(complete) else { return };
@@ -364,6 +366,17 @@ fn after_rules(filled: &Value, violations: &mut Violations) {
         && number("after.optimizer.momentum") == Some(0.0)
     {
         violations.add("after.optimizer.nesterov", "needs an `after.optimizer.momentum` above 0");
+    }
+}
+
+/// Whether there is a map that an auxiliary head could read.
+fn head_rule(filled: &Value, shape: DataShape, violations: &mut Violations) {
+    if get(filled, "after.auxiliary").and_then(Value::as_f64).is_none_or(|weight| weight == 0.0) {
+        return;
+    }
+    let cells = get(filled, "space.cells").and_then(Value::as_i64).unwrap_or(0);
+    if let Some(fault) = head::fault(cells, shape) {
+        violations.add("after.auxiliary", format!("{fault}; or set it to 0"));
     }
 }
 
@@ -466,6 +479,7 @@ mod tests {
           "cutmix": 0.0,
           "cutout": 0,
           "decay_all": true,
+          "drop_path": 0.0,
           "ema": 0.0,
           "fine_tune": {
             "epochs": 0,
@@ -564,6 +578,9 @@ mod tests {
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::image_space(json!({"dataset": {"id": "text"}}), "space.preset `toy-cell` reads images, but the data set is a text; take `language` or `language-char`")]
     #[case::tokens_of_images(json!({"dataset": {"tokens": "bpe"}}), "dataset.tokens applies only if `dataset.id` is tiny-shakespeare or text")]
+    #[case::no_head(json!({"space": {"preset": "nas-bench-201"}, "after": {"auxiliary": 0.4}}), "after.auxiliary applies only if `space.preset` is darts")]
+    #[case::few_cells(json!({"space": {"preset": "darts", "cells": 2}, "after": {"recipe": "darts"}}), "after.auxiliary needs at least 3 `space.cells`: the head reads the last of the two that halve the map; or set it to 0")]
+    #[case::no_edges(json!({"space": {"preset": "conv-macro"}, "after": {"drop_path": 0.1}}), "after.drop_path applies only if `space.preset` is toy-cell or nas-bench-201 or darts")]
     #[case::splits(json!({"dataset": {"limit": 100}}), "search.batch_size is larger than a split: 100 images at `search.train_portion` 0.5 leave 50")]
     fn a_wrong_field_is_named(#[case] patch: Value, #[case] message: &str) {
         assert_eq!(refused(&patch), [message]);
@@ -640,6 +657,21 @@ mod tests {
             merge(&mut value, &json!({"after": {"recipe": recipe}}));
             assert!(RunSpec::parse(&value).is_ok(), "{recipe}");
         }
+    }
+
+    #[test]
+    fn the_recipe_of_darts_has_drop_path_and_head_where_a_space_can_have_them() {
+        let of = |preset: &str, recipe: &str| {
+            let mut value = minimal();
+            merge(&mut value, &json!({"space": {"preset": preset}, "after": {"recipe": recipe}}));
+            let spec = RunSpec::parse(&value).unwrap();
+            assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
+            (spec.after.drop_path, spec.after.auxiliary)
+        };
+        assert_eq!(of("darts", "darts"), (Some(0.2), Some(0.4)));
+        assert_eq!(of("nas-bench-201", "darts"), (Some(0.2), None));
+        assert_eq!(of("darts", "cifar"), (Some(0.0), Some(0.0)));
+        assert_eq!(of("autoformer-t", "darts"), (None, None));
     }
 
     fn language(patch: &Value) -> Value {

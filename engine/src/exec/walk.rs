@@ -42,10 +42,13 @@ impl<'a> Walk<'a> {
         value.ok_or_else(|| EngineError::Bug(format!("node {id} is read before it is computed")))
     }
 
-    pub(super) fn take(mut self, id: NodeId) -> Result<Tensor, EngineError> {
-        self.values[id]
-            .take()
-            .ok_or_else(|| EngineError::Bug("the output was not computed".to_owned()))
+    /// The values of the nodes that the pass was made for.
+    pub(super) fn take<const N: usize>(
+        self,
+        ends: [NodeId; N],
+    ) -> Result<[Tensor; N], EngineError> {
+        let values = self.all(&ends)?;
+        values.try_into().map_err(|_| EngineError::Bug("an output was not computed".to_owned()))
     }
 
     pub(super) fn all(&self, ids: &[NodeId]) -> Result<Vec<Tensor>, EngineError> {

@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use crate::state::seed::seeded;
 
-/// Zeroes elements, or whole channels, with the probability that `dropout` says and scales the
+/// Zeroes elements, whole channels or whole examples with the probability that `dropout` says and scales the
 /// rest up.
 pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
     let p = dropout.p;

@@ -56,6 +56,8 @@ pub enum Stream {
     FineTuneMix = 37,
     /// Operations of `RandAugment`; seeded by the draw of the other changes.
     RandAugment = 38,
+    /// Start values of the auxiliary head of a fine-tuning.
+    FineTuneHead = 39,
     /// Children of an evolution; the step is the generation.
     Breed = 40,
 }

@@ -8,6 +8,7 @@ use super::ema::Ema;
 use super::mixing::Mixing;
 use super::network::Network;
 use super::stage::{Stage, Streams};
+use super::trainee::Trainee;
 use crate::EngineError;
 use crate::data::Examples;
 use crate::data::augment::Augment;
@@ -28,7 +29,7 @@ pub struct Fit {
     /// Which one.
     pub stage: Stage,
     /// The network.
-    pub network: Network,
+    pub trainee: Trainee,
     /// Its optimizer.
     pub optimizer: WeightOptimizer,
     /// The average of its weights, if one is kept.
@@ -45,6 +46,8 @@ pub struct Fit {
     rate: Schedule,
     mixing: Mixing,
     smoothing: f64,
+    /// Weight of the auxiliary head's loss.
+    auxiliary: f64,
     clip: f64,
     per_epoch: u64,
     seed: u64,
@@ -57,7 +60,7 @@ impl Fit {
     pub fn new(
         spec: &RunSpec,
         stage: Stage,
-        network: Network,
+        trainee: Trainee,
         images: &Examples,
         mut positions: Vec<i64>,
     ) -> Self {
@@ -72,10 +75,14 @@ impl Fit {
         let warmup = WarmupSpec { length: asked.warmup_epochs, unit: Unit::Epochs };
         Self {
             stage,
-            optimizer: optimizer(after, &network),
-            ema: (after.ema > 0.0).then(|| Ema::new(after.ema, &network.store)),
-            network,
-            pending: Pending::new(&["loss", "accuracy", "gradient_norm"]),
+            optimizer: optimizer(after, &trainee.network),
+            ema: (after.ema > 0.0).then(|| Ema::new(after.ema, &trainee.network.store)),
+            pending: Pending::new(if trainee.has_head() {
+                &["loss", "accuracy", "gradient_norm", "auxiliary_loss"]
+            } else {
+                &["loss", "accuracy", "gradient_norm"]
+            }),
+            trainee,
             step: 0,
             input_wait: InputWait::default(),
             source: Source {
@@ -100,6 +107,7 @@ impl Fit {
             },
             mixing: Mixing { mixup: after.mixup, cutmix: after.cutmix },
             smoothing: after.label_smoothing,
+            auxiliary: after.auxiliary.unwrap_or(0.0),
             clip: after.clip,
             per_epoch,
             seed: spec.seed,
@@ -134,19 +142,26 @@ impl Fit {
         let batch = self.batch()?;
         let had_input = Instant::now();
         let mixed = self.mixing.apply(batch, At { seed, stream: self.streams.mix, step })?;
-        let pass = Pass::train(derive(seed, self.streams.dropout, step));
-        let logits = self.network.forward(&mixed.batch.x, pass)?;
+        let risen = risen(step / self.per_epoch, self.rate.total / self.per_epoch);
+        let pass = Pass::train(derive(seed, self.streams.dropout, step)).risen(risen);
+        let (logits, auxiliary) = self.trainee.forward(&mixed.batch.x, pass)?;
         let loss = mixed.loss(&logits, self.smoothing);
         let seen = outcome(&logits, &loss, &mixed.batch.y);
-        let store = &self.network.store;
-        let mut gradient = store.weights.gradient(&loss)?;
+        let auxiliary = auxiliary.map(|logits| mixed.loss(&logits, self.smoothing));
+        let whole = match &auxiliary {
+            Some(auxiliary) => loss + auxiliary * self.auxiliary,
+            None => loss,
+        };
+        let store = &self.trainee.network.store;
+        let mut gradient = store.weights.gradient(&whole)?;
         let norm = clip(&mut gradient, self.clip);
         self.optimizer.step(store.weights.buffer(), gradient, self.rate.at(step));
         self.step += 1;
         if let Some(ema) = &mut self.ema {
             ema.follow(store, self.step);
         }
-        self.pending.push(&[&seen.loss, &seen.accuracy, &norm]);
+        let numbers = [&seen.loss, &seen.accuracy, &norm].into_iter().chain(&auxiliary);
+        self.pending.push(&numbers.collect::<Vec<_>>());
         self.input_wait.note(began, had_input);
         Ok(())
     }
@@ -156,10 +171,7 @@ impl Fit {
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn averaged(&self) -> Result<Option<Network>, EngineError> {
-        let Some(ema) = &self.ema else { return Ok(None) };
-        let mut network = self.network.emptied()?;
-        ema.write(&mut network.store)?;
-        Ok(Some(network))
+        self.ema.as_ref().map(|ema| self.trainee.averaged(ema)).transpose()
     }
 
     fn batch(&mut self) -> Result<Batch, EngineError> {
@@ -173,6 +185,13 @@ impl Fit {
     }
 }
 
+/// How far drop path's probability has risen in an epoch, counted from 0: as in the published
+/// training of DARTS, the first epoch drops nothing, and the last one is a step before the end.
+#[expect(clippy::cast_precision_loss, reason = "epochs are few")]
+fn risen(epoch: u64, epochs: u64) -> f64 {
+    epoch as f64 / epochs.max(1) as f64
+}
+
 fn optimizer(after: &AfterSpec, network: &Network) -> WeightOptimizer {
     let decay = if after.decay_all {
         Decay::all(after.weight_decay)
@@ -180,4 +199,19 @@ fn optimizer(after: &AfterSpec, network: &Network) -> WeightOptimizer {
         Decay::matrices(after.weight_decay, &network.store.weights)
     };
     WeightOptimizer::new(&after.optimizer, decay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_path_rises_by_equal_steps_from_nothing() {
+        let all: Vec<f64> = (0..5).map(|epoch| 0.2 * risen(epoch, 5)).collect();
+        assert_eq!(all[0], 0.0);
+        for (epoch, p) in (0..).zip(&all) {
+            assert!((p - 0.04 * f64::from(epoch)).abs() < 1e-15, "{all:?}");
+        }
+        assert_eq!(risen(0, 1), 0.0);
+    }
 }

@@ -1,7 +1,7 @@
 //! A fixed network with its weights.
 
 use skein_core::choice::Architecture;
-use skein_core::graph::{FixedNetwork, Graph};
+use skein_core::graph::{FixedNetwork, Graph, NodeId};
 use tch::Tensor;
 
 use crate::EngineError;
@@ -65,15 +65,18 @@ impl Network {
         Self::with(graph, store, compute)
     }
 
-    /// A copy with weights of its own.
+    /// The network of another graph with this one's tensors, as far as it has them; the others
+    /// start as `start` draws them, or at zero.
     ///
     /// # Errors
-    /// - [`EngineError`] if libtorch refuses.
-    pub fn copied(&self) -> Result<Self, EngineError> {
-        let mut copy = self.emptied()?;
-        copy.store.weights.load(self.store.weights.buffer())?;
-        copy.store.stats.load(self.store.stats.buffer())?;
-        Ok(copy)
+    /// - [`EngineError::Shape`] if two tensors of one name differ.
+    pub fn within(&self, graph: Graph, start: Option<(u64, Stream)>) -> Result<Self, EngineError> {
+        let store = match start {
+            Some((seed, stream)) => Store::initialised(&graph, self.compute, seed, stream)?,
+            None => Store::zeroed(&graph, self.compute),
+        };
+        store.take_over(&self.store)?;
+        Self::with(graph, store, self.compute)
     }
 
     /// The graph.
@@ -88,6 +91,20 @@ impl Network {
     /// - [`EngineError`] if the store lacks a tensor.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor, EngineError> {
         self.exec.forward(&self.store, x, Plan::Path(&self.nothing, None), pass)
+    }
+
+    /// The same, and the value of another node in the same pass.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the store lacks a tensor.
+    pub fn forward_with(
+        &self,
+        node: NodeId,
+        x: &Tensor,
+        pass: Pass,
+    ) -> Result<[Tensor; 2], EngineError> {
+        let plan = Plan::Path(&self.nothing, None);
+        self.exec.values(&self.store, x, (plan, pass), [self.graph().output, node])
     }
 
     /// Loss and accuracy with running statistics.
@@ -119,9 +136,100 @@ impl Network {
         }
         let _guard = tch::no_grad_guard();
         for (positions, index) in positions.chunks(batch).zip(1..) {
-            let pass = Pass { statistics: Statistics::Estimate(index), dropout: None };
+            let pass = Pass { statistics: Statistics::Estimate(index), ..Pass::EVALUATE };
             let _ = self.forward(&images.batch(positions)?.x, pass)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skein_core::choice::ChoiceId;
+    use skein_core::graph::{Add, Builder, Op};
+    use skein_core::spaces::cell::{Catalogue, Edge, Operation};
+    use skein_core::spec::Sharing;
+    use tch::{Device, Kind};
+
+    const P: f64 = 0.4;
+    const IMAGES: i64 = 1 << 14;
+
+    /// Two parallel edges from the input, summed; each is the identity or a pooling, which leaves
+    /// a map of ones as it is. Drop path rises to [`P`].
+    fn sum_of(operations: [usize; 2]) -> Network {
+        let catalogue = Catalogue {
+            operations: vec![Operation::Skip, Operation::AvgPool],
+            sharing: Sharing::Entangled,
+            affine: false,
+            pool_norm: false,
+            conv_bias: false,
+        };
+        let mut builder = Builder::new(vec![2, 3, 3]);
+        let mut edge = |name: &str| {
+            let choice: ChoiceId = builder.choice(catalogue.choice("cell", name, (0, 1)));
+            let edge = Edge { name: name.to_owned(), choice, channels: 2, stride: 1 };
+            let input = builder.input();
+            catalogue.edge(&mut builder, &edge, input)
+        };
+        let terms = [edge("a"), edge("b")];
+        let out = builder.add("sum", Op::Add(Add), &terms);
+        let fixed = builder.finish(out).unwrap().specialise(&Architecture(operations.to_vec()));
+        let graph = fixed.unwrap().with_drop_path(P).unwrap();
+        let store = Store::zeroed(&graph, Compute::exact());
+        Network::with(graph, store, Compute::exact()).unwrap()
+    }
+
+    /// The output on ones, a row an image.
+    fn rows(network: &Network, pass: Pass) -> Vec<Vec<f64>> {
+        let x = Tensor::ones([IMAGES, 2, 3, 3], (Kind::Double, Device::Cpu));
+        let out = network.forward(&x, pass).unwrap();
+        Vec::<f64>::try_from(out.reshape([-1])).unwrap().chunks(18).map(<[f64]>::to_vec).collect()
+    }
+
+    #[test]
+    fn an_operation_is_dropped_for_whole_images_and_scaled_up_for_the_others() {
+        let network = sum_of([0, 1]);
+        for risen in [0.5, 1.0] {
+            let rows = rows(&network, Pass::train(7).risen(risen));
+            let p = P * risen;
+            let kept = 1.0 + 1.0 / (1.0 - p);
+            let mut dropped = 0.0;
+            let mut total = 0.0;
+            for row in &rows {
+                assert!(row.iter().all(|value| value == &row[0]), "one image, two masks: {row:?}");
+                // The identity is always there; the probability is a multiple of 2^-16.
+                assert!(row[0] == 1.0 || (row[0] - kept).abs() < 1e-4, "{}", row[0]);
+                dropped += f64::from(u8::from(row[0] == 1.0));
+                total += row[0];
+            }
+            let (share, mean) = (dropped / rows.len() as f64, total / rows.len() as f64);
+            // Four standard errors of 2^14 draws.
+            assert!((share - p).abs() < 4.0 * (p * (1.0 - p)).sqrt() / 128.0, "{share}");
+            assert!((mean - 2.0).abs() < 4.0 * (p / (1.0 - p)).sqrt() / 128.0, "{mean}");
+        }
+    }
+
+    #[test]
+    fn each_operation_and_each_step_draw_by_themselves() {
+        let network = sum_of([1, 1]);
+        let draw = |seed| rows(&network, Pass::train(seed).risen(1.0));
+        let first = draw(7);
+        assert_eq!(first, draw(7));
+        assert_ne!(first, draw(8));
+        // Both are dropped as often as two independent draws say.
+        let none = first.iter().filter(|row| row[0] == 0.0).count() as f64 / first.len() as f64;
+        assert!((none - P * P).abs() < 4.0 * (0.16_f64 * 0.84).sqrt() / 128.0, "{none}");
+    }
+
+    #[test]
+    fn identities_the_first_epoch_and_evaluation_drop_nothing() {
+        let all_two = |network: &Network, pass| {
+            rows(network, pass).iter().flatten().all(|value| *value == 2.0)
+        };
+        assert!(all_two(&sum_of([0, 0]), Pass::train(7).risen(1.0)));
+        let pooled = sum_of([1, 1]);
+        assert!(all_two(&pooled, Pass::train(7)));
+        assert!(all_two(&pooled, Pass::EVALUATE.risen(1.0)));
     }
 }

@@ -17,7 +17,7 @@ use tch::{Kind, Tensor};
 use super::networks::{sharing, toy};
 use super::vectors::{TOLERANCE, Vectors};
 
-const TRAIN: Pass = Pass { statistics: Statistics::Train, dropout: None };
+const TRAIN: Pass = Pass { statistics: Statistics::Train, ..Pass::EVALUATE };
 
 /// A supernet as a file describes it, with the optimizers of its `hyper` tensors.
 fn set_up(v: &Vectors, channels: i64, mode: &str) -> (Supernet, Bilevel) {

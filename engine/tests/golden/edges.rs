@@ -17,7 +17,7 @@ const CHANNELS: i64 = 4;
 /// Cases in the files, so that none is left out unnoticed.
 const PARTS_OF_KERNEL_MIXTURES: usize = 28;
 const PARTS_OF_EDGES: usize = 41;
-const TRAIN: Pass = Pass { statistics: Statistics::Train, dropout: None };
+const TRAIN: Pass = Pass { statistics: Statistics::Train, ..Pass::EVALUATE };
 
 fn choice(options: &[&str]) -> Choice {
     Choice {

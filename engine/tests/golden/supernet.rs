@@ -23,7 +23,7 @@ use super::formula::by_formula;
 use super::networks::{sharing, toy};
 use super::vectors::{TOLERANCE, Vectors};
 
-pub(crate) const TRAIN: Pass = Pass { statistics: Statistics::Train, dropout: None };
+pub(crate) const TRAIN: Pass = Pass { statistics: Statistics::Train, ..Pass::EVALUATE };
 
 /// One supernet of a file.
 pub(crate) struct Case<'a> {

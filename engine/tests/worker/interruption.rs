@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use skein_core::event::{EventBody, PhaseName};
 
-use crate::harness::{Run, wait, warnings};
+use crate::harness::{Run, merge, wait, warnings};
 
 /// Everything that must not depend on interruptions.
 #[derive(PartialEq)]
@@ -97,6 +97,7 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened(
 #[case::adam(json!({"search": {"weight_optimizer": {"kind": "adam", "beta2": 0.995}, "warmup": {"length": 0.5}}}))]
 #[case::adamw(json!({"search": {"weight_optimizer": {"kind": "adamw"}, "warmup": {"length": 5, "unit": "steps"}}}))]
 #[case::adam_on_paths(json!({"search": {"optimizer": {"kind": "gdas"}, "weight_optimizer": {"kind": "adam"}}}))]
+#[case::drop_path(json!({"after": {"fine_tune": {"epochs": 2}, "from_scratch": {"epochs": 3}, "drop_path": 0.4}}))]
 #[case::trainings(json!({"after": {"fine_tune": {"epochs": 2, "warmup_epochs": 0.5}, "optimizer": {"kind": "adamw"}, "ema": 0.9, "mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1, "cutout": 5, "repeats": 2, "rand_augment": 9}}))]
 fn a_killed_run_with_a_recipe_goes_on_as_if_nothing_had_happened(#[case] spec: Value) {
     survives(&spec);
@@ -202,9 +203,11 @@ fn asked_to_stop_within_a_generation_a_worker_goes_on_from_there() {
 }
 
 /// Killed in the fine-tuning, at its end and in the training from scratch.
-#[test]
-fn each_training_goes_on_from_its_own_checkpoints() {
-    let spec = json!({"after": {"fine_tune": {"epochs": 1}, "ema": 0.9, "packaged": "fine_tuned"}});
+#[rstest]
+#[case::plain(json!({"after": {"fine_tune": {"epochs": 1}}}))]
+#[case::darts(json!({"space": {"preset": "darts", "cells": 3, "nodes": 2}, "search": {"epochs": 1}, "after": {"recipe": "darts", "fine_tune": {"epochs": 2}, "from_scratch": {"epochs": 2}}}))]
+fn each_training_goes_on_from_its_own_checkpoints(#[case] mut spec: Value) {
+    merge(&mut spec, &json!({"after": {"ema": 0.9, "packaged": "fine_tuned"}}));
     let whole = Run::new(&spec);
     assert!(whole.finish(1).success());
     let expected = Trace::of(&whole, 1);

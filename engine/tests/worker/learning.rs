@@ -7,7 +7,6 @@ use skein_core::{dataset, spaces};
 use skein_engine::data::Data;
 use skein_engine::device::Compute;
 use skein_engine::exec::{Pass, Plan};
-use skein_engine::nodes::norm::Statistics;
 use skein_engine::rows::{Draw, darts};
 use skein_engine::search::bilevel::cross_entropy;
 use skein_engine::search::run::Search;
@@ -86,7 +85,7 @@ fn gradients_equal_finite_differences(#[values("entangled", "shared")] weights: 
     let (search, data, _home) = search(&spec);
     let net = search.net;
     let batch = data.train.batch(&(0..16).collect::<Vec<_>>()).unwrap();
-    let pass = Pass { statistics: Statistics::Batch, dropout: None };
+    let pass = Pass::BATCH;
     let loss = |net: &Supernet| {
         let rows =
             net.alphas.map(|alpha| darts::weights(alpha, skein_core::spec::Projection::Softmax));

@@ -11,4 +11,5 @@ mod interruption;
 mod language;
 mod latency;
 mod learning;
+mod recipes;
 mod result;

@@ -29,6 +29,8 @@ pub struct Dropout {
     pub p: f64,
     /// What is zeroed together.
     pub unit: Unit,
+    /// Whether the probability rises from 0 while a network is trained, to reach `p` at the end.
+    pub rises: bool,
 }
 
 /// What a dropout zeroes together.
@@ -46,19 +48,31 @@ impl Dropout {
     /// Dropout of single elements.
     #[must_use]
     pub fn elements(p: f64) -> Self {
-        Self { p, unit: Unit::Element }
+        Self { p, unit: Unit::Element, rises: false }
     }
 
     /// Dropout of whole channels.
     #[must_use]
     pub fn channels(p: f64) -> Self {
-        Self { p, unit: Unit::Channel }
+        Self { p, unit: Unit::Channel, rises: false }
     }
 
     /// Drop path: a residual branch is left out for some examples.
     #[must_use]
     pub fn path(p: f64) -> Self {
-        Self { p, unit: Unit::Example }
+        Self { p, unit: Unit::Example, rises: false }
+    }
+
+    /// Drop path whose probability rises to `p` while training.
+    #[must_use]
+    pub fn rising_path(p: f64) -> Self {
+        Self { p, unit: Unit::Example, rises: true }
+    }
+
+    /// The same once what rises has come to this share of its end, `0..=1`.
+    #[must_use]
+    pub fn at(self, risen: f64) -> Self {
+        Self { p: if self.rises { self.p * risen } else { self.p }, ..self }
     }
 }
 

@@ -11,7 +11,7 @@ pub struct Conv2d {
     pub in_channels: Size,
     /// Channels written; those read if `depthwise`.
     pub out_channels: Size,
-    /// Side of the square kernel, odd.
+    /// Side of the square kernel: odd, unless it is fixed and so is the padding.
     pub kernel: Size,
     /// Stride in both directions.
     pub stride: i64,
@@ -171,7 +171,8 @@ impl Kind for Conv2d {
 
     fn fault(&self) -> Option<String> {
         let sizes = self.kernel.values();
-        let bad = sizes.iter().find(|(_, size)| *size < 1 || size % 2 == 0);
+        let even = matches!(self.kernel, Size::Fixed(_)) && self.padding.is_some();
+        let bad = sizes.iter().find(|(_, size)| *size < 1 || (size % 2 == 0 && !even));
         bad.map(|(_, size)| format!("kernel size {size} is not odd"))
     }
 }

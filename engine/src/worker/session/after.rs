@@ -17,6 +17,7 @@ use crate::train::evaluate::Score;
 use crate::train::fit::Fit;
 use crate::train::network::Network;
 use crate::train::stage::Stage;
+use crate::train::trainee::Trainee;
 use crate::worker::package::{self, Contents};
 use crate::worker::session::packaged;
 
@@ -57,7 +58,7 @@ impl Context<'_> {
                 return Ok(Ended::Stopped);
             }
             if let Some(fit) = fits.last() {
-                ladder.push(self.rung(stage.rung(false), &fit.network, search)?);
+                ladder.push(self.rung(stage.rung(false), &fit.trainee.network, search)?);
                 if let Some(averaged) = fit.averaged()? {
                     ladder.push(self.rung(stage.rung(true), &averaged, search)?);
                 }
@@ -83,7 +84,7 @@ impl Context<'_> {
         }
         for fit in fits {
             if fit.stage.rung(false) == rung {
-                return fit.network.copied();
+                return fit.trainee.result();
             }
             if fit.stage.rung(true) == rung
                 && let Some(averaged) = fit.averaged()?
@@ -134,19 +135,23 @@ impl Context<'_> {
 
     /// A training at its beginning.
     fn fit(
-        &self,
+        &mut self,
         search: &Search,
         stage: Stage,
         architecture: &Architecture,
     ) -> Result<Fit, EngineError> {
-        let network = match stage {
-            Stage::FineTune => self.recalibrated(search, architecture)?,
-            Stage::FromScratch => {
-                let fixed = search.net.graph().specialise(architecture)?;
-                Network::fresh(fixed.graph, self.compute, self.spec.seed)?
+        let fixed = search.net.graph().specialise(architecture)?;
+        let trainee = match stage {
+            Stage::FineTune => {
+                Trainee::tuned(fixed, &self.recalibrated(search, architecture)?, &self.spec)?
             }
+            Stage::FromScratch => Trainee::fresh(fixed, &self.spec, self.compute)?,
         };
-        Ok(Fit::new(&self.spec, stage, network, &self.data.train, self.fit_images(search)))
+        if self.spec.after.auxiliary.is_some_and(|weight| weight > 0.0) && !trainee.has_head() {
+            let text = "the network does not use the cell that the auxiliary head would read, so it is trained without one";
+            self.events.warn("auxiliary_left_out", text)?;
+        }
+        Ok(Fit::new(&self.spec, stage, trainee, &self.data.train, self.fit_images(search)))
     }
 
     /// All training images but those that validate.

@@ -97,7 +97,7 @@ pub(super) fn take(
     keep(&mut optimizer, "search.pending", search.pending.save().as_ref());
     for fit in fits {
         let name = |part: &str| format!("{}.{part}", fit.stage.key());
-        let store = &fit.network.store;
+        let store = &fit.trainee.network.store;
         keep(&mut weights, &name("weights"), Some(store.weights.buffer()));
         keep(&mut weights, &name("statistics"), Some(store.stats.buffer()));
         keep(&mut weights, &name("ema.weights"), fit.ema.as_ref().map(|ema| &ema.weights));
@@ -175,8 +175,9 @@ impl Kept {
         let kept = |part: &str| {
             self.optimizer.get(&format!("{}.{part}", fit.stage.key())).map(Tensor::copy)
         };
-        fit.network.store.weights.load(need("weights")?)?;
-        fit.network.store.stats.load(need("statistics")?)?;
+        let store = &mut fit.trainee.network.store;
+        store.weights.load(need("weights")?)?;
+        store.stats.load(need("statistics")?)?;
         if let Some(ema) = &mut fit.ema {
             ema.weights = need("ema.weights")?.copy();
             ema.stats = need("ema.statistics")?.copy();

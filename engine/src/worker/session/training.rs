@@ -56,7 +56,7 @@ impl Context<'_> {
         }
         if ends {
             let valid = search.valid_positions();
-            let score = fit.network.score(&self.data.train, valid, EVALUATION_BATCH)?;
+            let score = fit.trainee.network.score(&self.data.train, valid, EVALUATION_BATCH)?;
             let values = [("valid_loss", score.loss), ("valid_accuracy", score.accuracy)];
             let mut values: BTreeMap<String, Num> =
                 values.map(|(name, value)| (name.to_owned(), Num(value))).into();

@@ -1,0 +1,90 @@
+//! What recipes do while the derived network is trained, and leave be before and after.
+
+use serde_json::{Value, json};
+use skein_core::event::EventBody;
+
+use crate::harness::{Run, merge};
+
+/// A run with a training from scratch, and what it says.
+fn finished(after: &Value) -> (Run, Vec<EventBody>) {
+    // The space's own dropout draws by the place of a node, which drop path's nodes move.
+    let mut spec = json!({"space": {"dropout": 0}, "search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 2}, "packaged": "from_scratch"}});
+    merge(&mut spec["after"], after);
+    let run = Run::new(&spec);
+    assert!(run.finish(1).success());
+    let said = run.events(1).into_iter().map(|event| event.body).collect();
+    (run, said)
+}
+
+/// The metrics of a phase as text, but for how long steps waited.
+fn metrics(said: &[EventBody], phase: &str) -> Vec<String> {
+    let of_phase = said.iter().filter_map(|event| match event {
+        EventBody::Metrics(metrics) if metrics.phase.as_str() == phase => Some(metrics),
+        _ => None,
+    });
+    let mut lines = Vec::new();
+    for metrics in of_phase {
+        let values = metrics.values.iter().filter(|(name, _)| *name != "input_wait");
+        lines.extend(values.map(|(name, value)| format!("{} {name} {value}", metrics.epoch)));
+    }
+    lines
+}
+
+#[test]
+fn drop_path_changes_the_training_from_its_second_epoch_on_and_nothing_else() {
+    let (without, plain) = finished(&json!({"drop_path": 0}));
+    let (with, dropped) = finished(&json!({"drop_path": 0.6}));
+    assert_eq!(metrics(&plain, "search"), metrics(&dropped, "search"));
+    let epoch = |said: &[EventBody], at: char| -> Vec<String> {
+        metrics(said, "fit").into_iter().filter(|line| line.starts_with(at)).collect()
+    };
+    assert!(!epoch(&plain, '0').is_empty());
+    assert_eq!(epoch(&plain, '0'), epoch(&dropped, '0'));
+    assert_ne!(epoch(&plain, '1'), epoch(&dropped, '1'));
+    let model = |run: &Run| run.artifact(1, "model.safetensors");
+    assert_eq!(model(&without).len(), model(&with).len());
+    assert!(model(&without) != model(&with));
+    assert_eq!(
+        without.record().unwrap()["summary"]["cost"],
+        with.record().unwrap()["summary"]["cost"]
+    );
+}
+
+/// The recipe's head is trained and measured, and nothing that leaves the run knows of it.
+#[test]
+fn the_auxiliary_head_ends_with_the_training() {
+    let space = json!({"preset": "darts", "cells": 3, "nodes": 2});
+    let run = |auxiliary: f64| {
+        let spec = json!({
+            "space": space,
+            "search": {"epochs": 1},
+            "after": {"from_scratch": {"epochs": 2}, "packaged": "from_scratch", "auxiliary": auxiliary}
+        });
+        let run = Run::new(&spec);
+        assert!(run.finish(1).success());
+        let said: Vec<EventBody> = run.events(1).into_iter().map(|event| event.body).collect();
+        (run, said)
+    };
+    let (with, headed) = run(0.4);
+    let (without, plain) = run(0.0);
+    assert_eq!(metrics(&plain, "search"), metrics(&headed, "search"));
+    let losses: Vec<f64> = metrics(&headed, "fit")
+        .iter()
+        .filter_map(|line| line.split_once("auxiliary_loss ")?.1.parse().ok())
+        .collect();
+    assert!(losses.len() >= 2 && losses.last() < losses.first(), "{losses:?}");
+    assert!(!metrics(&plain, "fit").iter().any(|line| line.contains("auxiliary")));
+    let tensors = |run: &Run| -> Vec<(String, Vec<i64>)> {
+        let path = run.attempt(1).join("artifacts/model.safetensors");
+        let tensors = tch::Tensor::read_safetensors(path).unwrap();
+        let mut tensors: Vec<_> = tensors.into_iter().map(|(name, t)| (name, t.size())).collect();
+        tensors.sort();
+        tensors
+    };
+    assert_eq!(tensors(&with), tensors(&without));
+    let cost = |run: &Run| run.record().unwrap()["summary"]["cost"].clone();
+    assert_eq!(cost(&with), cost(&without));
+    // The loss of the head changed what the network learned.
+    let model = |run: &Run| run.artifact(1, "model.safetensors");
+    assert!(model(&with) != model(&without));
+}
