@@ -1,11 +1,13 @@
 //! Optimizers on flat buffers; their formulas are PyTorch's.
 
+mod pieces;
 pub mod schedule;
 pub mod weights;
 
 use tch::Tensor;
 
 use crate::store::Gradient;
+use pieces::Piece;
 use weights::Decay;
 
 /// Stochastic gradient descent with momentum.
@@ -24,30 +26,46 @@ pub struct Sgd {
 impl Sgd {
     /// One step; what the gradient does not use keeps its value and its momentum.
     pub fn step(&mut self, weights: &Tensor, gradient: Gradient, lr: f64) {
+        let Gradient { flat, used } = gradient;
         tch::no_grad(|| {
-            let mut weights = weights.shallow_clone();
-            let Gradient { flat: mut step, used } = gradient;
-            if let Some(decay) = self.decay.of(&weights) {
-                step += decay;
+            if self.momentum != 0.0 && self.velocity.is_none() {
+                self.velocity = Some(flat.zeros_like());
             }
-            if self.momentum != 0.0 {
-                let held = self.velocity.take().unwrap_or_else(|| step.zeros_like());
-                let mut velocity = &held * self.momentum + &step;
-                if let Some(used) = &used {
-                    velocity = velocity.where_self(used, &held);
-                }
-                if self.nesterov {
-                    step += &velocity * self.momentum;
-                } else {
-                    step = velocity.shallow_clone();
-                }
-                self.velocity = Some(velocity);
+            for piece in Piece::all(weights) {
+                let used = used.as_ref().map(|used| piece.of(used));
+                self.step_piece(piece, piece.of(weights), piece.of(&flat), used.as_ref(), lr);
             }
-            if let Some(used) = &used {
-                step *= used;
-            }
-            weights -= step * lr;
         });
+    }
+
+    fn step_piece(
+        &self,
+        piece: Piece,
+        mut weights: Tensor,
+        mut step: Tensor,
+        used: Option<&Tensor>,
+        lr: f64,
+    ) {
+        if let Some(decay) = self.decay.of_piece(&weights, piece) {
+            step += decay;
+        }
+        if let Some(velocity) = &self.velocity {
+            let mut held = piece.of(velocity);
+            let mut velocity = &held * self.momentum + &step;
+            if let Some(used) = used {
+                velocity = velocity.where_self(used, &held);
+            }
+            held.copy_(&velocity);
+            if self.nesterov {
+                step += velocity * self.momentum;
+            } else {
+                step = velocity;
+            }
+        }
+        if let Some(used) = used {
+            step *= used;
+        }
+        weights -= step * lr;
     }
 }
 
@@ -73,30 +91,47 @@ impl Adam {
 
     /// One step; what the gradient does not use keeps its value and its state.
     pub fn step(&mut self, weights: &Tensor, gradient: Gradient, lr: f64) {
+        let Gradient { flat, used } = gradient;
         tch::no_grad(|| {
-            let mut weights = weights.shallow_clone();
-            let Gradient { flat: mut gradient, used } = gradient;
-            let decay = self.decay.of(&weights);
-            let shrink = match decay {
-                Some(decay) if self.decoupled => Some(decay * lr),
-                Some(decay) => {
-                    gradient += decay;
-                    None
-                }
-                None => None,
-            };
-            self.count(&weights, used.as_ref());
-            let (first, second) = self.average(&gradient, used.as_ref());
-            let mut step = self.direction(&first, &second) * lr;
-            self.means = Some((first, second));
-            if let Some(shrink) = shrink {
-                step += shrink;
+            self.count(weights, used.as_ref());
+            let (first, second) =
+                self.means.get_or_insert_with(|| (flat.zeros_like(), flat.zeros_like()));
+            let means = (first.shallow_clone(), second.shallow_clone());
+            for piece in Piece::all(weights) {
+                let used = used.as_ref().map(|used| piece.of(used));
+                let means = (piece.of(&means.0), piece.of(&means.1));
+                let of = (piece.of(weights), piece.of(&flat));
+                self.step_piece(piece, of, means, used.as_ref(), lr);
             }
-            weights -= match &used {
-                Some(used) => step.where_self(used, &step.zeros_like()),
-                None => step,
-            };
         });
+    }
+
+    fn step_piece(
+        &self,
+        piece: Piece,
+        (mut weights, mut gradient): (Tensor, Tensor),
+        means: (Tensor, Tensor),
+        used: Option<&Tensor>,
+        lr: f64,
+    ) {
+        let decay = self.decay.of_piece(&weights, piece);
+        let shrink = match decay {
+            Some(decay) if self.decoupled => Some(decay * lr),
+            Some(decay) => {
+                gradient += decay;
+                None
+            }
+            None => None,
+        };
+        let (first, second) = self.average(&gradient, means, used);
+        let mut step = self.direction(&first, &second, piece) * lr;
+        if let Some(shrink) = shrink {
+            step += shrink;
+        }
+        weights -= match used {
+            Some(used) => step.where_self(used, &step.zeros_like()),
+            None => step,
+        };
     }
 
     fn count(&mut self, weights: &Tensor, used: Option<&Tensor>) {
@@ -114,23 +149,28 @@ impl Adam {
         }
     }
 
-    fn average(&mut self, gradient: &Tensor, used: Option<&Tensor>) -> (Tensor, Tensor) {
+    /// Moves the means on, in place.
+    fn average(
+        &self,
+        gradient: &Tensor,
+        (mut first, mut second): (Tensor, Tensor),
+        used: Option<&Tensor>,
+    ) -> (Tensor, Tensor) {
         let (beta1, beta2) = self.betas;
-        let (mut first, mut second) =
-            self.means.take().unwrap_or_else(|| (gradient.zeros_like(), gradient.zeros_like()));
         let held = used.map(|used| (used, first.copy(), second.copy()));
         first *= beta1;
         first += gradient * (1.0 - beta1);
         second *= beta2;
         second += gradient.square() * (1.0 - beta2);
-        match held {
-            Some((used, one, two)) => (first.where_self(used, &one), second.where_self(used, &two)),
-            None => (first, second),
+        if let Some((used, one, two)) = held {
+            first.copy_(&first.where_self(used, &one));
+            second.copy_(&second.where_self(used, &two));
         }
+        (first, second)
     }
 
     /// The means without the bias of their zero start, the first over the root of the second.
-    fn direction(&self, first: &Tensor, second: &Tensor) -> Tensor {
+    fn direction(&self, first: &Tensor, second: &Tensor, piece: Piece) -> Tensor {
         let (beta1, beta2) = self.betas;
         match &self.counts {
             None => {
@@ -141,7 +181,8 @@ impl Adam {
                 first / denominator / bias1
             }
             Some(counts) => {
-                let bias = |beta: f64| -> Tensor { 1.0 - (counts * beta.ln()).exp() };
+                let counts = piece.of(counts);
+                let bias = |beta: f64| -> Tensor { 1.0 - (&counts * beta.ln()).exp() };
                 let denominator: Tensor = (second / bias(beta2)).sqrt() + Self::EPS;
                 first / denominator / bias(beta1)
             }

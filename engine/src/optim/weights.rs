@@ -6,6 +6,7 @@ use skein_core::graph::Role;
 use skein_core::spec::WeightOptimizerSpec;
 use tch::{Kind, Tensor};
 
+use super::pieces::Piece;
 use super::{Adam, Sgd};
 use crate::store::{Flat, Gradient};
 
@@ -14,7 +15,7 @@ use crate::store::{Flat, Gradient};
 pub struct Decay {
     /// L2 decay.
     pub rate: f64,
-    /// 1 for each number that decays, 0 for the others; absent if all do.
+    /// True for each number that decays; absent if all do.
     pub on: Option<Tensor>,
 }
 
@@ -31,7 +32,7 @@ impl Decay {
         let marks = weights.params().iter().map(|param| {
             let decays = matches!(param.role, Role::Weight { .. });
             let count: i64 = param.shape.iter().product();
-            Tensor::full([count], f64::from(u8::from(decays)), (buffer.kind(), buffer.device()))
+            Tensor::full([count], i64::from(decays), (Kind::Bool, buffer.device()))
         });
         Self { rate, on: Some(Tensor::cat(&marks.collect::<Vec<_>>(), 0)) }
     }
@@ -39,8 +40,13 @@ impl Decay {
     /// What is added to the gradient of these weights, if anything.
     #[must_use]
     pub fn of(&self, weights: &Tensor) -> Option<Tensor> {
+        self.of_piece(weights, Piece::whole(weights))
+    }
+
+    /// The same of a piece of the weights.
+    pub(super) fn of_piece(&self, weights: &Tensor, piece: Piece) -> Option<Tensor> {
         (self.rate != 0.0).then(|| match &self.on {
-            Some(on) => weights * on * self.rate,
+            Some(on) => weights * piece.of(on) * self.rate,
             None => weights * self.rate,
         })
     }
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_masked_decay_leaves_the_rest_be() {
-        let decay = || Decay { rate: 0.05, on: Some(Tensor::from_slice(&[1.0_f64, 0.0])) };
+        let decay = || Decay { rate: 0.05, on: Some(Tensor::from_slice(&[true, false])) };
         let got = stepped(&ADAMW, decay(), &[(&[0.3, 0.3], None)]);
         check(got[0], by_hand(true, 0.05, &[0.3]));
         check(got[1], by_hand(true, 0.0, &[0.3]));
