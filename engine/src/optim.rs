@@ -43,9 +43,11 @@ impl Sgd {
                 }
                 self.velocity = Some(velocity);
             }
-            if let Some(used) = &used {
-                step *= used;
-            }
+            // A tensor of its own: without Nesterov, the step is the momentum itself.
+            let step = match &used {
+                Some(used) => step * used,
+                None => step,
+            };
             weights -= step * lr;
         });
     }
