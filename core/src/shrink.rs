@@ -33,18 +33,27 @@ pub struct Stage {
     pub epochs: u64,
     /// What the learning rate is multiplied with.
     pub rate: f64,
+    /// Whether the learning rate begins with its warm-up.
+    pub warms: bool,
 }
 
 /// All stages of a training, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages(Vec<Stage>);
 
-/// Epochs and learning rate of the published stages: the largest network, kernels, and of depths
-/// and widths the steps to the last but one option and the last.
-const LARGEST: (u64, f64) = (180, 1.0);
-const KERNELS: (u64, f64) = (120, 1.0);
-const NEXT: (u64, f64) = (25, 1.0 / 12.0);
-const LAST: (u64, f64) = (120, 1.0 / 4.0);
+/// A published stage.
+struct Published {
+    epochs: u64,
+    rate: f64,
+    warms: bool,
+}
+
+/// The published stages: the largest network, kernels, and of depths and widths those that end
+/// with the smallest option and those before them.
+const LARGEST: &Published = &Published { epochs: 180, rate: 1.0, warms: true };
+const KERNELS: &Published = &Published { epochs: 120, rate: 1.0, warms: true };
+const NEXT: &Published = &Published { epochs: 25, rate: 1.0 / 12.0, warms: false };
+const LAST: &Published = &Published { epochs: 120, rate: 1.0 / 4.0, warms: true };
 
 /// The kind of a choice; `None` if its options are operations, which have no order.
 fn kind(choice: &Choice) -> Option<Elasticity> {
@@ -58,8 +67,8 @@ fn kind(choice: &Choice) -> Option<Elasticity> {
     }
 }
 
-/// What is elastic, what is admitted, and a published stage's epochs and rate.
-type Planned = (Elasticity, Vec<usize>, (u64, f64));
+/// What is elastic, what is admitted, and the published stage.
+type Planned = (Elasticity, Vec<usize>, &'static Published);
 
 /// The stages of some choices; none where an option is an operation.
 fn planned(choices: &[Choice]) -> Option<Vec<Planned>> {
@@ -102,16 +111,17 @@ impl Stages {
     pub fn over(choices: &[Choice], epochs: u64) -> Option<Self> {
         let planned = planned(choices)?;
         let count = planned.len() as u64;
-        let whole: u64 = planned.iter().map(|(_, _, (share, _))| share).sum();
+        let whole: u64 = planned.iter().map(|(.., published)| published.epochs).sum();
         if epochs < count {
             return None;
         }
         let (mut first, mut shares) = (0, 0);
-        let stages = (1..).zip(planned).map(|(at, (elasticity, smallest, (share, rate)))| {
-            shares += share;
+        let stages = (1..).zip(planned).map(|(at, (elasticity, smallest, published))| {
+            shares += published.epochs;
             let end = (epochs * shares + whole / 2) / whole;
             let end = end.clamp(first + 1, epochs - (count - at));
-            let stage = Stage { elasticity, smallest, first, epochs: end - first, rate };
+            let Published { rate, warms, .. } = *published;
+            let stage = Stage { elasticity, smallest, first, epochs: end - first, rate, warms };
             first = end;
             stage
         });
