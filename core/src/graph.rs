@@ -3,12 +3,13 @@
 //! Nodes stand in topological order. Sizes are fixed or *elastic*, that is, bound to the options
 //! of choices; a [`Op::Mix`] node chooses among its inputs. A graph without choices is one fixed
 //! network. Everything else about a space is a walk over this graph: [`Graph::shapes`],
-//! [`Graph::params`], [`Graph::cost`], [`Graph::specialise`], [`Graph::derive`] and
-//! [`Graph::validate`] here, the three kinds of execution in the engine. What the walks need of a
+//! [`Graph::params`], [`Graph::channels`], [`Graph::cost`], [`Graph::specialise`],
+//! [`Graph::derive`] and [`Graph::validate`] here, the three kinds of execution in the engine. What the walks need of a
 //! node kind stands in one file below `nodes/`.
 
 mod bound;
 mod build;
+mod channels;
 mod cost;
 mod decide;
 mod drop_path;
@@ -24,6 +25,7 @@ mod timing;
 mod validate;
 
 pub use build::Builder;
+pub use channels::Channels;
 pub use cost::{Cost, CostRange, NodeCost};
 pub use decide::Pruning;
 pub use nodes::activation::{Activation, Dropout, Unit};

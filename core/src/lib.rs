@@ -9,6 +9,7 @@
 //! 4. [`draw`]: pictures of a space, of the rows' state, of an architecture;
 //! 5. [`spec`]: what a user asks for, with every default filled in;
 //! 6. [`limits`], [`solve`]: the best architecture that costs no more than is allowed;
+//!    [`shrink`]: which sizes are trained when;
 //! 7. [`benchmark`]: tables of what architectures really reach;
 //! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
 //!    curve, and where it is written; [`certificate`]: what a machine was found to compute.
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod manifest;
 pub mod number;
 pub mod record;
+pub mod shrink;
 pub mod solve;
 pub mod spaces;
 pub mod spec;

@@ -222,6 +222,14 @@ pub enum OptimizerSpec {
     /// Uniform single paths; rows are not learned, the architecture comes from the second stage
     /// (SPOS, arXiv:1904.00420).
     Spos,
+    /// Progressive shrinking: the largest network first, then ever smaller ones that it teaches;
+    /// the architecture comes from the second stage (Once-for-all, arXiv:1908.09791).
+    Ofa {
+        /// Most sub-nets whose gradients make one step.
+        sub_nets: u64,
+        /// Weight of the largest network's predictions in the loss.
+        kd_ratio: f64,
+    },
 }
 
 impl OptimizerSpec {
@@ -233,7 +241,14 @@ impl OptimizerSpec {
             Self::Darts { .. } => "darts",
             Self::Gdas { .. } => "gdas",
             Self::Spos => "spos",
+            Self::Ofa { .. } => "ofa",
         }
+    }
+
+    /// Whether rows are learned, which tell an architecture.
+    #[must_use]
+    pub fn learns_rows(&self) -> bool {
+        !matches!(self, Self::Spos | Self::Ofa { .. })
     }
 }
 

@@ -10,4 +10,5 @@ pub mod penalty;
 pub mod pending;
 pub mod run;
 pub mod sampler;
+pub mod shrink;
 pub mod supernet;

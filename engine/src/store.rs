@@ -31,6 +31,20 @@ pub struct Gradient {
     pub used: Option<Tensor>,
 }
 
+impl Gradient {
+    /// The sum of two gradients, which uses what either uses.
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
+        tch::no_grad(|| Self {
+            flat: self.flat + &other.flat,
+            used: match (self.used, &other.used) {
+                (Some(one), Some(two)) => Some(one.logical_or(two)),
+                _ => None,
+            },
+        })
+    }
+}
+
 /// Named views of one flat buffer.
 #[derive(Debug)]
 pub struct Flat {
@@ -49,14 +63,7 @@ impl Flat {
         for param in &params {
             let length = param.shape.iter().product::<i64>();
             let part = buffer.narrow(0, offset, length);
-            // Kernels lie as output, height, width, input: libtorch's channels-last order.
-            let view = match param.shape[..] {
-                [out, inner, height, width] => {
-                    part.view([out, height, width, inner]).permute([0, 3, 1, 2])
-                }
-                _ => part.view(param.shape.as_slice()),
-            };
-            views.push(view.detach().set_requires_grad(trained));
+            views.push(laid_out(&part, param).detach().set_requires_grad(trained));
             offset += length;
         }
         let index = params.iter().enumerate().map(|(at, param)| (param.name.clone(), at)).collect();
@@ -86,6 +93,19 @@ impl Flat {
     pub fn get(&self, name: &str) -> Result<&Tensor, EngineError> {
         let at = self.index.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))?;
         Ok(&self.views[*at])
+    }
+
+    /// A tensor's part of another flat tensor in the order of this buffer; changing it changes
+    /// that tensor.
+    ///
+    /// # Errors
+    /// - [`EngineError::Missing`].
+    pub fn part_of(&self, flat: &Tensor, name: &str) -> Result<Tensor, EngineError> {
+        let at = self.index.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))?;
+        let length = |param: &Param| param.shape.iter().product::<i64>();
+        let param = &self.params[*at];
+        let offset = self.params[..*at].iter().map(length).sum();
+        Ok(laid_out(&flat.f_narrow(0, offset, length(param))?, param))
     }
 
     /// Copies a value into a tensor.
@@ -135,6 +155,15 @@ impl Flat {
             }
         });
         Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+    }
+}
+
+/// A part of a buffer as the tensor that it holds. Kernels lie as output, height, width, input:
+/// libtorch's channels-last order.
+fn laid_out(part: &Tensor, param: &Param) -> Tensor {
+    match param.shape[..] {
+        [out, inner, height, width] => part.view([out, height, width, inner]).permute([0, 3, 1, 2]),
+        _ => part.view(param.shape.as_slice()),
     }
 }
 

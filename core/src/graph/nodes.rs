@@ -10,6 +10,7 @@ pub(super) mod norm;
 pub(super) mod pool;
 pub(super) mod token;
 
+use super::channels::{At, Flow};
 use super::{Op, Param, Shape, Size};
 
 /// An input that a node cannot take.
@@ -32,6 +33,16 @@ pub(super) trait Kind {
 
     /// Tensors it stores, trained ones first, named by what follows the node's name.
     fn params(&self) -> Vec<Param> {
+        vec![]
+    }
+
+    /// What becomes of the channels that it is given.
+    fn flow(&self) -> Flow {
+        Flow::Fixed
+    }
+
+    /// Where its tensors hold channels; tensors that are not stored may be named.
+    fn axes(&self) -> Vec<At> {
         vec![]
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 mod data;
 mod list;
+mod rowless;
 
 use super::fields::{FIELDS, Field, Kind};
 use crate::dataset::{self, DataShape};
@@ -308,15 +309,8 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if !cells && text("search.weights") != "entangled" {
         violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
     }
-    if text(OPTIMIZER) == "spos" && text("search.second_stage.kind") == "none" {
-        violations.add(
-            "search.second_stage.kind",
-            "must be `random`, `evolution` or `pareto`: SPOS learns no rows that could tell an architecture",
-        );
-    }
-    if text(OPTIMIZER) == "spos" && number("constraints.penalty") > Some(0.0) {
-        violations
-            .add("constraints.penalty", "must be 0: SPOS learns no rows that could be priced");
+    if let Some(kind) = rowless::name(text(OPTIMIZER)) {
+        rowless::rules(kind, filled, violations);
     }
     let table = text("benchmark.table");
     if !table.is_empty() && !is_file_name(table) {
@@ -564,7 +558,7 @@ mod tests {
     #[case::text_for_number(json!({"seed": "x"}), "seed a whole number is expected, not \"x\"")]
     #[case::list_for_object(json!({"after": []}), "after an object is expected, not a list")]
     #[case::other_kind(json!({"search": {"optimizer": {"tau_end": 1}}}), "search.optimizer.tau_end applies only if `search.optimizer.kind` is gdas")]
-    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `darts`, `gdas`, `spos`, not \"adam\"")]
+    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `darts`, `gdas`, `spos`, `ofa`, not \"adam\"")]
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]
@@ -574,6 +568,13 @@ mod tests {
     #[case::list(json!({"space": {"operations": ["sep4"]}}), "space.operations \"sep4\" is not one of none, skip, maxpool, avgpool, conv1, conv3, conv5, conv7, sep3, sep5, sep7, dil3, dil5, dil7")]
     #[case::no_rows(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random`, `evolution` or `pareto`: SPOS learns no rows that could tell an architecture")]
     #[case::no_price(json!({"search": {"optimizer": {"kind": "spos"}}, "constraints": {"penalty": 1}}), "constraints.penalty must be 0: SPOS learns no rows that could be priced")]
+    #[case::no_ofa_rows(json!({"space": {"preset": "conv-macro"}, "search": {"optimizer": {"kind": "ofa"}, "second_stage": {"kind": "none"}}}), "search.second_stage.kind must be `random`, `evolution` or `pareto`: OFA learns no rows that could tell an architecture")]
+    #[case::no_ofa_price(json!({"space": {"preset": "conv-macro"}, "search": {"optimizer": {"kind": "ofa"}}, "constraints": {"penalty": 1}}), "constraints.penalty must be 0: OFA learns no rows that could be priced")]
+    #[case::operations(json!({"search": {"optimizer": {"kind": "ofa"}}}), "search.optimizer.kind must be another one in a space of operations: `ofa` shrinks sizes, and operations have no order")]
+    #[case::own_operations(json!({"search": {"optimizer": {"kind": "ofa"}, "weights": "shared"}}), "search.optimizer.kind must be another one in a space of operations: `ofa` shrinks sizes, and operations have no order")]
+    #[case::stages(json!({"space": {"preset": "conv-macro"}, "search": {"optimizer": {"kind": "ofa"}, "epochs": 3}}), "search.epochs must be at least 4, one for each stage of progressive shrinking, not 3")]
+    #[case::no_sub_net(json!({"space": {"preset": "conv-macro"}, "search": {"optimizer": {"kind": "ofa", "sub_nets": 0}}}), "search.optimizer.sub_nets must be at least 1, not 0")]
+    #[case::no_distillation(json!({"search": {"optimizer": {"kd_ratio": 1}}}), "search.optimizer.kd_ratio applies only if `search.optimizer.kind` is ofa")]
     #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::image_space(json!({"dataset": {"id": "text"}}), "space.preset `toy-cell` reads images, but the data set is a text; take `language` or `language-char`")]

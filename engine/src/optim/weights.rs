@@ -140,6 +140,8 @@ impl WeightOptimizer {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     /// Three steps of `torch.optim` by hand, in double precision.
@@ -218,6 +220,24 @@ mod tests {
             check(got[0], by_hand(decoupled, 0.01, &[0.3, -0.2, 0.1, 0.05]));
             check(got[1], by_hand(decoupled, 0.01, &[0.3, 0.1, 0.05]));
         }
+    }
+
+    /// Momentum 0.9: what the second step does not use keeps its momentum for the third.
+    #[rstest]
+    #[case::plain(false, [0.3, 0.47, 0.9 * 0.3 + 0.1])]
+    #[case::nesterov(true, [0.57, 0.2 + 0.9 * 0.47, 0.1 + 0.9 * (0.9 * 0.3 + 0.1)])]
+    fn momentum_waits_for_the_next_use(#[case] nesterov: bool, #[case] moved: [f64; 3]) {
+        let sgd = WeightOptimizerSpec::Sgd { momentum: 0.9, nesterov };
+        let (on, off): (&[bool], &[bool]) = (&[true, true], &[true, false]);
+        let got = stepped(
+            &sgd,
+            Decay::all(0.0),
+            &[(&[0.3, 0.3], Some(on)), (&[0.2, 0.0], Some(off)), (&[0.1, 0.1], Some(on))],
+        );
+        check(got[1], 0.5 - 3e-4 * (moved[0] + moved[2]));
+        let third = 0.9 * 0.47 + 0.1;
+        let third = if nesterov { 0.1 + 0.9 * third } else { third };
+        check(got[0], 0.5 - 3e-4 * (moved[0] + moved[1] + third));
     }
 
     #[test]

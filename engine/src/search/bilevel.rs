@@ -124,10 +124,15 @@ impl Bilevel {
         lr: f64,
     ) -> Result<(Outcome, Tensor), EngineError> {
         let (loss, outcome) = forward(net, batch, draw, pass)?;
-        let mut gradient = net.store.weights.gradient(&loss)?;
+        let gradient = net.store.weights.gradient(&loss)?;
+        Ok((outcome, self.weight_follow(net, gradient, lr)))
+    }
+
+    /// A step of the weights along a gradient, clipped; gives its norm before that.
+    pub fn weight_follow(&mut self, net: &Supernet, mut gradient: Gradient, lr: f64) -> Tensor {
         let norm = clip(&mut gradient, self.clip);
         self.weight.step(net.store.weights.buffer(), gradient, lr);
-        Ok((outcome, norm))
+        norm
     }
 
     /// A step of the rows through one virtual step of the weights (second-order DARTS,

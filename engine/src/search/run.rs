@@ -1,5 +1,7 @@
 //! A whole search, one iteration at a time.
 
+mod glance;
+
 use std::time::Instant;
 
 use skein_core::choice::Architecture;
@@ -13,6 +15,7 @@ use super::health::Health;
 use super::penalty::Penalty;
 use super::pending::Pending;
 use super::sampler::{At, Sampler};
+use super::shrink::Shrink;
 use super::supernet::Supernet;
 use crate::EngineError;
 use crate::data::augment::Augment;
@@ -22,14 +25,9 @@ use crate::data::{Data, Examples};
 use crate::device::Compute;
 use crate::exec::{Pass, Plan};
 use crate::optim::schedule::Schedule;
-use crate::rows::uniform;
 use crate::state::seed::{Stream, derive, generator};
 use crate::train::evaluate::{Score, evaluate};
 
-/// Random candidates that are compared after each epoch where no rows are learned.
-const GLANCE: u64 = 4;
-/// Draws for each of them until one is within the limits.
-const GLANCE_DRAWS: usize = 100;
 /// Images per batch of an evaluation.
 pub const EVALUATION_BATCH: usize = 256;
 
@@ -45,6 +43,8 @@ pub struct Search {
     pub pending: Pending,
     /// What the network may cost.
     pub limits: Option<Limits>,
+    /// Which sub-nets are trained when, if the supernet shrinks.
+    pub shrink: Option<Shrink>,
     /// Signs that it goes wrong.
     pub health: Health,
     /// Steps done.
@@ -90,6 +90,7 @@ impl Search {
         let at = |position: usize| i64::try_from(position).unwrap_or(0);
         let limits = Limits::of(net.graph(), &spec.constraints)
             .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
+        let shrink = Shrink::of(search, net.graph())?;
         let mut bilevel = Bilevel::new(search, &net.store.weights);
         bilevel.penalty = Penalty::of(net.graph(), &spec.constraints, compute.device)?;
         let weight_order =
@@ -98,6 +99,7 @@ impl Search {
         Ok(Self {
             net,
             limits,
+            shrink,
             bilevel,
             pending: Pending::new(reported(&search.optimizer)),
             health: Health::default(),
@@ -145,7 +147,11 @@ impl Search {
     /// Learning rate of the weights in a step.
     #[must_use]
     pub fn weight_lr(&self, step: u64) -> f64 {
-        self.rate.at(step) * self.health.rate()
+        let rate = match &self.shrink {
+            Some(shrink) => shrink.rate(&self.rate, self.steps_per_epoch(), step),
+            None => self.rate.at(step),
+        };
+        rate * self.health.rate()
     }
 
     /// The sampler of an epoch.
@@ -183,14 +189,20 @@ impl Search {
         } else {
             None
         };
-        let draw = sampler.draw(&self.net, at(Stream::WeightDraw), true)?;
-        let (weight, norm) =
-            self.bilevel.weight_step(&self.net, &train, &draw, pass(Stream::WeightDropout), lr)?;
-        let mut numbers = vec![&weight.loss, &weight.accuracy, &norm];
-        if let Some(arch) = &arch {
-            numbers.extend([&arch.loss, &arch.accuracy]);
-        }
-        self.pending.push(&numbers);
+        let mut numbers = if let Some(shrink) = &mut self.shrink {
+            if step.is_multiple_of(self.weight_order.steps()) {
+                shrink.begin_epoch(epoch, &self.net, &self.bilevel.weight)?;
+            }
+            let draw = (at(Stream::WeightDraw), epoch);
+            shrink.step((&self.net, &mut self.bilevel), &train, draw, lr)?
+        } else {
+            let draw = sampler.draw(&self.net, at(Stream::WeightDraw), true)?;
+            let pass = pass(Stream::WeightDropout);
+            let (weight, norm) = self.bilevel.weight_step(&self.net, &train, &draw, pass, lr)?;
+            vec![weight.loss, weight.accuracy, norm]
+        };
+        numbers.extend(arch.into_iter().flat_map(|arch| [arch.loss, arch.accuracy]));
+        self.pending.push(&numbers.iter().collect::<Vec<_>>());
         self.step += 1;
         self.input_wait.note(began, had_input);
         Ok(())
@@ -243,8 +255,11 @@ impl Search {
         let path = self.most_likely(epoch)?;
         evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, index| {
             let step = epoch << 32 | index;
-            let draw =
-                sampler.draw(&self.net, At { seed, stream: Stream::ValidDraw, step }, true)?;
+            let at = At { seed, stream: Stream::ValidDraw, step };
+            let draw = match &self.shrink {
+                Some(shrink) => shrink.draw(epoch, &mut generator(seed, at.stream, step)),
+                None => sampler.draw(&self.net, at, true)?,
+            };
             let plan = match sampler {
                 Sampler::Drnas if corrected => Plan::Superposed(&expected),
                 Sampler::Gdas { .. } if corrected => Plan::Path(&path, None),
@@ -257,40 +272,20 @@ impl Search {
     /// The architecture that would be derived now.
     ///
     /// Gradient-based optimizers take the largest entry of each row; where the cost is limited, the
-    /// likeliest architecture within the limits. Uniform sampling learns no
+    /// likeliest architecture within the limits. Uniform sampling and progressive shrinking learn no
     /// rows: there, a few random candidates are compared on the supernet with the batches' own
     /// statistics; the second stage compares more, and with more care.
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
-        if self.spec.search.optimizer != OptimizerSpec::Spos {
+        if self.spec.search.optimizer.learns_rows() {
             return Ok(match &self.limits {
                 Some(limits) => limits.likeliest(&self.probabilities(epoch)?).architecture,
                 None => self.most_likely(epoch)?,
             });
         }
-        let mut best: Option<(f64, Architecture)> = None;
-        for candidate in 0..GLANCE {
-            let mut generator =
-                generator(self.spec.seed, Stream::Candidates, epoch << 32 | candidate);
-            let draw = |_| uniform::draw(&self.net.graph().choices, &mut generator);
-            let within = |one: &Architecture| self.limits.as_ref().is_none_or(|l| l.allow(one));
-            let drawn = (0..GLANCE_DRAWS).map(draw).find(within);
-            let Some(architecture) = drawn.or_else(|| Some(self.limits.as_ref()?.refuge().clone()))
-            else {
-                continue;
-            };
-            let plan = Plan::Path(&architecture, None);
-            let score = evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, _| {
-                self.net.exec.forward(&self.net.store, &batch.x, plan, Pass::BATCH)
-            })?;
-            if best.as_ref().is_none_or(|(accuracy, _)| score.accuracy > *accuracy) {
-                best = Some((score.accuracy, architecture));
-            }
-        }
-        best.map(|(_, architecture)| architecture)
-            .ok_or_else(|| EngineError::Bug("no candidate was drawn".to_owned()))
+        self.glance(data, epoch)
     }
 
     fn most_likely(&self, epoch: u64) -> Result<Architecture, EngineError> {
@@ -302,7 +297,10 @@ impl Search {
     /// # Errors
     /// - [`EngineError::Tensor`] if the copy to the host fails.
     pub fn probabilities(&self, epoch: u64) -> Result<Vec<Vec<f64>>, EngineError> {
-        self.net.alphas.to_host(&self.sampler(epoch).probabilities(&self.net.alphas))
+        match &self.shrink {
+            Some(shrink) => Ok(shrink.rows(epoch)),
+            None => self.net.alphas.to_host(&self.sampler(epoch).probabilities(&self.net.alphas)),
+        }
     }
 
     /// Whether weights, statistics, rows and numbers not yet reported are finite.
@@ -352,6 +350,10 @@ fn reported(optimizer: &OptimizerSpec) -> &'static [&'static str] {
         &["weight_loss", "weight_accuracy", "gradient_norm", "arch_loss", "arch_accuracy"];
     match optimizer {
         OptimizerSpec::Spos => &ALL[..3],
+        // The last only with a teacher, who comes and goes between epochs, where numbers are reported.
+        OptimizerSpec::Ofa { .. } => {
+            &["weight_loss", "weight_accuracy", "gradient_norm", "distill_loss"]
+        }
         _ => ALL,
     }
 }

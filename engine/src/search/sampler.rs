@@ -47,7 +47,8 @@ impl Sampler {
             OptimizerSpec::Gdas { tau_start, tau_end } => {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }
-            OptimizerSpec::Spos => Self::Uniform,
+            // Progressive shrinking draws among the admitted options itself.
+            OptimizerSpec::Spos | OptimizerSpec::Ofa { .. } => Self::Uniform,
         }
     }
 

@@ -92,6 +92,25 @@ fn a_second_stage_on_it_goes_on_after_a_stop() {
     assert_eq!(summary(&whole)["ladder"], summary(&stopped)["ladder"]);
 }
 
+/// A shrunk supernet needs no teacher any more.
+#[test]
+fn a_shrunk_supernet_is_searched_again() {
+    let spec = crate::shrinking::convolutions(&json!({"after": {"from_scratch": {"epochs": 0}}}));
+    let first = Run::new(&spec);
+    assert!(first.finish(1).success());
+    let weights = first.checkpoint(1).join("weights.safetensors");
+    let kept = tch::Tensor::read_safetensors(weights).unwrap();
+    assert!(kept.iter().any(|(name, _)| name == "supernet.weights"));
+    assert!(!kept.iter().any(|(name, _)| name.starts_with("teacher")));
+    let stage = json!({"kind": "evolution", "population": 5, "generations": 2});
+    let mut patch = spec;
+    patch["search"]["second_stage"] = stage;
+    let second = again(&first, &patch);
+    assert!(second.finish(1).success(), "{:?}", second.record());
+    let candidates = String::from_utf8(second.artifact(1, "candidates.csv")).unwrap();
+    assert_eq!(candidates.lines().count(), 11);
+}
+
 #[test]
 fn a_supernet_whose_search_had_not_ended_is_refused() {
     let first = trained();

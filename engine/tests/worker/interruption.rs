@@ -91,6 +91,24 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened(
     survives(&spec);
 }
 
+/// Killed with a checkpoint at each boundary of the stages, and within stages: the sorted channels
+/// and the teacher are those of the run that was not killed.
+#[rstest]
+#[case::at_boundaries(6, &[("checkpoint", 1), ("checkpoint", 1), ("checkpoint", 1)])]
+#[case::within_stages(4, &[("checkpoint", 2), ("checkpoint", 1), ("checkpoint", 2)])]
+fn a_killed_shrinking_goes_on(#[case] every: u64, #[case] deaths: &[(&str, usize)]) {
+    let spec = json!({
+        "space": {"preset": "conv-macro", "channels": null, "widths": [[2, 3, 5], [3, 4, 6]], "kernels": [1, 3], "pools": [1, 2], "last_width": 4, "head": []},
+        "search": {"optimizer": {"kind": "ofa"}, "epochs": 4, "second_stage": {"candidates": 6}},
+        "resources": {"checkpoint_every": every}
+    });
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let last = killed_when(&run, deaths);
+    Trace::of(&run, last).assert_equals(&Trace::of(&whole, 1));
+}
+
 /// Everything random about the images, and every state that an optimizer of the weights has.
 #[rstest]
 #[case::images(json!({"dataset": {"crop": 3, "flip": true}, "search": {"cutout": 6}}))]

@@ -134,10 +134,12 @@ fn a_killed_run_over_a_text_goes_on_bit_for_bit(#[case] patch: Value) {
     assert_eq!(cut.artifact(3, "model.safetensors"), whole.artifact(1, "model.safetensors"));
 }
 
-#[test]
-fn spos_compares_language_models() {
+#[rstest]
+#[case::spos("spos", 1)]
+#[case::ofa("ofa", 3)]
+fn a_second_stage_compares_language_models(#[case] optimizer: &str, #[case] epochs: u64) {
     let run = run(&json!({
-        "search": {"optimizer": {"kind": "spos"}, "epochs": 1, "second_stage": {"candidates": 3}},
+        "search": {"optimizer": {"kind": optimizer}, "epochs": epochs, "second_stage": {"candidates": 3}},
         "after": {"from_scratch": {"epochs": 0}}
     }));
     assert!(run.finish(1).success(), "{:?}", run.record());

@@ -13,3 +13,4 @@ mod latency;
 mod learning;
 mod recipes;
 mod result;
+mod shrinking;

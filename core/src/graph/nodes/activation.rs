@@ -2,6 +2,7 @@
 
 use super::{Kind, Misfit};
 use crate::graph::Shape;
+use crate::graph::channels::Flow;
 
 /// An elementwise function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum Activation {
 impl Kind for Activation {
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
         Ok(inputs[0].clone())
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
     }
 }
 
@@ -83,5 +88,9 @@ impl Kind for Dropout {
 
     fn fault(&self) -> Option<String> {
         (!(0.0..1.0).contains(&self.p)).then(|| format!("a probability of {} to drop", self.p))
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
     }
 }

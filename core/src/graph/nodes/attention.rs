@@ -1,6 +1,7 @@
 //! Attention: queries, keys and values, and what is done with them.
 
 use super::{Kind, Misfit, count};
+use crate::graph::channels::{At, Axis, Flow};
 use crate::graph::{Dim, Param, Part, Role, Shape, Size};
 
 /// Queries, keys and values of tokens: `[tokens, width]` to `[tokens, 3·inner]`, the queries
@@ -60,6 +61,14 @@ impl Kind for Qkv {
 
     fn fault(&self) -> Option<String> {
         matches!(self.inner, Size::Scaled(_)).then(|| "an inner width that is scaled".to_owned())
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Ordered
+    }
+
+    fn axes(&self) -> Vec<At> {
+        vec![("weight", 1, Axis::Read)]
     }
 }
 

@@ -1,6 +1,7 @@
 //! Two-dimensional convolution.
 
 use super::{Kind, Misfit, count};
+use crate::graph::channels::{At, Axis, Flow};
 use crate::graph::{Dim, Param, Role, Shape, Size};
 
 /// A convolution. Unless told otherwise, its padding keeps the map's size at stride 1:
@@ -174,5 +175,15 @@ impl Kind for Conv2d {
         let even = matches!(self.kernel, Size::Fixed(_)) && self.padding.is_some();
         let bad = sizes.iter().find(|(_, size)| *size < 1 || (size % 2 == 0 && !even));
         bad.map(|(_, size)| format!("kernel size {size} is not odd"))
+    }
+
+    fn flow(&self) -> Flow {
+        if self.depthwise { Flow::Kept } else { Flow::Made }
+    }
+
+    fn axes(&self) -> Vec<At> {
+        let mut all = vec![("weight", 0, Axis::Written), ("bias", 0, Axis::Written)];
+        all.extend((!self.depthwise).then_some(("weight", 1, Axis::Read)));
+        all
     }
 }

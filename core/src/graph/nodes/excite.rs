@@ -1,6 +1,7 @@
 //! Squeeze and excitation (arXiv:1709.01507).
 
 use super::{Kind, Misfit, count};
+use crate::graph::channels::{At, Axis, Flow};
 use crate::graph::{Dim, Param, Role, Shape, Size};
 
 /// Scales each channel by a gate that a small network makes of the channels' means: 1×1
@@ -47,5 +48,21 @@ impl Kind for SqueezeExcite {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.channels, &mut self.middle]
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
+
+    fn axes(&self) -> Vec<At> {
+        // What the gate reads does not tell how much a channel counts, so it is no reading here.
+        vec![
+            ("reduce.weight", 1, Axis::Written),
+            ("expand.weight", 0, Axis::Written),
+            ("expand.bias", 0, Axis::Written),
+            ("reduce.weight", 0, Axis::Inner),
+            ("reduce.bias", 0, Axis::Inner),
+            ("expand.weight", 1, Axis::InnerRead),
+        ]
     }
 }

@@ -3,6 +3,7 @@
 use super::{Kind, Misfit};
 use crate::choice::ChoiceId;
 use crate::graph::Shape;
+use crate::graph::channels::Flow;
 
 /// The images, `[channels, height, width]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,10 @@ impl Kind for Add {
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
         equal(inputs)
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
 }
 
 /// Weighted sum of the inputs (superposed), or the selected one (in a discrete network).
@@ -67,6 +72,10 @@ impl Mix {
 impl Kind for Mix {
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
         equal(inputs)
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
     }
 }
 

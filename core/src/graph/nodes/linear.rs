@@ -1,6 +1,7 @@
 //! Fully connected layers.
 
 use super::{Kind, Misfit, count};
+use crate::graph::channels::{At, Axis, Flow};
 use crate::graph::{Dim, Param, Role, Shape, Size};
 
 /// A fully connected layer over the last dimension.
@@ -59,5 +60,13 @@ impl Kind for Linear {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.in_features, &mut self.out_features]
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Made
+    }
+
+    fn axes(&self) -> Vec<At> {
+        vec![("weight", 0, Axis::Written), ("weight", 1, Axis::Read), ("bias", 0, Axis::Written)]
     }
 }

@@ -1,6 +1,7 @@
 //! Batch norm and layer norm.
 
 use super::{Kind, Misfit};
+use crate::graph::channels::{At, Axis, Flow};
 use crate::graph::{Dim, Param, Role, Shape, Size};
 
 /// Batch norm over channels with running statistics.
@@ -53,6 +54,16 @@ impl Kind for BatchNorm {
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.channels]
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
+
+    fn axes(&self) -> Vec<At> {
+        ["weight", "bias", "running_mean", "running_var"]
+            .map(|name| (name, 0, Axis::Written))
+            .into()
+    }
 }
 
 /// Layer norm over the last dimension, with a learned scale.
@@ -88,5 +99,13 @@ impl Kind for LayerNorm {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.features]
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
+
+    fn axes(&self) -> Vec<At> {
+        ["weight", "bias"].map(|name| (name, 0, Axis::Written)).into()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Kind, Misfit};
 use crate::graph::Shape;
+use crate::graph::channels::Flow;
 
 /// Square pooling; an average counts no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,10 @@ impl Kind for Pool {
         (self.kernel < 1 || self.stride < 1 || !(0..=self.kernel / 2).contains(&self.padding))
             .then(|| format!("a pooling of {self:?}"))
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
 }
 
 /// The mean of each channel: `[channels, height, width]` to `[channels]`.
@@ -56,6 +61,10 @@ impl Kind for GlobalAvgPool {
             [channels, _, _] => Ok(vec![channels]),
             _ => Misfit::of(inputs[0], "a map expected"),
         }
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
     }
 }
 
@@ -82,6 +91,10 @@ impl Kind for Shift {
             _ => Misfit::of(inputs[0], "a map of at least 2×2 expected"),
         }
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
 }
 
 /// Zeros in the shape of the input, its sides divided by the stride and rounded up.
@@ -101,6 +114,10 @@ impl Kind for Zero {
             _ => Misfit::of(inputs[0], "a map expected"),
         }
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
 }
 
 /// Resizes a map to a square (bicubic).
@@ -116,5 +133,9 @@ impl Kind for Resize {
             [channels, _, _] => Ok(vec![channels, self.side, self.side]),
             _ => Misfit::of(inputs[0], "a map expected"),
         }
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
     }
 }

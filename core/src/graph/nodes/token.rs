@@ -1,6 +1,7 @@
 //! Tokens: where they come from and where they end.
 
 use super::{Kind, Misfit, count};
+use crate::graph::channels::{At, Axis, Flow};
 use crate::graph::{Dim, Param, Role, Shape, Size};
 
 /// Standard deviation of tables at the start.
@@ -63,6 +64,16 @@ impl Kind for PatchEmbed {
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.width]
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Made
+    }
+
+    fn axes(&self) -> Vec<At> {
+        [("proj.weight", 0), ("proj.bias", 0), ("cls_token", 2), ("pos_embed", 2)]
+            .map(|(name, dim)| (name, dim, Axis::Written))
+            .into()
+    }
 }
 
 /// Token ids to vectors: `[tokens]` to `[tokens, width]`.
@@ -93,6 +104,14 @@ impl Kind for Embedding {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.width]
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Made
+    }
+
+    fn axes(&self) -> Vec<At> {
+        vec![("weight", 1, Axis::Written)]
     }
 }
 
@@ -127,6 +146,14 @@ impl Kind for Positions {
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.width]
     }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
+    }
+
+    fn axes(&self) -> Vec<At> {
+        vec![("weight", 1, Axis::Written)]
+    }
 }
 
 /// The mean over all tokens but the class token.
@@ -150,6 +177,10 @@ impl Kind for TokenMean {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.width]
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Kept
     }
 }
 
@@ -183,5 +214,9 @@ impl Kind for TiedLinear {
 
     fn sizes_mut(&mut self) -> Vec<&mut Size> {
         vec![&mut self.width]
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Tied
     }
 }

@@ -5,6 +5,7 @@ pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
     ("darts", "DARTS"),
     ("gdas", "GDAS"),
     ("spos", "SPOS (uniform sampling)"),
+    ("ofa", "Once-for-all (progressive shrinking)"),
 ];
 pub(super) const SHARINGS: &[(&str, &str)] = &[
     ("entangled", "Entangled, weights mixed"),

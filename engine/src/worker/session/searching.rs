@@ -49,6 +49,10 @@ impl Context<'_> {
     /// One iteration with everything that it says; false if a stop was asked for.
     fn step(&mut self, search: &mut Search) -> Result<bool, EngineError> {
         let (epoch, per_epoch) = (search.epoch(), search.steps_per_epoch());
+        if search.step.is_multiple_of(per_epoch) {
+            let stage = search.shrink.as_ref().and_then(|shrink| shrink.told(epoch));
+            stage.map_or(Ok(()), |text| self.events.log(text))?;
+        }
         search.iterate(&self.data.train)?;
         let ends = search.step.is_multiple_of(per_epoch);
         if ends || search.step.is_multiple_of(REPORT_EVERY) {

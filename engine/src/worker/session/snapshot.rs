@@ -11,6 +11,7 @@ use crate::optim::weights::WeightOptimizer;
 use crate::search::evolve::Tried;
 use crate::search::health::Health;
 use crate::search::run::Search;
+use crate::search::shrink::Shrink;
 use crate::state::checkpoint::Snapshot;
 use crate::train::fit::Fit;
 use crate::train::stage::Stage;
@@ -90,6 +91,13 @@ pub(super) fn take(
     ]
     .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
     .into();
+    if let Some(teacher) = search.shrink.as_ref().and_then(Shrink::teacher) {
+        // Nothing is taught once the search is over.
+        if search.step < search.total_steps() {
+            keep(&mut weights, "teacher.weights", Some(teacher.weights.buffer()));
+            keep(&mut weights, "teacher.statistics", Some(teacher.stats.buffer()));
+        }
+    }
     let mut optimizer = Tensors::new();
     keep_all(&mut optimizer, "supernet", &bilevel.weight);
     keep(&mut optimizer, "alpha.first", bilevel.arch.means.as_ref().map(|means| &means.0));
@@ -139,6 +147,10 @@ pub(super) fn load_search(
     search.bilevel.arch.means = kept("alpha.first").zip(kept("alpha.second"));
     search.bilevel.arch.steps = state.arch_steps;
     search.pending.load(snapshot.optimizer.get("search.pending"));
+    if let Some(shrink) = &mut search.shrink {
+        let kept = |part: &str| snapshot.weights.get(&format!("teacher.{part}"));
+        shrink.load_teacher(&search.net, kept("weights").zip(kept("statistics")))?;
+    }
     search.step = state.search_step;
     search.health = state.health.clone();
     Ok(())
