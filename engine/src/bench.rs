@@ -17,6 +17,7 @@ use crate::exec::{Pass, Plan};
 use crate::optim::clip;
 use crate::search::bilevel::{Batch, Bilevel, cross_entropy, is_unrolled};
 use crate::search::sampler::{At, Sampler};
+use crate::search::shrink::Shrink;
 use crate::search::supernet::Supernet;
 use crate::state::seed::{Stream, seeded};
 use crate::train::network::Network;
@@ -141,6 +142,8 @@ struct Searched {
     bilevel: Bilevel,
     sampler: Sampler,
     unrolled: bool,
+    /// Progressive shrinking in its last epoch, with that epoch.
+    shrink: Option<(Shrink, u64)>,
     batch: Batch,
     even: Vec<Tensor>,
     seed: u64,
@@ -154,8 +157,15 @@ impl Searched {
             let count = i64::try_from(choice.options.len()).unwrap_or(1);
             Tensor::ones([count], (compute.kind, compute.device)).softmax(0, compute.kind)
         };
+        let bilevel = Bilevel::new(&spec.search, &net.store.weights);
+        let mut shrink = Shrink::of(&spec.search, net.graph())?;
+        if let Some(shrink) = &mut shrink {
+            (0..spec.search.epochs)
+                .try_for_each(|epoch| shrink.begin_epoch(epoch, &net, &bilevel.weight))?;
+        }
         Ok(Self {
-            bilevel: Bilevel::new(&spec.search, &net.store.weights),
+            shrink: shrink.map(|shrink| (shrink, spec.search.epochs - 1)),
+            bilevel,
             sampler: Sampler::of(&spec.search.optimizer, 0, 1),
             unrolled: is_unrolled(&spec.search.optimizer),
             batch: random_batch(&net, shape.classes, spec)?,
@@ -168,7 +178,7 @@ impl Searched {
 
     /// One iteration; gives how long the step of the rows and that of the weights took.
     fn iterate(&mut self, step: u64) -> Result<(f64, f64), EngineError> {
-        let Self { net, bilevel, sampler, batch, lr, .. } = self;
+        let Self { net, bilevel, sampler, shrink, batch, lr, .. } = self;
         let device = net.compute.device;
         let at = |stream| At { seed: self.seed, stream, step };
         let begin = Instant::now();
@@ -182,8 +192,13 @@ impl Searched {
             synchronise(device);
         }
         let middle = Instant::now();
-        let draw = sampler.draw(net, at(Stream::WeightDraw), true)?;
-        let _ = bilevel.weight_step(net, batch, &draw, Pass::train(!step), *lr)?;
+        let drawn = at(Stream::WeightDraw);
+        if let Some((shrink, epoch)) = shrink {
+            let _ = shrink.step((net, bilevel), batch, (drawn, *epoch), *lr)?;
+        } else {
+            let draw = sampler.draw(net, drawn, true)?;
+            let _ = bilevel.weight_step(net, batch, &draw, Pass::train(!step), *lr)?;
+        }
         synchronise(device);
         Ok((milliseconds(begin, middle), milliseconds(middle, Instant::now())))
     }

@@ -62,6 +62,20 @@ fn a_bench_of_a_language_model_takes_random_tokens() {
     assert!(report["weight_step_ms"].as_f64().unwrap() > 0.0, "{report}");
 }
 
+/// Four sub-nets and the teacher take longer than one sub-net.
+#[test]
+fn a_bench_of_progressive_shrinking_takes_its_whole_steps() {
+    let step = |optimizer| {
+        let fixed = ["bench", "--space", "conv-macro", "--batch-size", "4", "--steps", "3"];
+        let (code, report, error) =
+            worker(&[&fixed[..], &["--optimizer", optimizer, "--json"]].concat());
+        assert_eq!(code, Some(0), "{error}");
+        report["iteration_ms"].as_f64().unwrap()
+    };
+    let (whole, single) = (step("ofa"), step("spos"));
+    assert!(whole > 1.5 * single, "{whole} against {single}");
+}
+
 #[test]
 fn a_bench_of_something_unknown_is_refused_by_name() {
     let (code, _, error) = worker(&["bench", "--space", "toy", "--optimizer", "adam"]);
