@@ -44,6 +44,7 @@ function bindRename(run: string): void {
   const open = need<HTMLButtonElement>("[data-rename-open]");
   const input = need<HTMLInputElement>("input", form);
   const edit = (on: boolean): void => {
+    form.parentElement?.toggleAttribute("data-editing", on);
     form.hidden = !on;
     title.hidden = on;
     open.hidden = on;

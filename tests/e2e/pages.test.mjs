@@ -278,6 +278,10 @@ describe("the pages", () => {
     await page.goto(`${server.base}/runs/${id}`);
     assert.equal(await page.locator("[data-name]").textContent(), name);
     await page.locator("[data-rename-open]").click();
+    await api(server.base, "POST", `runs/${id}/pause`);
+    await until("paused", PATIENCE, async () => (await status(page)) === "paused");
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    assert.ok(await page.locator("[data-rename] input").isVisible(), "a change of the state leaves what is being edited alone");
     await page.locator("[data-rename] input").fill("Renamed");
     await page.keyboard.press("Enter");
     await page.locator("[data-name]", { hasText: /^Renamed$/ }).waitFor();
