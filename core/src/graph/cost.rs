@@ -119,9 +119,10 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the graph cannot be walked.
     pub fn cost_range(&self) -> Result<CostRange, GraphError> {
-        let tables = self.cost_tables()?;
-        let min = self.extreme(&tables, |candidate, best| candidate < best);
-        let max = self.extreme(&tables, |candidate, best| candidate > best);
+        // Where lists of sizes are very long there are no tables.
+        let tables = self.cost_tables().ok();
+        let min = self.extreme(tables.as_deref(), |candidate, best| candidate < best)?;
+        let max = self.extreme(tables.as_deref(), |candidate, best| candidate > best)?;
         Ok(CostRange { min: self.cost(&min)?, max: self.cost(&max)? })
     }
 
@@ -130,21 +131,27 @@ impl Graph {
     /// # Errors
     /// - [`GraphError`] if the graph cannot be walked.
     pub fn largest(&self) -> Result<Architecture, GraphError> {
-        Ok(self.extreme(&self.cost_tables()?, |candidate, best| candidate > best))
+        let tables = self.cost_tables().ok();
+        self.extreme(tables.as_deref(), |candidate, best| candidate > best)
     }
 
-    fn extreme(&self, tables: &[CostTable], better: impl Fn(u64, u64) -> bool) -> Architecture {
-        let params = |of: &Architecture| {
-            tables.iter().map(|table| table.params[table.entry(of)]).sum::<u64>()
+    fn extreme(
+        &self,
+        tables: Option<&[CostTable]>,
+        better: impl Fn(u64, u64) -> bool,
+    ) -> Result<Architecture, GraphError> {
+        let params = |of: &Architecture| match tables {
+            Some(tables) => Ok(tables.iter().map(|table| table.params[table.entry(of)]).sum()),
+            None => self.cost(of).map(|cost| cost.params),
         };
         let mut architecture = Architecture(vec![0; self.choices.len()]);
-        let mut best = params(&architecture);
+        let mut best = params(&architecture)?;
         for _pass in 0..2 {
             for (id, choice) in self.choices.iter().enumerate() {
                 let mut kept = architecture.0[id];
                 for option in 0..choice.options.len() {
                     architecture.0[id] = option;
-                    let cost = params(&architecture);
+                    let cost = params(&architecture)?;
                     if better(cost, best) {
                         (best, kept) = (cost, option);
                     }
@@ -152,7 +159,7 @@ impl Graph {
                 architecture.0[id] = kept;
             }
         }
-        architecture
+        Ok(architecture)
     }
 }
 
@@ -164,5 +171,31 @@ pub(super) fn node_cost(node: &Node, inputs: &[&Shape], output: &Shape, timings:
         macs: node.op.kind().macs(inputs, output),
         activations: count(output),
         latency_ns: if timings.is_empty() { None } else { timings.of(node, inputs) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spaces::{self, conv_macro};
+    use crate::spec::{Sharing, SpaceSpec};
+
+    /// A hundred and thirty widths after as many make more combinations than a table has entries.
+    #[test]
+    fn a_space_of_very_long_lists_has_a_range_too() {
+        let SpaceSpec::ConvMacro(mut options) = (conv_macro::PRESET.defaults)() else {
+            panic!("another space")
+        };
+        options.widths = vec![(1..=130).collect(), (1..=130).collect()];
+        (options.kernels, options.pools) = (vec![3], vec![]);
+        let space = SpaceSpec::ConvMacro(options);
+        let graph = spaces::build(&space, conv_macro::PRESET.shape, Sharing::Entangled).unwrap();
+        assert!(graph.cost_tables().is_err());
+        let range = graph.cost_range().unwrap();
+        let at = |option: usize| {
+            let last = |choice: &crate::choice::Choice| option.min(choice.options.len() - 1);
+            let picked = graph.choices.iter().map(last).collect();
+            graph.cost(&crate::choice::Architecture(picked)).unwrap()
+        };
+        assert_eq!((range.min, range.max), (at(0), at(129)));
     }
 }

@@ -185,13 +185,13 @@ fn dash() -> String {
     "–".to_owned()
 }
 
-/// The architecture if there is one, else the space with its options open.
 /// Milliseconds of what would be derived; empty if it was not measured.
 fn latency(run: &RunView) -> String {
     let measured = run.architecture.as_ref().and_then(|now| now.cost.latency_ns);
     measured.map_or_else(String::new, |ns| format!("{:.3}", milliseconds(ns)))
 }
 
+/// The architecture if there is one, else the space with its options open.
 fn drawing(frame: &Frame, api: &str, run: &RunView) -> (String, String) {
     match &run.architecture {
         Some(now) => (format!("{api}/architecture.svg"), now.text.clone()),
