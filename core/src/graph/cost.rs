@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::nodes::count;
-use super::{CostTable, Graph, GraphError, Node, Shape, Timings};
+use super::{CostTable, Graph, GraphError, Node, NodeId, Shape, Timings};
 use crate::choice::Architecture;
 use crate::spec::Measure;
 
@@ -72,24 +72,27 @@ impl Graph {
     /// - [`GraphError`] if the architecture does not belong to the graph.
     pub fn node_costs(&self, architecture: &Architecture) -> Result<Vec<NodeCost>, GraphError> {
         let mut costs = Vec::new();
-        self.visit(architecture, |node, inputs, shape| {
+        self.visit(architecture, |_, node, inputs, shape| {
             let cost = node_cost(node, inputs, shape, &self.timings);
             costs.push(NodeCost { name: node.name.clone(), cost, shape: shape.clone() });
         })?;
         Ok(costs)
     }
 
-    /// Shows every node of an architecture's network, with the shapes that it reads and writes.
+    /// Shows every node of an architecture's network, with its place in this graph and the shapes
+    /// that it reads and writes.
     pub(super) fn visit(
         &self,
         architecture: &Architecture,
-        mut show: impl FnMut(&Node, &[&Shape], &Shape),
+        mut show: impl FnMut(NodeId, &Node, &[&Shape], &Shape),
     ) -> Result<(), GraphError> {
         let fixed = self.specialise(architecture)?.graph;
         let shapes = fixed.shapes()?;
-        for (node, shape) in fixed.nodes.iter().zip(&shapes) {
+        let kept = self.resolve(architecture).kept;
+        let ids = (0..kept.len()).filter(|id| kept[*id]);
+        for ((id, node), shape) in ids.zip(&fixed.nodes).zip(&shapes) {
             let inputs: Vec<&Shape> = node.inputs.iter().map(|at| &shapes[*at]).collect();
-            show(node, &inputs, shape);
+            show(id, node, &inputs, shape);
         }
         Ok(())
     }

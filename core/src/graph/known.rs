@@ -34,12 +34,9 @@ impl<'a> KnownCosts<'a> {
         if let Some(cost) = costs.get(&key(id)) {
             return Ok(*cost);
         }
-        let kept = graph.resolve(architecture).kept;
-        let mut ids = (0..kept.len()).filter(|id| kept[*id]);
-        graph.visit(architecture, |node, inputs, shape| {
+        graph.visit(architecture, |id, node, inputs, shape| {
             parts.meet(node, inputs);
-            let cost = node_cost(node, inputs, shape, &graph.timings);
-            costs.extend(ids.next().map(|id| (key(id), cost)));
+            costs.insert(key(id), node_cost(node, inputs, shape, &graph.timings));
         })?;
         Ok(costs.get(&key(id)).copied().unwrap_or_default())
     }
@@ -97,14 +94,8 @@ impl Graph {
 
     /// Shapes of the nodes that an architecture keeps.
     fn shapes_in(&self, architecture: &Architecture) -> Result<Vec<Option<Shape>>, GraphError> {
-        let kept = self.resolve(architecture).kept;
-        let mut ids = (0..kept.len()).filter(|id| kept[*id]);
-        let mut shapes = vec![None; kept.len()];
-        self.visit(architecture, |_, _, shape| {
-            if let Some(id) = ids.next() {
-                shapes[id] = Some(shape.clone());
-            }
-        })?;
+        let mut shapes = vec![None; self.nodes.len()];
+        self.visit(architecture, |id, _, _, shape| shapes[id] = Some(shape.clone()))?;
         Ok(shapes)
     }
 }

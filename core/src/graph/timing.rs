@@ -125,7 +125,7 @@ mod tests {
                 let architecture = some(&graph, seed);
                 let mut sum = 0;
                 graph
-                    .visit(&architecture, |node, inputs, _| {
+                    .visit(&architecture, |_, node, inputs, _| {
                         let known = graph.timings.of(node, inputs);
                         assert!(known.is_some() || is_free(&node.op), "{preset}: {}", node.name);
                         sum += known.unwrap_or(0);
