@@ -9,10 +9,10 @@ use skein_core::choice::Choice;
 use skein_core::dataset::{DataKind, DataShape};
 use skein_core::spec::{RunSpec, SearchSpec};
 use skein_core::{dataset, spaces};
-use tch::{Cuda, Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
-use crate::device::{self, Compute};
+use crate::device::{self, Compute, synchronise};
 use crate::exec::{Pass, Plan};
 use crate::optim::clip;
 use crate::search::bilevel::{Batch, Bilevel, cross_entropy, is_unrolled};
@@ -266,12 +266,6 @@ fn random_batch(net: &Supernet, classes: i64, spec: &RunSpec) -> Result<Batch, E
             y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,
         })
     })
-}
-
-fn synchronise(device: Device) {
-    if let Device::Cuda(index) = device {
-        Cuda::synchronize(i64::try_from(index).unwrap_or(0));
-    }
 }
 
 fn milliseconds(begin: Instant, end: Instant) -> f64 {

@@ -196,6 +196,13 @@ mod gpu {
     }
 }
 
+/// Waits until a device has done all that it was given; a CPU has then anyway.
+pub fn synchronise(device: Device) {
+    if let Device::Cuda(index) = device {
+        Cuda::synchronize(i64::try_from(index).unwrap_or(0));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

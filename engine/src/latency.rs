@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use skein_core::choice::Architecture;
 use skein_core::graph::{Embedding, Graph, Input, Node, Op, TimedPart, Timings};
-use tch::{Cuda, Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::EngineError;
-use crate::device::Compute;
+use crate::device::{Compute, synchronise};
 use crate::exec::{Executor, Pass, Plan};
 use crate::state::seed::Stream;
 use crate::store::Store;
@@ -24,17 +24,9 @@ const SPAN: Duration = Duration::from_millis(200);
 pub fn measure(graph: &Graph, compute: Compute) -> Result<Timings, EngineError> {
     let mut timings = Timings::default();
     for part in graph.parts()? {
-        timings.note(&part, nanoseconds(&alone(&part), compute)?);
+        timings.note(&part, of_network(&alone(&part), compute)?);
     }
     Ok(timings)
-}
-
-/// Measures a network over one example, in evaluation.
-///
-/// # Errors
-/// - [`EngineError`] if libtorch refuses.
-pub fn of_network(graph: &Graph, compute: Compute) -> Result<u64, EngineError> {
-    nanoseconds(graph, compute)
 }
 
 /// A network of this node only.
@@ -55,8 +47,11 @@ fn alone(part: &TimedPart) -> Graph {
     Graph { nodes, choices: vec![], prunings: vec![], output, timings: Timings::default() }
 }
 
-/// The fastest pass of a network over one example.
-fn nanoseconds(graph: &Graph, compute: Compute) -> Result<u64, EngineError> {
+/// Nanoseconds of the fastest pass of a fixed network over one example, in evaluation.
+///
+/// # Errors
+/// - [`EngineError`] if libtorch refuses.
+pub fn of_network(graph: &Graph, compute: Compute) -> Result<u64, EngineError> {
     let store = Store::initialised(graph, compute, 0, Stream::Weights)?;
     let x = example(graph, compute)?;
     let exec = Executor::fixed(graph.clone(), compute)?;
@@ -67,9 +62,7 @@ fn nanoseconds(graph: &Graph, compute: Compute) -> Result<u64, EngineError> {
         let start = Instant::now();
         let plan = Plan::Path(&path, None);
         let _ = tch::no_grad(|| exec.forward(&store, &x, plan, Pass::EVALUATE))?;
-        if let Device::Cuda(index) = compute.device {
-            Cuda::synchronize(i64::try_from(index).unwrap_or(0));
-        }
+        synchronise(compute.device);
         fastest = fastest.min(start.elapsed());
         if pass >= 3 && begin.elapsed() > SPAN {
             break;
@@ -93,6 +86,7 @@ mod tests {
     use skein_core::dataset::DataKind;
     use skein_core::spaces::{PRESETS, build};
     use skein_core::spec::{Sharing, SpaceSpec};
+    use tch::Device;
 
     use super::*;
 
@@ -113,7 +107,7 @@ mod tests {
             let graph = build(&space, shape, Sharing::Entangled).unwrap();
             let compute = Compute { device: Device::Cpu, kind: Kind::Float };
             for part in graph.parts().unwrap() {
-                let time = nanoseconds(&alone(&part), compute);
+                let time = of_network(&alone(&part), compute);
                 assert!(time.is_ok_and(|time| time > 0), "{}: {part:?}", preset.preset);
             }
         }

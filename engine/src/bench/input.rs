@@ -5,10 +5,10 @@ use std::time::Instant;
 use skein_core::dataset::{self, DataKind, DataShape};
 use skein_core::spec::RunSpec;
 
-use super::{median, milliseconds, synchronise};
+use super::{median, milliseconds};
 use crate::EngineError;
 use crate::data::{Examples, Images};
-use crate::device::Compute;
+use crate::device::{Compute, synchronise};
 use crate::search::run::Search;
 
 /// Images of noise that are drawn from.

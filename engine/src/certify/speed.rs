@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use skein_core::spaces::build;
 use skein_core::spec::{Fidelity, Sharing};
-use tch::{Cuda, Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::small;
 use crate::EngineError;
-use crate::device::Compute;
+use crate::device::{Compute, synchronise};
 use crate::exec::{Executor, Pass, Plan};
 use crate::search::bilevel::cross_entropy;
 use crate::state::seed::Stream;
@@ -71,8 +71,6 @@ fn timed(
     of_labels.pop();
     let y = Tensor::f_zeros(&of_labels, (Kind::Int64, compute.device))?;
     let _ = store.weights.gradient(&cross_entropy(&logits, &y))?;
-    if let Device::Cuda(index) = compute.device {
-        Cuda::synchronize(i64::try_from(index).unwrap_or(0));
-    }
+    synchronise(compute.device);
     Ok(begin.elapsed())
 }

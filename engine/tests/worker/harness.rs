@@ -7,7 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use skein_core::event::{Event, EventBody};
-use skein_core::folder;
+use skein_core::spec::RunSpec;
+use skein_core::{dataset, folder};
+use skein_engine::data::Data;
+use skein_engine::device::Compute;
+use skein_engine::search::run::Search;
 use tempfile::TempDir;
 
 /// How long a worker may take for anything here.
@@ -68,6 +72,19 @@ pub(crate) fn write_dataset(datasets: &Path, train: u32, test: u32) {
         fs::write(folder.join(format!("{prefix}-images-idx3-ubyte")), images).unwrap();
         fs::write(folder.join(format!("{prefix}-labels-idx1-ubyte")), labels).unwrap();
     }
+}
+
+/// A search in this process on a hundred and twenty-eight images, which lie in the folder.
+pub(crate) fn search(patch: &Value) -> (Search, Data, TempDir) {
+    let home = tempfile::tempdir().unwrap();
+    write_dataset(home.path(), 128, 32);
+    let mut spec = small(patch);
+    spec["dataset"]["limit"] = json!(128);
+    let spec = RunSpec::parse(&spec).unwrap();
+    let set = dataset::find("fashion-mnist").unwrap();
+    let compute = Compute::choose("cpu", spec.resources.precision).unwrap();
+    let data = Data::read(&home.path().join("fashion-mnist"), set, compute).unwrap();
+    (Search::new(&spec, set.shape, data.train.count(), compute).unwrap(), data, home)
 }
 
 impl Run {

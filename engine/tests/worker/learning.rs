@@ -2,10 +2,7 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use skein_core::spec::RunSpec;
-use skein_core::{dataset, spaces};
-use skein_engine::data::Data;
-use skein_engine::device::Compute;
+use skein_core::spaces;
 use skein_engine::exec::{Pass, Plan};
 use skein_engine::rows::{Draw, darts};
 use skein_engine::search::bilevel::cross_entropy;
@@ -13,19 +10,7 @@ use skein_engine::search::run::Search;
 use skein_engine::search::supernet::Supernet;
 use tch::{Kind, Tensor};
 
-use crate::harness::{small, write_dataset};
-
-fn search(patch: &Value) -> (Search, Data, tempfile::TempDir) {
-    let home = tempfile::tempdir().unwrap();
-    write_dataset(home.path(), 128, 32);
-    let mut spec = small(patch);
-    spec["dataset"]["limit"] = json!(128);
-    let spec = RunSpec::parse(&spec).unwrap();
-    let set = dataset::find("fashion-mnist").unwrap();
-    let compute = Compute::choose("cpu", spec.resources.precision).unwrap();
-    let data = Data::read(&home.path().join("fashion-mnist"), set, compute).unwrap();
-    (Search::new(&spec, set.shape, data.train.count(), compute).unwrap(), data, home)
-}
+use crate::harness::search;
 
 fn snapshot(search: &Search) -> (Vec<f64>, Vec<f64>) {
     let values = |tensor: &Tensor| Vec::<f64>::try_from(&tensor.to_kind(Kind::Double)).unwrap();

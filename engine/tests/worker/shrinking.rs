@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use rstest::rstest;
 use serde_json::{Value, json};
 use skein_core::event::EventBody;
-use skein_core::spec::RunSpec;
-use skein_core::{dataset, shrink::Stages};
+use skein_core::shrink::Stages;
 use skein_engine::data::Data;
 use skein_engine::data::feed::Feed;
-use skein_engine::device::Compute;
 use skein_engine::exec::{Pass, Plan};
 use skein_engine::search::run::Search;
 use skein_engine::search::shrink::teacher;
@@ -17,7 +15,7 @@ use skein_engine::state::seed::{Stream, generator};
 use skein_engine::worker::session::hand_over;
 use tch::{Kind, Tensor};
 
-use crate::harness::{Run, merge, small, write_dataset};
+use crate::harness::{Run, merge, search};
 
 /// Two convolutions: the largest network, kernels, widths, widths.
 pub(crate) fn convolutions(patch: &Value) -> Value {
@@ -35,18 +33,6 @@ fn bottlenecks() -> Value {
         "space": {"preset": "mobilenet-v3", "channels": null, "width": 0.1, "image_size": 32, "depths": [1, 2], "expansions": [2, 3]},
         "search": {"optimizer": {"kind": "ofa"}, "epochs": 4, "second_stage": {"candidates": 6}}
     })
-}
-
-fn search(patch: &Value) -> (Search, Data, tempfile::TempDir) {
-    let home = tempfile::tempdir().unwrap();
-    write_dataset(home.path(), 128, 32);
-    let mut spec = small(patch);
-    spec["dataset"]["limit"] = json!(128);
-    let spec = RunSpec::parse(&spec).unwrap();
-    let set = dataset::find("fashion-mnist").unwrap();
-    let compute = Compute::choose("cpu", spec.resources.precision).unwrap();
-    let data = Data::read(&home.path().join("fashion-mnist"), set, compute).unwrap();
-    (Search::new(&spec, set.shape, data.train.count(), compute).unwrap(), data, home)
 }
 
 fn weights(search: &Search) -> Vec<f64> {
