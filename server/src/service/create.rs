@@ -9,9 +9,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use skein_core::dataset::DataKind;
 use skein_core::draw::{self, Scene};
-use skein_core::graph::Graph;
+use skein_core::graph::{Graph, GraphError};
 use skein_core::limits::{Limits, LimitsError};
-use skein_core::spaces::{self, SpaceInfo};
+use skein_core::spaces;
 use skein_core::spec::{RunSpec, SpaceSpec, Tokens, Violation};
 use skein_core::{dataset, folder};
 
@@ -26,7 +26,6 @@ use crate::views::{Preflight, RunView};
 /// A specification that can be run.
 struct Checked {
     spec: RunSpec,
-    space: SpaceInfo,
     graph: Graph,
     with: Attached,
 }
@@ -82,7 +81,9 @@ impl Runs {
     pub async fn preflight(&self, spec: Value) -> Result<Preflight, ServiceError> {
         let runs = self.clone();
         blocking(move || {
-            let Checked { spec, space, graph, .. } = runs.check(&spec)?;
+            let Checked { spec, graph, .. } = runs.check(&spec)?;
+            let space = spaces::describe(&spec.space, spec.shape());
+            let space = space.map_err(|error| ServiceError::Invalid(vec![unbuilt(&error)]))?;
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
             let drawing = draw::svg(&Scene { graph: &graph, architecture: None, rows: None });
@@ -123,12 +124,10 @@ impl Runs {
             Ok(trained) => with.trained = trained,
             Err(unlike) => violations.extend(unlike),
         }
-        let shape = spec.shape();
-        let graph = match spaces::build(&spec.space, shape, spec.search.weights) {
+        let graph = match spaces::build(&spec.space, spec.shape(), spec.search.weights) {
             Ok(graph) => graph,
             Err(error) => {
-                let (field, detail) = ("space".to_owned(), error.to_string());
-                violations.push(Violation { field, detail });
+                violations.push(unbuilt(&error));
                 return Err(ServiceError::Invalid(violations));
             }
         };
@@ -142,9 +141,10 @@ impl Runs {
             Ok(found) => with.benchmark = found,
             Err(violation) => violations.push(violation),
         }
-        match spaces::describe(&spec.space, shape) {
-            Ok(space) if violations.is_empty() => Ok(Checked { spec, space, graph, with }),
-            _ => Err(ServiceError::Invalid(violations)),
+        if violations.is_empty() {
+            Ok(Checked { spec, graph, with })
+        } else {
+            Err(ServiceError::Invalid(violations))
         }
     }
 
@@ -189,6 +189,11 @@ impl Runs {
             mib(self.min_free_bytes)
         ))))
     }
+}
+
+/// A space that cannot be built.
+fn unbuilt(error: &GraphError) -> Violation {
+    Violation { field: "space".to_owned(), detail: error.to_string() }
 }
 
 /// Bytes that we may still write below a folder.
