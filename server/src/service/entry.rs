@@ -106,10 +106,11 @@ impl Entry {
         self.state().record.status
     }
 
-    /// Hears everything from now on.
+    /// The run as it is, and everything from then on: no state twice, none out of order.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Message> {
-        self.sender.subscribe()
+    pub fn listen(&self) -> (RunView, broadcast::Receiver<Message>) {
+        let state = self.state();
+        (self.view_of(&state), self.sender.subscribe())
     }
 
     /// Tells every listener.
@@ -157,7 +158,12 @@ impl Entry {
         if let Err(error) = db.put_run(self.id, &record) {
             tracing::error!(run.id = %self.id, %error, "cannot store the run's state");
         }
-        self.send(Message::Status(Arc::new(self.view())));
+        self.tell(&self.state());
+    }
+
+    /// Tells the state. It is held meanwhile, so that listeners get states in their order.
+    fn tell(&self, state: &State) {
+        self.send(Message::Status(Arc::new(self.view_of(state))));
     }
 
     /// Says why the run waits, if that changed; told to listeners, not stored.
@@ -166,8 +172,7 @@ impl Entry {
         let waits = state.record.status == RunStatus::Queued;
         if waits && state.record.reason.as_ref() != Some(&reason) {
             state.record.reason = Some(reason);
-            drop(state);
-            self.send(Message::Status(Arc::new(self.view())));
+            self.tell(&state);
         }
     }
 
@@ -219,8 +224,11 @@ impl Entry {
     /// The run as the API and the pages show it.
     #[must_use]
     pub fn view(&self) -> RunView {
-        let state = self.state();
-        let State { record, digest, outcome, .. } = &*state;
+        self.view_of(&self.state())
+    }
+
+    fn view_of(&self, state: &State) -> RunView {
+        let State { record, digest, outcome, .. } = state;
         let (summary, failure) = match outcome {
             Some(Outcome::Succeeded { summary }) => (Some(summary.clone()), None),
             Some(Outcome::Failed { failure }) => (None, Some(failure.clone())),

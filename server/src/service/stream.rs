@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
@@ -67,40 +68,38 @@ struct Listener {
 
 impl Listener {
     async fn serve(mut self) {
-        let mut messages = self.entry.subscribe();
-        let over = self.entry.status().is_ended();
-        if self.with_status && self.status().await.is_break() {
-            return;
-        }
-        if self.catch_up().await.is_break() || over {
-            return;
-        }
-        loop {
-            let flow = match messages.recv().await {
-                Ok(Message::Event(line)) => self.event(line).await,
-                Ok(Message::Status(_)) if !self.with_status => ControlFlow::Continue(()),
-                Ok(Message::Status(view)) => self.send(Item::Status(view)).await,
-                Ok(Message::End) | Err(RecvError::Closed) => ControlFlow::Break(()),
-                Err(RecvError::Lagged(_)) => self.after_lag().await,
-            };
-            if flow.is_break() {
+        while let ControlFlow::Continue(messages) = self.begin().await {
+            if self.follow(messages).await.is_break() {
                 return;
             }
         }
     }
 
-    async fn status(&self) -> ControlFlow<()> {
-        self.send(Item::Status(Arc::new(self.entry.view()))).await
+    /// The state and everything written so far; breaks if nothing more will come.
+    async fn begin(&mut self) -> ControlFlow<(), Receiver<Message>> {
+        let (view, messages) = self.entry.listen();
+        let over = self.entry.status().is_ended();
+        if self.with_status {
+            self.send(Item::Status(Arc::new(view))).await?;
+        }
+        self.catch_up().await?;
+        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(messages) }
     }
 
-    /// What was missed is in the files; so is the end, should that have been missed.
-    async fn after_lag(&mut self) -> ControlFlow<()> {
-        let over = self.entry.status().is_ended();
-        self.catch_up().await?;
-        if self.with_status {
-            self.status().await?;
+    /// Whatever comes. A listener that fell too far behind goes on from a new beginning: what it
+    /// missed is in the files, and so is the end, should that have been missed.
+    async fn follow(&mut self, mut messages: Receiver<Message>) -> ControlFlow<()> {
+        loop {
+            match messages.recv().await {
+                Ok(Message::Event(line)) => self.event(line).await?,
+                Ok(Message::Status(view)) if self.with_status => {
+                    self.send(Item::Status(view)).await?;
+                }
+                Ok(Message::Status(_)) => {}
+                Ok(Message::End) | Err(RecvError::Closed) => return ControlFlow::Break(()),
+                Err(RecvError::Lagged(_)) => return ControlFlow::Continue(()),
+            }
         }
-        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     async fn event(&mut self, line: Arc<Line>) -> ControlFlow<()> {
