@@ -35,7 +35,7 @@ pub use nodes::excite::SqueezeExcite;
 pub use nodes::join::{Add, Concat, Input, Mix};
 pub use nodes::linear::Linear;
 pub use nodes::norm::{BatchNorm, LayerNorm};
-pub use nodes::pool::{Flatten, GlobalAvgPool, Pool, Resize, Shift, Zero};
+pub use nodes::pool::{Flatten, GlobalAvgPool, Narrow, Pool, Resize, Shift, Shuffle, Zero};
 pub use nodes::token::{Embedding, PatchEmbed, Positions, TiedLinear, TokenMean};
 pub use params::{Dim, Param, Part, Role};
 pub use shape::Shape;
@@ -105,6 +105,10 @@ pub enum Op {
     Flatten(Flatten),
     /// The map without its first row and column.
     Shift(Shift),
+    /// Some of the channels.
+    Narrow(Narrow),
+    /// The channels in another order.
+    Shuffle(Shuffle),
     /// The map in another size.
     Resize(Resize),
     /// Zeros: the candidate `none`.

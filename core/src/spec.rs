@@ -205,6 +205,20 @@ pub enum OptimizerSpec {
         /// Weight of the distance to the uniform distribution; above 0 it replaces the L2 decay.
         kl_scale: f64,
     },
+    /// The same in two halves, of which each trains a supernet of partial channels: the second has
+    /// fewer operations, which see more channels (arXiv:2006.10355, section 3.3). In the space
+    /// `darts` only.
+    #[serde(rename = "drnas-progressive")]
+    DrnasProgressive {
+        /// In the first half an operation sees one channel in so many.
+        part_start: u64,
+        /// In the second half an operation sees one channel in so many.
+        part_end: u64,
+        /// Operations that an edge keeps for the second half.
+        operations: u64,
+        /// Epochs at the start in which only the weights are trained.
+        frozen_epochs: u64,
+    },
     /// A continuous relaxation (DARTS, arXiv:1806.09055).
     Darts {
         /// How a row becomes weights.
@@ -238,6 +252,7 @@ impl OptimizerSpec {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Drnas { .. } => "drnas",
+            Self::DrnasProgressive { .. } => "drnas-progressive",
             Self::Darts { .. } => "darts",
             Self::Gdas { .. } => "gdas",
             Self::Spos => "spos",

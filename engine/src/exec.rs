@@ -203,6 +203,8 @@ impl Executor {
             },
             Op::Flatten(_) => x?.flatten(1, -1),
             Op::Shift(_) => pool::shift(&x?),
+            Op::Narrow(spec) => pool::narrow(spec, &x?),
+            Op::Shuffle(spec) => pool::shuffle(spec, &x?),
             Op::Resize(spec) => pool::resize(spec, &x?),
             Op::Zero(spec) => pool::zero(spec, &x?),
             Op::Concat(_) => Tensor::cat(&walk.all(&node.inputs)?, 1),

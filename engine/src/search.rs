@@ -8,6 +8,7 @@ pub mod health;
 pub mod pareto;
 pub mod penalty;
 pub mod pending;
+pub mod progressive;
 pub mod run;
 pub mod sampler;
 pub mod shrink;

@@ -139,15 +139,21 @@ impl Catalogue {
 
     /// Adds an edge with all its candidates.
     pub fn edge(&self, builder: &mut Builder, edge: &Edge, x: NodeId) -> NodeId {
+        let all: Vec<usize> = (0..self.operations.len()).collect();
+        self.edge_of(builder, edge, &all, x)
+    }
+
+    /// Adds an edge with only some of its candidates; the others give zeros.
+    pub fn edge_of(&self, builder: &mut Builder, edge: &Edge, kept: &[usize], x: NodeId) -> NodeId {
         let mut inputs = Vec::new();
         let mut branches = Vec::new();
-        for options in self.groups() {
-            let first = self.operations[options[0]];
+        for (first, options) in self.groups(kept) {
             let label = match self.sharing {
                 Sharing::Shared => first.name(),
                 Sharing::Entangled | Sharing::EntangledOutputs => first.group().to_owned(),
             };
-            let sizes = options.iter().filter_map(|at| Some((*at, self.operations[*at].kernel()?)));
+            let sized = options.iter().filter(|_| first.kernel().is_some());
+            let sizes = sized.filter_map(|at| Some((*at, self.operations[*at].kernel()?)));
             let sizes: Vec<(usize, i64)> = sizes.collect();
             let kernel = match sizes[..] {
                 [(_, size)] => Size::Fixed(size),
@@ -160,18 +166,18 @@ impl Catalogue {
         builder.add(edge.name.as_str(), Op::Mix(Mix { choice: edge.choice, branches }), &inputs)
     }
 
-    /// Options that share weights, in the order of their first.
-    fn groups(&self) -> Vec<Vec<usize>> {
-        let mut groups: Vec<Vec<usize>> = Vec::new();
+    /// Options that share weights, in the order of their first, which stands before them; those
+    /// that are not kept are no connection.
+    fn groups(&self, kept: &[usize]) -> Vec<(Operation, Vec<usize>)> {
+        let mut groups: Vec<(Operation, Vec<usize>)> = Vec::new();
         for (at, operation) in self.operations.iter().enumerate() {
-            let together = groups.iter_mut().find(|group| {
-                self.sharing != Sharing::Shared
-                    && operation.kernel().is_some()
-                    && self.operations[group[0]].group() == operation.group()
-            });
-            match together {
-                Some(group) => group.push(at),
-                None => groups.push(vec![at]),
+            let operation = if kept.contains(&at) { *operation } else { Operation::None };
+            let shares = operation == Operation::None
+                || (self.sharing != Sharing::Shared && operation.kernel().is_some());
+            let together = groups.iter_mut().find(|(first, _)| first.group() == operation.group());
+            match together.filter(|_| shares) {
+                Some((_, group)) => group.push(at),
+                None => groups.push((operation, vec![at])),
             }
         }
         groups

@@ -1,6 +1,7 @@
 //! The DARTS space: normal and reduction cells with two inputs each (arXiv:1806.09055).
 
 pub mod head;
+pub mod partial;
 
 use super::Preset;
 use super::cell::{Catalogue, Edge};
@@ -11,6 +12,7 @@ use crate::graph::{
     Pruning,
 };
 use crate::spec::{DartsOptions, Sharing, SpaceSpec};
+use partial::Partial;
 
 /// The space as the paper searches it on CIFAR-10.
 pub const PRESET: Preset = Preset {
@@ -44,6 +46,15 @@ pub fn build(
     shape: DataShape,
     sharing: Sharing,
 ) -> Result<Graph, GraphError> {
+    build_of(options, shape, sharing, None)
+}
+
+fn build_of(
+    options: &DartsOptions,
+    shape: DataShape,
+    sharing: Sharing,
+    partial: Option<&Partial<'_>>,
+) -> Result<Graph, GraphError> {
     let operations = super::operations(&options.operations)?;
     let catalogue =
         Catalogue { operations, sharing, affine: false, pool_norm: true, conv_bias: true };
@@ -67,6 +78,7 @@ pub fn build(
             stride: if reduces { 2 } else { 1 },
             nodes,
             reduced,
+            partial,
         };
         (before, last, reduced) = (last, cell.add(b, &catalogue, (before, last)), reduces);
     }
@@ -121,6 +133,8 @@ struct Cell<'a> {
     nodes: usize,
     /// Whether the cell before halved the map, so that the first input is twice as large.
     reduced: bool,
+    /// Which channels and candidates its edges have, if not all.
+    partial: Option<&'a Partial<'a>>,
 }
 
 impl Cell<'_> {
@@ -146,7 +160,10 @@ impl Cell<'_> {
                         channels: c,
                         stride: if from < 2 { self.stride } else { 1 },
                     };
-                    catalogue.edge(b, &edge, states[from])
+                    match self.partial {
+                        Some(partial) => partial.edge(b, catalogue, edge, states[from]),
+                        None => catalogue.edge(b, &edge, states[from]),
+                    }
                 })
                 .collect();
             states.push(b.add(format!("{name}.n{node}"), Op::Add(Add), &terms));

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 mod data;
 mod list;
+mod progressive;
 mod rowless;
 
 use super::fields::{FIELDS, Field, Kind};
@@ -309,6 +310,9 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if !cells && text("search.weights") != "entangled" {
         violations.add("search.weights", "must be `entangled` in a space of widths and kernels");
     }
+    if text(OPTIMIZER) == "drnas-progressive" {
+        progressive::rules(filled, violations);
+    }
     if let Some(kind) = rowless::name(text(OPTIMIZER)) {
         rowless::rules(kind, filled, violations);
     }
@@ -558,7 +562,7 @@ mod tests {
     #[case::text_for_number(json!({"seed": "x"}), "seed a whole number is expected, not \"x\"")]
     #[case::list_for_object(json!({"after": []}), "after an object is expected, not a list")]
     #[case::other_kind(json!({"search": {"optimizer": {"tau_end": 1}}}), "search.optimizer.tau_end applies only if `search.optimizer.kind` is gdas")]
-    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `darts`, `gdas`, `spos`, `ofa`, not \"adam\"")]
+    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `drnas-progressive`, `darts`, `gdas`, `spos`, `ofa`, not \"adam\"")]
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]

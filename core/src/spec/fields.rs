@@ -32,6 +32,7 @@ pub struct Field {
 }
 
 const OPTIMIZER: &str = "search.optimizer.kind";
+const PROGRESSIVE: &str = "drnas-progressive";
 const DATASET: &str = "dataset.id";
 const WEIGHT_OPTIMIZER: &str = "search.weight_optimizer.kind";
 const RECIPE: &str = "after.recipe";
@@ -90,6 +91,7 @@ pub const FIELDS: &[Field] = &[
     field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
     field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Flag(false)), ("cifar-10", Flag(true)), ("cifar-100", Flag(true))])),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
+    field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field("dataset.tokens", "Tokens", "What a text is cut into.", Kind::OneOf(TOKENS), Default::By(PRESET, &[("language-char", Text("characters")), ("language", Text("bpe"))])).only(DATASET, TEXTS).plain(),
     field("dataset.vocabulary", "Vocabulary", "Different byte pairs; they are learned from the training text unless the data set's folder holds a `tokenizer.json`.", integer(260, 1_000_000), Default::Is(Integer(4096))).only("dataset.tokens", &["bpe"]),
     field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
@@ -97,7 +99,7 @@ pub const FIELDS: &[Field] = &[
         ("nas-bench-201", List(r#"["avgpool", "conv3", "conv1", "skip", "none"]"#)),
         ("darts", List(r#"["none", "maxpool", "avgpool", "skip", "sep3", "sep5", "dil3", "dil5"]"#)),
     ])).only(PRESET, CELLS),
-    field("space.channels", "Channels", "Channels of the first cells; they double with each reduction.", integer(1, 512), Default::By(PRESET, &[("toy-cell", Integer(32)), ("nas-bench-201", Integer(16)), ("darts", Integer(16))])).only(PRESET, CELLS),
+    field("space.channels", "Channels", "Channels of the first cells; they double with each reduction.", integer(1, 512), Default::Either([(OPTIMIZER, &[(PROGRESSIVE, Integer(36))]), (PRESET, &[("toy-cell", Integer(32)), ("nas-bench-201", Integer(16)), ("darts", Integer(16))])])).only(PRESET, CELLS),
     field("space.cells", "Cells", "Cells in each of the three stages (NAS-Bench-201), or in all.", integer(1, 100), Default::By(PRESET, &[("nas-bench-201", Integer(5)), ("darts", Integer(8))])).only(PRESET, &["nas-bench-201", "darts"]),
     field("space.nodes", "Nodes", "Nodes of a cell besides its two inputs.", integer(1, 12), Default::Is(Integer(4))).only(PRESET, &["darts"]),
     field("space.keep", "Edges kept", "Edges that enter each node of the derived cell.", integer(1, 12), Default::Is(Integer(2))).only(PRESET, &["darts"]),
@@ -118,7 +120,6 @@ pub const FIELDS: &[Field] = &[
     field("space.image_size", "Image size", "Images are resized to this side.", integer(1, 1024), Default::Is(Integer(224))).unit("pixels").only(PRESET, RESIZED),
     field("space.patch", "Patch", "Side of a patch; a token each.", integer(1, 512), Default::Is(Integer(16))).unit("pixels").only(PRESET, AUTOFORMERS),
     field("space.drop_path", "Drop path", "Probability with which the last residual branch is left out for an image while training, in the search too; over the depth it rises linearly from 0. Spaces of cells have `after.drop_path` instead.", number(0.0, 0.9), Default::Is(Number(0.1))).only(PRESET, AUTOFORMERS),
-    field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field(
         "search.optimizer.kl_scale",
         "KL weight",
@@ -127,6 +128,10 @@ pub const FIELDS: &[Field] = &[
         Default::Is(Number(0.0)),
     )
     .only(OPTIMIZER, &["drnas"]),
+    field("search.optimizer.part_start", "Channel part, first half", "In the first half of the epochs an operation sees one channel of its edge in so many; the others pass by.", integer(1, 64), Default::Is(Integer(6))).only(OPTIMIZER, &[PROGRESSIVE]),
+    field("search.optimizer.part_end", "Channel part, second half", "The same in the second half; new channels start as copies of random old ones.", integer(1, 64), Default::Is(Integer(4))).only(OPTIMIZER, &[PROGRESSIVE]),
+    field("search.optimizer.operations", "Operations, second half", "Operations that each edge keeps for the second half, those with the largest architecture parameters.", integer(2, 64), Default::Is(Integer(4))).only(OPTIMIZER, &[PROGRESSIVE]),
+    field("search.optimizer.frozen_epochs", "Frozen epochs", "Epochs at the start in which only the weights are trained.", integer(0, 100_000), Default::Is(Integer(10))).unit("epochs").only(OPTIMIZER, &[PROGRESSIVE]),
     field("search.optimizer.projection", "Projection", "How DARTS turns a row into weights; the published code uses sparsemax on entangled weights, the paper speaks of softmax.", Kind::OneOf(PROJECTIONS), Default::Is(Text("softmax"))).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.order", "Order", "2 differentiates through one step of the weights: five passes over a batch instead of two.", integer(1, 2), Default::Is(Integer(1))).only(OPTIMIZER, &["darts"]),
     field("search.optimizer.tau_start", "Temperature, first epoch", "Gumbel temperature at the start; falls linearly.", number(0.01, 100.0), Default::Is(Number(10.0))).only(OPTIMIZER, &["gdas"]),
@@ -135,7 +140,7 @@ pub const FIELDS: &[Field] = &[
     field("search.optimizer.kd_ratio", "Distillation", "Weight of the cross-entropy with the predictions of the largest network, as it was at the end of its own stage, next to that with the labels; 0 for none.", number(0.0, 100.0), Default::Is(Number(1.0))).only(OPTIMIZER, &["ofa"]),
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Is(Text("entangled"))).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Is(Text("corrected"))).plain(),
-    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250)), ("ofa", Integer(590))])).plain(),
+    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), (PROGRESSIVE, Integer(50)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250)), ("ofa", Integer(590))])).plain(),
     field("search.batch_size", "Batch size", "Images (of a text: windows) per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
     field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Is(Number(0.5))),
     field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Is(Integer(0))).unit("pixels"),
@@ -178,7 +183,7 @@ pub const FIELDS: &[Field] = &[
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
     field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable.", Kind::OneOf(RECIPES), Default::By(PRESET, &[("toy-cell", Text("plain")), ("language", Text("language")), ("language-char", Text("language-char"))])).plain(),
     field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
-    field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
+    field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(0)), (PROGRESSIVE, Integer(600))])).plain(),
     field("after.packaged", "Packaged weights", "Which weights go into the result package; the best are judged by the validation images.", Kind::OneOf(PACKAGED), Default::Is(Text("best"))).plain(),
     field("after.fine_tune.lr", "Learning rate of fine-tuning", "At the start; a cosine schedule steps once a step.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.01)), ("cifar", Number(0.01)), ("darts", Number(0.005)), ("conv-macro", Number(0.0001)), ("transformer", Number(1e-05)), ("language", Number(1e-4)), ("language-char", Number(1e-4))])),
     field("after.fine_tune.lr_min", "Final learning rate of fine-tuning", "At the end.", number(0.0, 10.0), Default::By(RECIPE, &[("plain", Number(0.0)), ("cifar", Number(0.0)), ("darts", Number(0.0)), ("conv-macro", Number(0.0)), ("transformer", Number(1e-06)), ("language", Number(1e-5)), ("language-char", Number(1e-5))])),

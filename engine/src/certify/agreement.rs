@@ -2,6 +2,7 @@
 //! learned and held ones give the same mixture.
 
 use skein_core::choice::{Architecture, Choice};
+use skein_core::graph::Graph;
 use skein_core::spaces::build;
 use skein_core::spec::{Fidelity, Sharing};
 use tch::Tensor;
@@ -27,9 +28,22 @@ pub fn largest_error(
 ) -> Result<f64, EngineError> {
     let (space, shape) = small::space(preset)?;
     let graph = build(&space, shape, sharing)?;
-    let store = Store::initialised(&graph, compute, 5, Stream::Weights)?;
+    largest_error_in(&graph, shape.classes, (sharing, architectures), compute)
+}
+
+/// The same in a graph of some classes.
+///
+/// # Errors
+/// - as [`largest_error`].
+pub fn largest_error_in(
+    graph: &Graph,
+    classes: i64,
+    (sharing, architectures): (Sharing, usize),
+    compute: Compute,
+) -> Result<f64, EngineError> {
+    let store = Store::initialised(graph, compute, 5, Stream::Weights)?;
     let exec = Executor::new(graph.clone(), sharing, Fidelity::Corrected, compute)?;
-    let x = small::noise(&graph, shape.classes, 3, compute)?;
+    let x = small::noise(graph, classes, 3, compute)?;
     let nothing = Architecture(vec![]);
     let mut generator = generator(8, Stream::Candidates, 0);
     let mut worst = learned_against_held(&exec, &store, &x, compute)?;
@@ -38,7 +52,7 @@ pub fn largest_error(
     }
     for _ in 0..architectures {
         let architecture = uniform::draw(&graph.choices, &mut generator);
-        let rows = small::one_hot(&graph, &architecture, compute);
+        let rows = small::one_hot(graph, &architecture, compute);
         let path = exec.forward(&store, &x, Plan::Path(&architecture, None), Pass::BATCH)?;
         let mixed = exec.forward(&store, &x, Plan::Superposed(&rows), Pass::BATCH)?;
         let fixed = graph.specialise(&architecture)?;

@@ -39,7 +39,7 @@ pub fn largest_error(optimizer: &OptimizerSpec, compute: Compute) -> Result<f64,
         Tensor::f_randint(shape.classes, [4], (Kind::Int64, compute.device))
     })?;
     let exec = Executor::new(graph, Sharing::Entangled, Fidelity::Corrected, compute)?;
-    let net = Supernet { exec, store, alphas, compute };
+    let net = Supernet::new(exec, store, alphas, compute);
     let at = At { seed: 1, stream: Stream::ArchDraw, step: 0 };
     let drawn = Sampler::of(optimizer, 0, 1).draw(&net, at, true)?;
     let loss = |rows: &[Tensor]| {

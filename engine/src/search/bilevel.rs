@@ -57,14 +57,7 @@ impl Bilevel {
             _ => 0.0,
         };
         Self {
-            weight: WeightOptimizer::new(
-                &search.weight_optimizer,
-                if search.decay_all {
-                    Decay::all(search.weight_decay)
-                } else {
-                    Decay::matrices(search.weight_decay, weights)
-                },
-            ),
+            weight: Self::of_weights(search, weights),
             arch: Adam {
                 betas: (search.arch_beta1, search.arch_beta2),
                 decay: Decay::all(if kl_scale > 0.0 { 0.0 } else { search.arch_weight_decay }),
@@ -78,6 +71,17 @@ impl Bilevel {
             kl_scale,
             penalty: None,
         }
+    }
+
+    /// The weights' optimizer before its first step.
+    #[must_use]
+    pub fn of_weights(search: &SearchSpec, weights: &Flat) -> WeightOptimizer {
+        let decay = if search.decay_all {
+            Decay::all(search.weight_decay)
+        } else {
+            Decay::matrices(search.weight_decay, weights)
+        };
+        WeightOptimizer::new(&search.weight_optimizer, decay)
     }
 
     /// A step of the rows; only their gradient is computed.

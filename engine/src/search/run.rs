@@ -1,6 +1,7 @@
 //! A whole search, one iteration at a time.
 
 mod glance;
+mod halves;
 
 use std::time::Instant;
 
@@ -166,6 +167,7 @@ impl Search {
     /// - [`EngineError`] if libtorch refuses.
     pub fn iterate(&mut self, images: &Examples) -> Result<(), EngineError> {
         let (step, seed, epoch) = (self.step, self.spec.seed, self.epoch());
+        self.widen(epoch)?;
         let (sampler, lr) = (self.sampler(epoch), self.weight_lr(step));
         self.bilevel.arch_lr = self.spec.search.arch_lr * self.health.rate();
         if let Some(penalty) = &mut self.bilevel.penalty {
@@ -178,7 +180,8 @@ impl Search {
             batches.next().ok_or_else(|| EngineError::Bug("a step has no images".to_owned()))?;
         let at = |stream| At { seed, stream, step };
         let pass = |stream| Pass::train(derive(seed, stream, step));
-        let arch = if let Some(batch) = batches.next() {
+        let frozen = self.net.progressive().is_some_and(|halves| halves.is_frozen(epoch));
+        let arch = if let Some(batch) = batches.next().filter(|_| !frozen) {
             let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
             let pass = pass(Stream::ArchDropout);
             Some(if is_unrolled(&self.spec.search.optimizer) {

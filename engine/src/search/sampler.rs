@@ -43,7 +43,7 @@ impl Sampler {
     pub fn of(optimizer: &OptimizerSpec, epoch: u64, epochs: u64) -> Self {
         match optimizer {
             OptimizerSpec::Darts { projection, .. } => Self::Darts(*projection),
-            OptimizerSpec::Drnas { .. } => Self::Drnas,
+            OptimizerSpec::Drnas { .. } | OptimizerSpec::DrnasProgressive { .. } => Self::Drnas,
             OptimizerSpec::Gdas { tau_start, tau_end } => {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }
@@ -64,6 +64,7 @@ impl Sampler {
             Self::Gdas { tau } => alphas.map(|alpha| gdas::draw(alpha, tau)),
             Self::Uniform => vec![],
         };
+        let drawn = || alphas.masked(drawn());
         let seed = derive(at.seed, at.stream, at.step);
         let tensors =
             seeded(seed, net.compute.device, || if hold { tch::no_grad(drawn) } else { drawn() });
@@ -93,12 +94,12 @@ impl Sampler {
     /// The same with gradients to the parameters.
     #[must_use]
     pub fn means(self, alphas: &Alphas) -> Vec<Tensor> {
-        match self {
+        alphas.masked(match self {
             Self::Darts(projection) => alphas.map(|alpha| darts::weights(alpha, projection)),
             Self::Drnas => alphas.map(drnas::expected),
             Self::Gdas { .. } => alphas.map(|alpha| alpha.softmax(-1, Kind::Double)),
             Self::Uniform => alphas.map(|alpha| alpha.zeros_like().softmax(-1, Kind::Double)),
-        }
+        })
     }
 }
 

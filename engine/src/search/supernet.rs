@@ -10,6 +10,7 @@ use crate::device::Compute;
 use crate::exec::Executor;
 use crate::latency;
 use crate::rows::Alphas;
+use crate::search::progressive::Progressive;
 use crate::state::seed::Stream;
 use crate::store::Store;
 
@@ -24,9 +25,17 @@ pub struct Supernet {
     pub alphas: Alphas,
     /// Where it lives.
     pub compute: Compute,
+    /// Where the search stands, if the walk has a part of the space's channels only.
+    progressive: Option<Progressive>,
 }
 
 impl Supernet {
+    /// A supernet of its parts.
+    #[must_use]
+    pub fn new(exec: Executor, store: Store, alphas: Alphas, compute: Compute) -> Self {
+        Self { exec, store, alphas, compute, progressive: None }
+    }
+
     /// A supernet as a run starts with it; what its nodes take is measured, if the run needs it.
     ///
     /// # Errors
@@ -54,15 +63,47 @@ impl Supernet {
             graph.timings =
                 if known.is_empty() { latency::measure(&graph, compute)? } else { known };
         }
+        let progressive = Progressive::of(spec, shape, &graph);
+        let graph = progressive.as_ref().map_or(Ok(graph), Progressive::graph)?;
         let store = Store::initialised(&graph, compute, spec.seed, Stream::Weights)?;
         let alphas = Alphas::initialised(&graph.choices, compute.device, spec.seed);
         let exec = Executor::new(graph, spec.search.weights, spec.search.fidelity, compute)?;
-        Ok(Self { exec, store, alphas, compute })
+        Ok(Self { progressive, ..Self::new(exec, store, alphas, compute) })
     }
 
     /// The space.
     #[must_use]
     pub fn graph(&self) -> &Graph {
-        self.exec.graph()
+        self.progressive.as_ref().map_or(self.exec.graph(), |progressive| &progressive.space)
+    }
+
+    /// Whether networks of the space can have weights of the supernet.
+    #[must_use]
+    pub fn lends_weights(&self) -> bool {
+        self.progressive.is_none()
+    }
+
+    /// Where a search of partial channels stands.
+    #[must_use]
+    pub fn progressive(&self) -> Option<&Progressive> {
+        self.progressive.as_ref()
+    }
+
+    /// Goes over to another half of a search of partial channels, with weights of zero, and gives
+    /// the weights so far.
+    ///
+    /// # Errors
+    /// - [`EngineError::Graph`] if the graph cannot be built.
+    pub fn go_over(&mut self, to: Progressive, spec: &RunSpec) -> Result<Store, EngineError> {
+        let graph = to.graph()?;
+        let store = Store::zeroed(&graph, self.compute);
+        let (weights, fidelity) = (spec.search.weights, spec.search.fidelity);
+        self.exec = Executor::new(graph, weights, fidelity, self.compute)?;
+        match to.kept() {
+            Some(kept) => self.alphas.keep(kept),
+            None => self.alphas.keep_all(),
+        }
+        self.progressive = Some(to);
+        Ok(std::mem::replace(&mut self.store, store))
     }
 }

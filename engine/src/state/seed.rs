@@ -60,6 +60,8 @@ pub enum Stream {
     FineTuneHead = 39,
     /// Children of an evolution; the step is the generation.
     Breed = 40,
+    /// Channels that new ones start as copies of; the step is the edge and its channels before.
+    Widen = 41,
 }
 
 /// The seed of one draw.

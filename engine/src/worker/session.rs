@@ -116,7 +116,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         images - search.weight_images(),
         data.test.count(),
         search.net.graph().count(),
-        search.net.graph().stored_params(),
+        search.net.exec.graph().stored_params(),
     ))?;
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =

@@ -52,7 +52,7 @@ fn set_up(v: &Vectors, channels: i64, mode: &str) -> (Supernet, Bilevel) {
         kl_scale: 0.0,
         penalty: None,
     };
-    (Supernet { exec, store, alphas, compute }, bilevel)
+    (Supernet::new(exec, store, alphas, compute), bilevel)
 }
 
 /// The draw that the file recorded, or the projection of the rows.

@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use skein_core::event::{EventBody, PhaseName};
 
+use crate::halves::halves;
 use crate::harness::{Run, merge, wait, warnings};
 
 /// Everything that must not depend on interruptions.
@@ -89,6 +90,21 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened(
         spec["search"]["second_stage"] = json!({"candidates": 6});
     }
     survives(&spec);
+}
+
+/// Killed in each half, and with a checkpoint at their border.
+#[rstest]
+#[case::at_the_border(8, &[("checkpoint", 1), ("checkpoint", 2)])]
+#[case::within(3, &[("checkpoint", 2), ("checkpoint", 2)])]
+fn a_killed_search_in_halves_goes_on(#[case] every: u64, #[case] deaths: &[(&str, usize)]) {
+    let spec =
+        halves(&json!({"search": {"batch_size": 16}, "resources": {"checkpoint_every": every}}));
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let last = killed_when(&run, deaths);
+    assert!(last > 1, "the run was killed");
+    Trace::of(&run, last).assert_equals(&Trace::of(&whole, 1));
 }
 
 /// Killed with a checkpoint at each boundary of the stages, and within stages: the sorted channels

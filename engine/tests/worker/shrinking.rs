@@ -39,7 +39,7 @@ fn weights(search: &Search) -> Vec<f64> {
     Vec::try_from(&search.net.store.weights.buffer().to_kind(Kind::Double)).unwrap()
 }
 
-fn state(search: &Search) -> Vec<f64> {
+pub(crate) fn state(search: &Search) -> Vec<f64> {
     let statistics = search.net.store.stats.buffer().to_kind(Kind::Double);
     let optimizer = search.bilevel.weight.save().into_values();
     let mut all = weights(search);
@@ -50,7 +50,7 @@ fn state(search: &Search) -> Vec<f64> {
 }
 
 /// A step; numbers are reported at the end of each epoch, as a worker does.
-fn advance(search: &mut Search, data: &Data) {
+pub(crate) fn advance(search: &mut Search, data: &Data) {
     search.iterate(&data.train).unwrap();
     if search.step.is_multiple_of(search.steps_per_epoch()) {
         search.pending.take().unwrap();

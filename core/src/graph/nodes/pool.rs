@@ -97,6 +97,50 @@ impl Kind for Shift {
     }
 }
 
+/// Some channels of a map, side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Narrow {
+    /// The first of them.
+    pub first: i64,
+    /// How many.
+    pub channels: i64,
+}
+
+impl Kind for Narrow {
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
+        let end = self.first + self.channels;
+        match inputs[0][..] {
+            [channels, height, width] if end <= channels => Ok(vec![self.channels, height, width]),
+            _ => Misfit::of(inputs[0], format!("a map of at least {end} channels expected")),
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        (self.first < 0 || self.channels < 1).then(|| format!("channels of {self:?}"))
+    }
+}
+
+/// The channels of a map in another order: the first of each group, then the second of each, and so
+/// on (ShuffleNet, arXiv:1707.01083).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shuffle {
+    /// Groups of equal size.
+    pub groups: i64,
+}
+
+impl Kind for Shuffle {
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, Misfit> {
+        match inputs[0][..] {
+            [channels, _, _] if channels % self.groups.max(1) == 0 => Ok(inputs[0].clone()),
+            _ => Misfit::of(inputs[0], format!("a map of {} equal groups expected", self.groups)),
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        (self.groups < 1).then(|| format!("{} groups", self.groups))
+    }
+}
+
 /// Zeros in the shape of the input, its sides divided by the stride and rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Zero {

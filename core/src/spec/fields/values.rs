@@ -2,6 +2,7 @@
 
 pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
     ("drnas", "DrNAS"),
+    ("drnas-progressive", "DrNAS, progressive (partial channels)"),
     ("darts", "DARTS"),
     ("gdas", "GDAS"),
     ("spos", "SPOS (uniform sampling)"),

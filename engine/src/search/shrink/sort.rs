@@ -138,7 +138,7 @@ mod tests {
         let x = small::noise(&graph, shape.classes, 3, compute).unwrap();
         let alphas = Alphas::zeroed(&graph.choices, compute.device);
         let exec = Executor::new(graph, Sharing::Entangled, fidelity, compute).unwrap();
-        (Supernet { exec, store, alphas, compute }, x)
+        (Supernet::new(exec, store, alphas, compute), x)
     }
 
     /// An optimizer whose states are the weights themselves.

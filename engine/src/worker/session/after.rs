@@ -95,7 +95,7 @@ impl Context<'_> {
         Err(EngineError::Bug(format!("there are no weights `{rung}`")))
     }
 
-    /// Measures the architecture with the supernet's weights.
+    /// Measures the architecture with the supernet's weights, if it can have them.
     fn inherit(
         &mut self,
         search: &Search,
@@ -104,11 +104,14 @@ impl Context<'_> {
         self.phase(PhaseName::Inherit, 0)?;
         let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
         self.events.log(format!("derived {text}"))?;
-        let network = self.inherited(search, &architecture)?;
-        let inherited = self.rung("inherited", &network, search)?;
-        let network = self.recalibrated(search, &architecture)?;
-        let recalibrated = self.rung("recalibrated", &network, search)?;
-        let derived = Derived { choices: architecture.0, ladder: vec![inherited, recalibrated] };
+        let mut ladder = vec![];
+        if search.net.lends_weights() {
+            let network = self.inherited(search, &architecture)?;
+            ladder.push(self.rung("inherited", &network, search)?);
+            let network = self.recalibrated(search, &architecture)?;
+            ladder.push(self.rung("recalibrated", &network, search)?);
+        }
+        let derived = Derived { choices: architecture.0, ladder };
         self.keep(search, &Done { derived: Some(&derived), fits: &[] })?;
         Ok(derived)
     }

@@ -50,8 +50,9 @@ impl Context<'_> {
     fn step(&mut self, search: &mut Search) -> Result<bool, EngineError> {
         let (epoch, per_epoch) = (search.epoch(), search.steps_per_epoch());
         if search.step.is_multiple_of(per_epoch) {
-            let stage = search.shrink.as_ref().and_then(|shrink| shrink.told(epoch));
-            stage.map_or(Ok(()), |text| self.events.log(text))?;
+            let shrinks = search.shrink.as_ref().and_then(|shrink| shrink.told(epoch));
+            let widens = search.net.progressive().and_then(|halves| halves.told(epoch));
+            shrinks.or(widens).map_or(Ok(()), |text| self.events.log(text))?;
         }
         search.iterate(&self.data.train)?;
         let ends = search.step.is_multiple_of(per_epoch);
@@ -161,7 +162,7 @@ impl Context<'_> {
     ) -> Result<Vec<(String, Num)>, EngineError> {
         let rows = search.probabilities(epoch)?;
         let patience = self.spec.search.patience_epochs;
-        let choices = &search.net.exec.graph().choices;
+        let choices = &search.net.graph().choices;
         let watched = Watched { choices, epochs: self.spec.search.epochs, patience };
         let (vitals, warnings) = search.health.end_epoch(watched, epoch, &rows, architecture);
         for warning in warnings {

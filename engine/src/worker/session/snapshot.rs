@@ -33,6 +33,9 @@ pub(super) struct State {
     /// Signs that the search goes wrong.
     #[serde(default)]
     pub(super) health: Health,
+    /// Operations that are left in the second half of a search of partial channels.
+    #[serde(default)]
+    pub(super) kept: Option<Vec<Vec<usize>>>,
     /// Candidates of the second stage so far.
     #[serde(default)]
     pub(super) tried: Vec<Tried>,
@@ -80,6 +83,7 @@ pub(super) fn take(
         arch_steps: search.bilevel.arch.steps,
         worked_s,
         health: search.health.clone(),
+        kept: search.net.progressive().and_then(|halves| halves.kept().cloned()),
         tried: tried.to_vec(),
         derived: done.derived.cloned(),
     };
@@ -139,6 +143,7 @@ pub(super) fn load_search(
     let need = |name: &str| {
         snapshot.weights.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))
     };
+    search.go_over(state.kept.clone())?;
     search.net.store.weights.load(need("supernet.weights")?)?;
     search.net.store.stats.load(need("supernet.statistics")?)?;
     search.net.alphas.load(need("alpha")?)?;
