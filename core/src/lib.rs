@@ -7,6 +7,7 @@
 //!    (shapes, cost, specialise, validate);
 //! 3. [`spaces`]: the built-in spaces, each one builder of such a graph;
 //! 4. [`draw`]: pictures of a space, of the rows' state, of an architecture;
+//!    [`export`]: a network as a PyTorch module and as an ONNX model;
 //! 5. [`spec`]: what a user asks for, with every default filled in;
 //! 6. [`limits`], [`solve`]: the best architecture that costs no more than is allowed;
 //!    [`shrink`]: which sizes are trained when;
@@ -21,6 +22,7 @@ pub mod curve;
 pub mod dataset;
 pub mod draw;
 pub mod event;
+pub mod export;
 pub mod folder;
 pub mod graph;
 pub mod limits;
