@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup data static build demo serve bench test lint unit browser fmt clean
+.PHONY: help setup data static build demo serve bench test lint unit browser exports fmt clean
 
 DATA_DIR ?=
 EXIT ?=
@@ -11,6 +11,7 @@ LISTEN ?= 127.0.0.1:7878
 BENCH ?= --space toy-cell --optimizer drnas --batch-size 64
 DATASETS := .deps/datasets
 BIN := target/release
+EXPORTS := .deps/exports
 CARGO_FLAGS := --release --locked
 # Installs a folder's packages by its lock file, if that is newer.
 NPM_CI = { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
@@ -56,6 +57,17 @@ browser: build ## Walks through the pages in a real browser.
 	@scripts/find_chromium.sh >/dev/null
 	@cd tests/e2e && $(NPM_CI)
 	cd tests/e2e && CHROMIUM=$$(../../scripts/find_chromium.sh) npm test --silent
+
+# Not a part of `make test`: with PyTorch's Python packages 4.8 GB are installed. They are in an
+# environment of their own, by a lock file with digests.
+exports: ## Runs exported networks in PyTorch and in ONNX Runtime and compares what they compute.
+	@scripts/need.sh cargo python3
+	@[ $(EXPORTS)/done -nt tests/export/requirements.txt ] || { \
+		python3 -m venv $(EXPORTS) && \
+		$(EXPORTS)/bin/pip install --disable-pip-version-check --quiet --require-hashes \
+			-r tests/export/requirements.txt && touch $(EXPORTS)/done; }
+	@cargo run $(CARGO_FLAGS) -q -p skein-core --example export -- target/exported
+	@$(EXPORTS)/bin/python tests/export/check.py target/exported
 
 test: lint unit browser ## All of them; this is what CI runs.
 
