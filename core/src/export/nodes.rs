@@ -37,6 +37,8 @@ pub(super) fn kind(op: &Op) -> Option<Box<dyn Written>> {
         Op::Dropout(kind) => Box::new(*kind),
         Op::Flatten(kind) => Box::new(*kind),
         Op::Shift(kind) => Box::new(*kind),
+        Op::Narrow(kind) => Box::new(*kind),
+        Op::Shuffle(kind) => Box::new(*kind),
         Op::Zero(kind) => Box::new(*kind),
         Op::Resize(kind) => Box::new(*kind),
         Op::Concat(kind) => Box::new(*kind),

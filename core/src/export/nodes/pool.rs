@@ -3,7 +3,7 @@
 use super::Written;
 use crate::export::onnx::{self, Attribute};
 use crate::export::pytorch::{self, Code, Layer};
-use crate::graph::{Flatten, GlobalAvgPool, Pool, Resize, Shift, Zero};
+use crate::graph::{Flatten, GlobalAvgPool, Narrow, Pool, Resize, Shift, Shuffle, Zero};
 
 /// A pooling and what it takes of each window.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +80,38 @@ impl Written for Shift {
             to.list(at, "axes", &[2, 3]),
         ];
         to.value(at, "Slice", &[at.x(), &starts, &ends, &axes], vec![])
+    }
+}
+
+impl Written for Narrow {
+    fn pytorch(&self, at: &pytorch::At<'_>) -> Layer {
+        let end = self.first + self.channels;
+        Layer::function(Code::text(format!("{}[:, {}:{end}]", at.x(), self.first)))
+    }
+
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+        let [starts, ends, axes] = [
+            to.list(at, "starts", &[self.first]),
+            to.list(at, "ends", &[self.first + self.channels]),
+            to.list(at, "axes", &[1]),
+        ];
+        to.value(at, "Slice", &[at.x(), &starts, &ends, &axes], vec![])
+    }
+}
+
+impl Written for Shuffle {
+    fn pytorch(&self, at: &pytorch::At<'_>) -> Layer {
+        let split = format!("{}.unflatten(1, ({}, -1))", at.x(), self.groups);
+        Layer::function(Code::text(format!("{split}.transpose(1, 2).flatten(1, 2)")))
+    }
+
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+        let [channels, height, width] = [0, 1, 2].map(|dim| at.shape[dim]);
+        let sizes = [0, self.groups, channels / self.groups, height, width];
+        let split = to.shaped(at, "split", at.x(), &sizes);
+        let turned = to.turned(at, "turned", &split, &[0, 2, 1, 3, 4]);
+        let shape = to.list(at, "shape", &[0, channels, height, width]);
+        to.value(at, "Reshape", &[&turned, &shape], vec![])
     }
 }
 
