@@ -35,12 +35,13 @@ impl Random {
     }
 }
 
-/// Random numbers as large as a trained network's; no two tensors are alike.
+/// Random numbers, no two tensors alike, with which maps neither vanish nor hang on the biases alone:
+/// where ReLU takes half of the variance, weights give it back.
 #[expect(clippy::cast_precision_loss, reason = "layers are narrow")]
 fn fill(param: &Param, random: &mut Random) -> Vec<u8> {
     let value = |drawn: f32| match param.role {
-        Role::Weight { fan_in } => drawn * 1.7 / (fan_in as f32).sqrt(),
-        Role::Bias { .. } | Role::Shift | Role::RunningMean => 0.3 * drawn,
+        Role::Weight { fan_in } => drawn * 2.1 / (fan_in as f32).sqrt(),
+        Role::Bias { .. } | Role::Shift | Role::RunningMean => 0.1 * drawn,
         Role::Table { .. } => 0.5 * drawn,
         Role::Identity => drawn,
         Role::Scale | Role::RunningVar => 1.0 + 0.5 * drawn,
@@ -91,7 +92,7 @@ const CASES: &[Case] = &[
     case("toy-cell", "toy-cell", |at| at),
     case("toy-cell-2", "toy-cell", |at| 3 * at + 1),
     case("conv-macro", "conv-macro", |at| at),
-    case("nas-bench-201", "nas-bench-201", |at| [1, 0, 3, 2, 1, 4][at % 6]),
+    case("nas-bench-201", "nas-bench-201", |at| [1, 0, 2, 4, 3, 0][at % 6]),
     case("nas-bench-201-none", "nas-bench-201", |_| 4),
     case("darts", "darts", |at| [4, 6, 3, 1, 5, 2, 7, 0][at % 8]),
     case("darts-2", "darts", |at| [3, 2, 0, 7, 5, 0, 1, 4, 6][at % 9]),

@@ -20,7 +20,7 @@ pub(super) trait Written {
     fn pytorch(&self, at: &pytorch::At<'_>) -> pytorch::Layer;
 
     /// Adds the node to an ONNX graph and gives the name of its value.
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String;
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String;
 }
 
 /// The kind of a node; a mix has none, for a fixed network has no mix.

@@ -11,6 +11,7 @@ mod writer;
 pub(super) use proto::Attribute;
 pub(super) use writer::Writer;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{About, ExportError, fixed_shapes, input_name, nodes};
@@ -83,11 +84,11 @@ pub fn model(
             let (name, got) = (param.name, bytes.len());
             return Err(ExportError::Length { name, got, expected });
         }
-        writer.tensor(&Tensor {
+        writer.tensor(Tensor {
             name: &param.name,
             element: Element::Float,
             dims: &param.shape,
-            bytes,
+            bytes: Cow::Borrowed(bytes),
         });
     }
     let mut values = vec![input.to_owned()];
@@ -114,7 +115,7 @@ pub fn model(
     let given =
         Value { name: OUTPUT, element: Element::Float, dims: sizes(&shapes[graph.output], open) };
     let said = format!("{}: {}", about.title, about.architecture);
-    Ok(proto::model((IR_VERSION, OPSET), &said, &writer.graph(&[read], &[given])))
+    Ok(proto::model((IR_VERSION, OPSET), &said, writer.graph(&[read], &[given])))
 }
 
 /// A shape in which the batch, and the number of tokens if that is `open`, may be any.

@@ -19,7 +19,7 @@ impl Written for Activation {
         }))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let x = at.x();
         match self {
             Self::Relu => to.value(at, "Relu", &[x], vec![]),
@@ -46,7 +46,7 @@ impl Written for Activation {
 }
 
 /// `x · (1 + bent) / 2`.
-fn half(at: &onnx::At<'_>, to: &mut onnx::Writer, bent: &str) -> String {
+fn half(at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, bent: &str) -> String {
     let (one, half) = (to.number(at, "one", 1.0), to.number(at, "half", 0.5));
     let share = to.part(at, "share", "Add", &[bent, &one], vec![]);
     let halved = to.part(at, "halved", "Mul", &[at.x(), &half], vec![]);
@@ -66,7 +66,7 @@ impl Written for Dropout {
     }
 
     /// Nothing: a model in ONNX is not trained any more.
-    fn onnx(&self, at: &onnx::At<'_>, _to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, _to: &mut onnx::Writer<'_>) -> String {
         at.x().to_owned()
     }
 }

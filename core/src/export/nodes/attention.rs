@@ -21,7 +21,7 @@ impl Written for Qkv {
         }
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let (weight, bias) = (at.param("weight"), self.bias.then(|| at.param("bias")));
         if !self.interleaved {
             let weight = to.transposed(at, &weight);
@@ -42,7 +42,7 @@ impl Written for Qkv {
 }
 
 /// Queries, keys and values, each `[batch, heads, tokens, width]`; the queries times `1/√width`.
-fn heads(at: &onnx::At<'_>, to: &mut onnx::Writer, heads: i64, width: i64) -> [String; 3] {
+fn heads(at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, heads: i64, width: i64) -> [String; 3] {
     let split = to.shaped(at, "split", at.x(), &[0, 0, 3, heads, width]);
     let parts = to.turned(at, "parts", &split, &[2, 0, 3, 1, 4]);
     let mut part = |name: &str, index: i64| {
@@ -56,13 +56,13 @@ fn heads(at: &onnx::At<'_>, to: &mut onnx::Writer, heads: i64, width: i64) -> [S
 }
 
 /// `q·kᵀ`: `[batch, heads, tokens, tokens]`.
-fn logits(at: &onnx::At<'_>, to: &mut onnx::Writer, q: &str, k: &str) -> String {
+fn logits(at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, q: &str, k: &str) -> String {
     let keys = to.turned(at, "keys", k, &[0, 1, 3, 2]);
     to.part(at, "logits", "MatMul", &[q, &keys], vec![])
 }
 
 /// Heads side by side: `[batch, heads, tokens, width]` to `[batch, tokens, heads·width]`.
-fn together(at: &onnx::At<'_>, to: &mut onnx::Writer, out: &str, inner: i64) -> String {
+fn together(at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, out: &str, inner: i64) -> String {
     let turned = to.turned(at, "tokens", out, &[0, 2, 1, 3]);
     let shape = to.list(at, "inner", &[0, 0, inner]);
     to.value(at, "Reshape", &[&turned, &shape], vec![])
@@ -77,7 +77,7 @@ impl Written for CausalAttention {
         Layer::module(at, Code::call("CausalAttention", arguments)).with(CAUSAL)
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let (count, width) = (self.heads.largest(), self.width.largest());
         let [q, k, v] = heads(at, to, count, width / count);
         let logits = logits(at, to, &q, &k);
@@ -110,7 +110,7 @@ impl Written for RelativeAttention {
         Layer::module(at, Code::call("RelativeAttention", arguments)).with(RELATIVE)
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let (count, width) = (self.heads.largest(), self.head_width);
         let [q, k, v] = heads(at, to, count, width);
         let logits = logits(at, to, &q, &k);
@@ -128,7 +128,7 @@ impl Written for RelativeAttention {
 impl RelativeAttention {
     /// What relative positions add to the logits, `[batch, heads, tokens, tokens]`: rows and
     /// columns apart, and nothing in the class token's own row, where the softmax does not see it.
-    fn bias(&self, at: &onnx::At<'_>, to: &mut onnx::Writer, q: &str) -> String {
+    fn bias(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, q: &str) -> String {
         let (rows, columns) = self.grid;
         let patches = to.slice(at, "patches", q, (2, 1, i64::MAX));
         let grid = to.shaped(at, "grid", &patches, &[0, 0, rows, columns, self.head_width]);
@@ -158,7 +158,7 @@ impl RelativeAttention {
     }
 
     /// What relative positions add to the outputs, `[batch, heads, tokens, width]`.
-    fn moved(&self, at: &onnx::At<'_>, to: &mut onnx::Writer, weights: &str) -> String {
+    fn moved(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, weights: &str) -> String {
         let (rows, columns) = self.grid;
         let patches = to.slice(at, "from_patches", weights, (2, 1, i64::MAX));
         let pairs = to.slice(at, "among_patches", &patches, (3, 1, i64::MAX));
@@ -186,7 +186,13 @@ impl RelativeAttention {
     }
 
     /// A table's entries for every pair of rows (or columns): `[size, size, width]`.
-    fn entries(&self, at: &onnx::At<'_>, to: &mut onnx::Writer, table: &str, size: i64) -> String {
+    fn entries(
+        &self,
+        at: &onnx::At<'_>,
+        to: &mut onnx::Writer<'_>,
+        table: &str,
+        size: i64,
+    ) -> String {
         let reach = self.reach;
         let distance = |i: i64, j: i64| (j - i).clamp(-reach, reach) + reach + 1;
         let index: Vec<i64> =
@@ -197,7 +203,7 @@ impl RelativeAttention {
     }
 
     /// The entry of any pair with the class token, `[width]`.
-    fn class_entry(&self, at: &onnx::At<'_>, to: &mut onnx::Writer, tables: &str) -> String {
+    fn class_entry(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, tables: &str) -> String {
         let first = to.table(at, &format!("{tables}_first"), &[], &[0]);
         let mut entry = |table: &str| {
             let name = format!("{tables}.{table}");

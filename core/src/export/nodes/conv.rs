@@ -35,7 +35,7 @@ impl Written for Conv2d {
         Layer::module(at, Code::call("nn.Conv2d", arguments))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let kernel = self.kernel.largest();
         let (weight, bias) = (at.param("weight"), at.param("bias"));
         let inputs = [at.x(), &weight, &bias];

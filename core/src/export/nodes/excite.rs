@@ -14,7 +14,7 @@ impl Written for SqueezeExcite {
         Layer::module(at, Code::call("SqueezeExcite", [channels, middle])).with(CLASS)
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let mean = vec![Attribute::integers("axes", &[2, 3]), Attribute::integer("keepdims", 1)];
         let mean = to.part(at, "mean", "ReduceMean", &[at.x()], mean);
         let small = layer(at, to, "reduce", &mean);
@@ -27,7 +27,7 @@ impl Written for SqueezeExcite {
 }
 
 /// One of the two 1×1 convolutions.
-fn layer(at: &onnx::At<'_>, to: &mut onnx::Writer, part: &str, x: &str) -> String {
+fn layer(at: &onnx::At<'_>, to: &mut onnx::Writer<'_>, part: &str, x: &str) -> String {
     let [weight, bias] = ["weight", "bias"].map(|name| at.param(&format!("{part}.{name}")));
     to.part(at, part, "Conv", &[x, &weight, &bias], vec![])
 }

@@ -10,7 +10,7 @@ impl Written for Input {
         Layer::function(Code::text(at.x()))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, _to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, _to: &mut onnx::Writer<'_>) -> String {
         at.x().to_owned()
     }
 }
@@ -20,7 +20,7 @@ impl Written for Concat {
         Layer::function(Code::text(format!("torch.cat([{}], dim=1)", at.inputs.join(", "))))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         to.value(at, "Concat", &at.all(), vec![Attribute::integer("axis", 1)])
     }
 }
@@ -30,7 +30,7 @@ impl Written for Add {
         Layer::function(Code::text(at.inputs.join(" + ")))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let op = if at.inputs.len() == 2 { "Add" } else { "Sum" };
         to.value(at, op, &at.all(), vec![])
     }

@@ -11,7 +11,7 @@ impl Written for Linear {
         Layer::module(at, Code::linear("nn.Linear", widths, self.bias))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let (weight, bias) = (at.param("weight"), self.bias.then(|| at.param("bias")));
         if at.shape.len() > 1 {
             let weight = to.transposed(at, &weight);
@@ -25,7 +25,7 @@ impl Written for Linear {
 /// `x · weight + bias` over the last dimension; `weight`: `[in, out]`.
 pub(super) fn product(
     at: &onnx::At<'_>,
-    to: &mut onnx::Writer,
+    to: &mut onnx::Writer<'_>,
     weight: &str,
     bias: Option<&str>,
 ) -> String {

@@ -19,7 +19,7 @@ impl Written for BatchNorm {
         Layer::module(at, Code::call(class, arguments))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let channels = usize::try_from(self.channels.largest()).unwrap_or(0);
         let (scale, shift) = if self.affine {
             (at.param("weight"), at.param("bias"))
@@ -43,7 +43,7 @@ impl Written for LayerNorm {
         Layer::module(at, Code::call("nn.LayerNorm", arguments))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let (scale, shift) = (at.param("weight"), at.param("bias"));
         let inputs = [at.x(), &scale, &shift];
         let attributes =

@@ -32,7 +32,7 @@ impl Written for Pooling {
         Layer::function(Code::call(function, arguments))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let (op, Pool { kernel, stride, padding }) = match self {
             Self::Max(pool) => ("MaxPool", *pool),
             Self::Average(pool) => ("AveragePool", *pool),
@@ -52,7 +52,7 @@ impl Written for GlobalAvgPool {
         Layer::function(Code::text(format!("{}.mean(dim=(2, 3))", at.x())))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let axes = vec![Attribute::integers("axes", &[2, 3]), Attribute::integer("keepdims", 0)];
         to.value(at, "ReduceMean", &[at.x()], axes)
     }
@@ -63,7 +63,7 @@ impl Written for Flatten {
         Layer::function(Code::text(format!("{}.flatten(1)", at.x())))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         to.value(at, "Flatten", &[at.x()], vec![Attribute::integer("axis", 1)])
     }
 }
@@ -73,7 +73,7 @@ impl Written for Shift {
         Layer::function(Code::text(format!("{}[:, :, 1:, 1:]", at.x())))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let [starts, ends, axes] = [
             to.list(at, "starts", &[1, 1]),
             to.list(at, "ends", &[i64::MAX, i64::MAX]),
@@ -123,7 +123,7 @@ impl Written for Resize {
         Layer::function(Code::text(call))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let sizes = to.shape_of_batch(at, at.shape);
         let attributes = vec![
             Attribute::text("coordinate_transformation_mode", "half_pixel"),
@@ -146,7 +146,7 @@ impl Written for Zero {
         Layer::function(Code::call(&function, std::iter::once(batch).chain(sides)))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let shape = to.shape_of_batch(at, at.shape);
         to.value(at, "ConstantOfShape", &[&shape], vec![])
     }

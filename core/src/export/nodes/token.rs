@@ -18,7 +18,7 @@ impl Written for PatchEmbed {
         Layer::module(at, Code::call("PatchEmbed", arguments)).with(PATCH_EMBED)
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let width = self.width.largest();
         let sides = vec![
             Attribute::integers("kernel_shape", &[self.patch; 2]),
@@ -46,7 +46,7 @@ impl Written for Embedding {
         Layer::module(at, Code::call("nn.Embedding", arguments))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         to.value(at, "Gather", &[&at.param("weight"), at.x()], vec![])
     }
 }
@@ -62,7 +62,7 @@ impl Written for Positions {
         }
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let length = to.tokens(at);
         let (first, axis) = (to.list(at, "first", &[0]), to.list(at, "axis", &[0]));
         let table = at.param("weight");
@@ -76,7 +76,7 @@ impl Written for TokenMean {
         Layer::function(Code::text(format!("{}[:, 1:].mean(dim=1)", at.x())))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let patches = to.slice(at, "patches", at.x(), (1, 1, i64::MAX));
         let axes = vec![Attribute::integers("axes", &[1]), Attribute::integer("keepdims", 0)];
         to.value(at, "ReduceMean", &[&patches], axes)
@@ -88,7 +88,7 @@ impl Written for TiedLinear {
         Layer::function(Code::text(format!("F.linear({}, {}.weight)", at.x(), at.tied)))
     }
 
-    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
+    fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let table = to.transposed(at, &format!("{}.weight", at.tied));
         linear::product(at, to, &table, None)
     }

@@ -1,32 +1,34 @@
 //! What nodes write their part of an ONNX graph with.
 
+use std::borrow::Cow;
+
 use super::At;
 use super::proto::{self, Attribute, Element, Message, Tensor, Value};
 
 /// An ONNX graph under way.
 #[derive(Debug, Default)]
-pub(in crate::export) struct Writer {
-    nodes: Vec<Message>,
-    tensors: Vec<Message>,
+pub(in crate::export) struct Writer<'a> {
+    nodes: Vec<Message<'a>>,
+    tensors: Vec<Message<'a>>,
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
     /// Stores a tensor.
-    pub(super) fn tensor(&mut self, tensor: &Tensor<'_>) {
+    pub(super) fn tensor(&mut self, tensor: Tensor<'_, 'a>) {
         self.tensors.push(proto::tensor(tensor));
     }
 
     /// Gives a value another name.
     pub(super) fn rename(&mut self, value: &str, name: &str) {
-        self.node(name, "Identity", &[value], &[]);
+        self.node(name, "Identity", &[value], vec![]);
     }
 
     /// The finished graph.
-    pub(super) fn graph(&self, inputs: &[Value<'_>], outputs: &[Value<'_>]) -> Message {
-        proto::graph(&self.nodes, &self.tensors, inputs, outputs)
+    pub(super) fn graph(self, inputs: &[Value<'_>], outputs: &[Value<'_>]) -> Message<'a> {
+        proto::graph(self.nodes, self.tensors, inputs, outputs)
     }
 
-    fn node(&mut self, value: &str, op: &str, inputs: &[&str], attributes: &[Attribute]) {
+    fn node(&mut self, value: &str, op: &str, inputs: &[&str], attributes: Vec<Attribute>) {
         self.nodes.push(proto::node((value, op), inputs, &[value], attributes));
     }
 
@@ -38,7 +40,7 @@ impl Writer {
         inputs: &[&str],
         attributes: Vec<Attribute>,
     ) -> String {
-        self.node(&at.value, op, inputs, &attributes);
+        self.node(&at.value, op, inputs, attributes);
         at.value.clone()
     }
 
@@ -52,7 +54,7 @@ impl Writer {
         attributes: Vec<Attribute>,
     ) -> String {
         let value = format!("{}/{part}", at.name);
-        self.node(&value, op, inputs, &attributes);
+        self.node(&value, op, inputs, attributes);
         value
     }
 
@@ -65,7 +67,7 @@ impl Writer {
         values: &[i64],
     ) -> String {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.constant(at, part, Element::Integer, (dims, &bytes))
+        self.constant(at, part, Element::Integer, (dims, bytes))
     }
 
     /// A constant list of integers.
@@ -76,12 +78,12 @@ impl Writer {
     /// A constant list of numbers.
     pub(in crate::export) fn floats(&mut self, at: &At<'_>, part: &str, values: &[f32]) -> String {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.constant(at, part, Element::Float, (&[length(values)], &bytes))
+        self.constant(at, part, Element::Float, (&[length(values)], bytes))
     }
 
     /// A constant number.
     pub(in crate::export) fn number(&mut self, at: &At<'_>, part: &str, value: f32) -> String {
-        self.constant(at, part, Element::Float, (&[], &value.to_le_bytes()))
+        self.constant(at, part, Element::Float, (&[], value.to_le_bytes().to_vec()))
     }
 
     fn constant(
@@ -89,10 +91,10 @@ impl Writer {
         at: &At<'_>,
         part: &str,
         element: Element,
-        (dims, bytes): (&[i64], &[u8]),
+        (dims, bytes): (&[i64], Vec<u8>),
     ) -> String {
         let name = format!("{}/{part}", at.name);
-        self.tensor(&Tensor { name: &name, element, dims, bytes });
+        self.tensor(Tensor { name: &name, element, dims, bytes: Cow::Owned(bytes) });
         name
     }
 
