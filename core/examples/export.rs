@@ -12,8 +12,8 @@ use serde_json::json;
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
 use skein_core::export::{About, onnx, pytorch};
-use skein_core::graph::{Graph, Op, Param, Role};
-use skein_core::spaces;
+use skein_core::graph::{Op, Param, Role};
+use skein_core::spaces::{self, cell::Operation};
 use skein_core::spec::Sharing;
 
 /// A small counted generator (SplitMix64), so that every machine writes the same weights.
@@ -70,16 +70,18 @@ fn safetensors(params: &[Param], weights: &BTreeMap<String, Vec<u8>>) -> Vec<u8>
     [&(head.len() as u64).to_le_bytes()[..], &head, &data].concat()
 }
 
-/// What is exported: a folder, a space, the data, and which option of a choice is taken.
+/// What is exported: a folder, a space, the data, which option of a choice is taken, and whether
+/// cells may have every operation, each behind a drop path.
 struct Case {
     folder: &'static str,
     preset: &'static str,
     shape: Option<DataShape>,
     pick: fn(usize) -> usize,
+    all: bool,
 }
 
 const fn case(folder: &'static str, preset: &'static str, pick: fn(usize) -> usize) -> Case {
-    Case { folder, preset, shape: None, pick }
+    Case { folder, preset, shape: None, pick, all: false }
 }
 
 const fn on(case: Case, channels: i64, side: i64) -> Case {
@@ -96,6 +98,7 @@ const CASES: &[Case] = &[
     case("nas-bench-201-none", "nas-bench-201", |_| 4),
     case("darts", "darts", |at| [4, 6, 3, 1, 5, 2, 7, 0][at % 8]),
     case("darts-2", "darts", |at| [3, 2, 0, 7, 5, 0, 1, 4, 6][at % 9]),
+    Case { all: true, ..case("darts-all", "darts", |at| 1 + at * 9) },
     case("autoformer-t", "autoformer-t", |at| at * 7 + at / 3),
     on(case("autoformer-t-resized", "autoformer-t", |at| at), 3, 32),
     case("autoformer-s", "autoformer-s", |_| 0),
@@ -109,11 +112,16 @@ const CASES: &[Case] = &[
 fn write(folder: &Path, case: &Case) -> Result<(), Box<dyn Error>> {
     let preset = spaces::find(case.preset).ok_or("no such space")?;
     let shape = case.shape.unwrap_or(preset.shape);
-    let space = spaces::build(&(preset.defaults)(), shape, Sharing::Entangled)?;
+    let mut options = serde_json::to_value((preset.defaults)())?;
+    if case.all {
+        options["operations"] = json!(Operation::NAMES);
+    }
+    let space = spaces::build(&serde_json::from_value(options)?, shape, Sharing::Entangled)?;
     let options = space.choices.iter().enumerate();
     let options = options.map(|(at, choice)| (case.pick)(at) % choice.options.len());
     let architecture = Architecture(options.collect());
-    let graph: Graph = space.specialise(&architecture)?.graph;
+    let drop_path = if case.all { 0.2 } else { 0.0 };
+    let graph = space.specialise(&architecture)?.with_drop_path(drop_path)?;
     let text = architecture.to_text(preset.preset, &space.choices);
     let about = About { title: preset.title, architecture: &text };
     let (params, mut random) = (graph.params(), Random(7));

@@ -15,7 +15,7 @@ use crate::graph::{
     Add, BatchNorm, Builder, CausalAttention, Concat, Conv2d, Dropout, Embedding, Flatten, Graph,
     LayerNorm, Linear, Op, Param, Pool, Positions, Qkv, TiedLinear,
 };
-use crate::spaces;
+use crate::spaces::{self, cell::Operation};
 use crate::spec::{Sharing, SpaceSpec};
 
 /// A network: `options` replace the preset's, and every choice takes the option that `picked` says
@@ -161,6 +161,25 @@ fn larger_networks_have_the_graph_s_names(
         let (graph, architecture) = network(preset, &json!({}), side, picked);
         check_names(&graph, &written(&graph, &architecture));
         reading::Model::read(&onnx_of(&graph, &zeros(&graph)).unwrap()).check();
+    }
+}
+
+/// All operations that cells may have, as they are trained.
+#[rstest]
+fn drop_path_takes_no_names(#[values("toy-cell", "nas-bench-201", "darts")] preset: &str) {
+    let known = spaces::find(preset).unwrap();
+    let mut space = serde_json::to_value((known.defaults)()).unwrap();
+    space["operations"] = json!(Operation::NAMES);
+    let space: SpaceSpec = serde_json::from_value(space).unwrap();
+    let space = spaces::build(&space, known.shape, Sharing::Entangled).unwrap();
+    for step in [1, 3, 5, 9] {
+        let picked = (0..space.choices.len()).map(|at| (1 + at * step) % Operation::NAMES.len());
+        let fixed = space.specialise(&Architecture(picked.collect())).unwrap();
+        let trained = fixed.with_drop_path(0.2).unwrap();
+        let text = written(&trained, "all operations");
+        assert!(text.contains("DropPath(0.2)"), "{text}");
+        check_names(&trained, &text);
+        reading::Model::read(&onnx_of(&trained, &zeros(&trained)).unwrap()).check();
     }
 }
 
