@@ -7,5 +7,10 @@ fn main() {
     if let Ok(libtorch) = libtorch {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch}/lib");
         println!("cargo:rustc-env=SKEIN_LIBTORCH={libtorch}");
+        let version = format!("{libtorch}/build-version");
+        println!("cargo:rerun-if-changed={version}");
+        if let Ok(version) = std::fs::read_to_string(version) {
+            println!("cargo:rustc-env=SKEIN_LIBTORCH_VERSION={}", version.trim());
+        }
     }
 }

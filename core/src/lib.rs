@@ -28,6 +28,7 @@ pub mod graph;
 pub mod limits;
 pub mod manifest;
 pub mod number;
+pub mod package;
 pub mod record;
 pub mod shrink;
 pub mod solve;

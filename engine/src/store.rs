@@ -209,6 +209,15 @@ impl Store {
         Self { weights: Flat::new(weights, compute, true), stats: Flat::new(stats, compute, false) }
     }
 
+    /// The same tensors, through which no gradients flow.
+    #[must_use]
+    pub fn held(mut self) -> Self {
+        for view in &mut self.weights.views {
+            *view = view.detach();
+        }
+        self
+    }
+
     /// Start values drawn for a run: PyTorch's defaults (uniform in `±1/√fan_in`).
     ///
     /// # Errors

@@ -186,6 +186,9 @@ pub struct FileView {
     pub bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
+    /// What it is for; empty if that is not known.
+    #[serde(default)]
+    pub about: String,
     /// Where it is downloaded from, relative to the server.
     pub url: String,
 }

@@ -9,6 +9,7 @@ interface Artifact {
   bytes: number;
   sha256: string;
   url: string;
+  about: string;
 }
 
 export async function loadFiles(section: HTMLElement, run: string): Promise<void> {
@@ -17,9 +18,7 @@ export async function loadFiles(section: HTMLElement, run: string): Promise<void
   if (wait) wait.hidden = files.length > 0;
   const table = need("[data-files]", section);
   table.hidden = files.length === 0;
-  const first = (file: Artifact): number => (file.name === "result.zip" ? 0 : 1);
-  const sorted = [...files].sort((a, b) => first(a) - first(b) || a.name.localeCompare(b.name));
-  need("tbody", table).replaceChildren(...sorted.map(row));
+  need("tbody", table).replaceChildren(...files.map(row));
 }
 
 function row(file: Artifact): HTMLElement {
@@ -30,6 +29,7 @@ function row(file: Artifact): HTMLElement {
     "tr",
     {},
     h("td", {}, h("a", { href: file.url, download: file.name }, file.name)),
+    h("td", { class: "c-about muted" }, file.about),
     h("td", { class: "num", title: `${file.bytes.toLocaleString("en")} bytes` }, bytes(file.bytes)),
     h("td", { class: "num c-digest" }, button),
   );

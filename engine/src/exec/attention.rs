@@ -79,8 +79,7 @@ impl Executor {
         let values = (get("rel_v.vertical")?, get("rel_v.horizontal")?);
         let heads = self.weights.size(id, 0, walk.plan)?;
         // [batch, tokens, 3, heads, width]; the gate of the heads stands on each of the three.
-        let size = x.size();
-        let split = x.view([size[0], size[1], 3, heads, spec.head_width]);
+        let split = x.unflatten(2, [3, heads, spec.head_width]);
         let gated = self.weights.gated(id, 0, split.transpose(3, 4), walk)?.transpose(3, 4);
         Ok(attention::relative(spec, &gated, &keys, &values))
     }

@@ -21,7 +21,7 @@ impl Executor {
         let (class, positions) = (get("cls_token")?, get("pos_embed")?);
         let patches = x.conv2d(&weight, Some(&bias), spec.patch, 0, 1, 1);
         let patches = patches.flatten(2, 3).transpose(1, 2);
-        let class = class.expand([x.size()[0], 1, -1], false);
+        let class = class.expand_as(&patches.narrow(1, 0, 1));
         Ok(Tensor::cat(&[class, patches], 1) + positions)
     }
 

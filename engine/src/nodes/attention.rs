@@ -56,14 +56,14 @@ pub fn relative(
     values: &(Tensor, Tensor),
 ) -> Tensor {
     let size = qkv.size();
-    let (batch, tokens, heads, width) = (size[0], size[1], size[3], size[4]);
+    let (tokens, heads, width) = (size[1], size[3], size[4]);
     let (rows, columns) = spec.grid;
     let parts = qkv.permute([2, 0, 3, 1, 4]);
     let (q, k, v) = (parts.get(0), parts.get(1), parts.get(2));
     #[expect(clippy::cast_precision_loss, reason = "heads are narrow")]
     let scale = 1.0 / (width as f64).sqrt();
     let q = q * scale;
-    let patches = q.narrow(2, 1, tokens - 1).reshape([batch * heads, rows, columns, width]);
+    let patches = q.narrow(2, 1, tokens - 1).reshape([-1, rows, columns, width]);
     let vertical = lookup(&keys.0, rows, spec.reach);
     let horizontal = lookup(&keys.1, columns, spec.reach);
     // [b, ri, ci, w] · [ri, rj, w] -> [b, ri, ci, rj], and likewise for columns.
@@ -73,13 +73,13 @@ pub fn relative(
     let by_column = patches.permute([2, 0, 1, 3]).reshape([columns, -1, width]);
     let by_column = by_column.bmm(&horizontal.transpose(1, 2)).view([columns, -1, rows, columns]);
     let by_column = by_column.permute([1, 2, 0, 3]).unsqueeze(3);
-    let bias = (by_row + by_column).reshape([batch, heads, tokens - 1, tokens - 1]);
+    let bias = (by_row + by_column).reshape([-1, heads, tokens - 1, tokens - 1]);
     let class = (keys.0.get(0) + keys.1.get(0)).unsqueeze(-1);
     let to_class = q.narrow(2, 1, tokens - 1).matmul(&class);
     let bias = Tensor::cat(&[to_class, bias], -1).constant_pad_nd([0, 0, 1, 0]);
     let weights = (q.matmul(&k.transpose(-2, -1)) + bias).softmax(-1, qkv.kind());
     let out = weights.matmul(&v) + relative_values(spec, &weights, values);
-    out.transpose(1, 2).reshape([batch, tokens, heads * width])
+    out.transpose(1, 2).flatten(2, 3)
 }
 
 /// What relative positions add to the outputs.
@@ -89,33 +89,33 @@ fn relative_values(
     values: &(Tensor, Tensor),
 ) -> Tensor {
     let size = weights.size();
-    let (batch, heads, tokens) = (size[0], size[1], size[2]);
+    let (heads, tokens, width) = (size[1], size[2], spec.head_width);
     let (rows, columns) = spec.grid;
     let class = values.0.get(0) + values.1.get(0);
     let patches = weights.narrow(2, 1, tokens - 1);
     let pairs = patches.narrow(3, 1, tokens - 1);
-    let pairs = pairs.reshape([batch * heads, rows, columns, rows, columns]);
+    let pairs = pairs.reshape([-1, rows, columns, rows, columns]);
     let to_rows = pairs.sum_dim_intlist([4_i64].as_slice(), false, weights.kind());
     let to_columns = pairs.sum_dim_intlist([3_i64].as_slice(), false, weights.kind());
     let vertical = lookup(&values.0, rows, spec.reach);
     let horizontal = lookup(&values.1, columns, spec.reach);
     let from_rows = to_rows.permute([1, 0, 2, 3]).reshape([rows, -1, rows]).bmm(&vertical);
-    let from_rows = from_rows.view([rows, batch * heads, columns, -1]).permute([1, 0, 2, 3]);
+    let from_rows = from_rows.view([rows, -1, columns, width]).permute([1, 0, 2, 3]);
     let from_columns = to_columns.permute([2, 0, 1, 3]).reshape([columns, -1, columns]);
-    let from_columns = from_columns.bmm(&horizontal).view([columns, batch * heads, rows, -1]);
+    let from_columns = from_columns.bmm(&horizontal).view([columns, -1, rows, width]);
     let out = from_rows + from_columns.permute([1, 2, 0, 3]);
-    let out = out.reshape([batch, heads, tokens - 1, -1]) + patches.narrow(3, 0, 1) * &class;
-    let first = class.view([1, 1, 1, -1]).expand([batch, heads, 1, -1], false);
+    let out = out.reshape([-1, heads, tokens - 1, width]) + patches.narrow(3, 0, 1) * &class;
+    let first = class.view([1, 1, 1, -1]).expand_as(&out.narrow(2, 0, 1));
     Tensor::cat(&[first, out], 2)
 }
 
 /// A table's entries for every pair of rows (or columns): `[size, size, width]`.
 fn lookup(table: &Tensor, size: i64, reach: i64) -> Tensor {
-    let at: Vec<i64> = (0..size)
-        .flat_map(|i| (0..size).map(move |j| (j - i).clamp(-reach, reach) + reach + 1))
-        .collect();
-    let at = Tensor::from_slice(&at).to_device(table.device());
-    table.index_select(0, &at).view([size, size, -1])
+    // By tensors throughout, so that a trace holds it.
+    let places = Tensor::arange(size, (Kind::Int64, table.device()));
+    let distance = places.unsqueeze(0) - places.unsqueeze(1);
+    let at = distance.clamp(-reach, reach) + reach + 1;
+    table.index_select(0, &at.flatten(0, 1)).view([size, size, -1])
 }
 
 /// Attention of each token over itself and those before.
@@ -127,10 +127,8 @@ pub fn causal(qkv: &Tensor, split: Split, (p, seed): (f64, Option<u64>)) -> Tens
 }
 
 fn attend(qkv: &Tensor, split: Split, scale: Option<f64>, (p, seed): (f64, Option<u64>)) -> Tensor {
-    let size = qkv.size();
-    let (batch, tokens) = (size[0], size[1]);
-    let head = split.width / split.heads;
-    let parts = qkv.view([batch, tokens, 3, split.heads, head]).permute([2, 0, 3, 1, 4]);
+    let (tokens, head) = (qkv.size()[1], split.width / split.heads);
+    let parts = qkv.unflatten(2, [3, split.heads, head]).permute([2, 0, 3, 1, 4]);
     let (q, k, v) = (parts.get(0), parts.get(1), parts.get(2));
     let out = match seed.filter(|_| p > 0.0) {
         None => Tensor::scaled_dot_product_attention(
@@ -152,7 +150,7 @@ fn attend(qkv: &Tensor, split: Split, scale: Option<f64>, (p, seed): (f64, Optio
             dropout::forward(&Dropout::elements(p), &weights, seed).matmul(&v)
         }
     };
-    out.transpose(1, 2).reshape([batch, tokens, split.width])
+    out.transpose(1, 2).flatten(2, 3)
 }
 
 /// Queries, keys and values of several widths, each padded head by head, weighted and summed.

@@ -64,7 +64,7 @@ fn by_phases(
     padding: i64,
 ) -> Tensor {
     let size = x.size();
-    let (batch, height, width) = (size[0], size[2], size[3]);
+    let (channels, height, width) = (size[1], size[2], size[3]);
     let (odd_rows, odd_columns) = (height % 2, width % 2);
     let padded = if odd_rows + odd_columns > 0 {
         x.constant_pad_nd([0, odd_columns, 0, odd_rows])
@@ -72,11 +72,11 @@ fn by_phases(
         x.shallow_clone()
     };
     let (rows, columns) = ((height + odd_rows) / 2, (width + odd_columns) / 2);
-    let phases = padded.permute([0, 2, 3, 1]).reshape([batch, rows, 2, columns, 2, -1]);
-    let phases = phases.permute([2, 4, 0, 1, 3, 5]).reshape([4 * batch, rows, columns, -1]);
+    let phases = padded.permute([0, 2, 3, 1]).reshape([-1, rows, 2, columns, 2, channels]);
+    let phases = phases.permute([2, 4, 0, 1, 3, 5]).reshape([-1, rows, columns, channels]);
     let out = plain(conv, &phases.permute([0, 3, 1, 2]), weight, bias, (1, padding, 1));
-    let out = out.permute([0, 2, 3, 1]).reshape([2, 2, batch, rows, columns, -1]);
-    let out = out.permute([2, 3, 0, 4, 1, 5]).reshape([batch, 2 * rows, 2 * columns, -1]);
+    let out = out.permute([0, 2, 3, 1]).reshape([2, 2, -1, rows, columns, channels]);
+    let out = out.permute([2, 3, 0, 4, 1, 5]).reshape([-1, 2 * rows, 2 * columns, channels]);
     let out = out.permute([0, 3, 1, 2]);
     if odd_rows + odd_columns > 0 {
         return out.narrow(2, 0, height).narrow(3, 0, width);

@@ -1,7 +1,7 @@
 //! Nodes that shrink or move maps without weights.
 
 use skein_core::graph::{Narrow, Pool, Resize, Shuffle, Zero};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// The largest value of each window.
 pub fn max(pool: &Pool, x: &Tensor) -> Tensor {
@@ -43,13 +43,13 @@ pub fn resize(resize: &Resize, x: &Tensor) -> Tensor {
 
 /// Zeros in the shape of the map at the stride.
 pub fn zero(zero: &Zero, x: &Tensor) -> Tensor {
-    let mut size = x.size();
-    size.iter_mut().skip(2).for_each(|side| *side = (*side - 1) / zero.stride + 1);
-    Tensor::zeros(size, (Kind::Float, x.device())).to_kind(x.kind())
+    x.slice(2, 0, None, zero.stride).slice(3, 0, None, zero.stride).zeros_like()
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
 
     fn values(tensor: &Tensor) -> Vec<f64> {

@@ -32,7 +32,7 @@ fn spec(patch: &Value) -> Value {
     spec
 }
 
-fn run(patch: &Value) -> Run {
+pub(crate) fn run(patch: &Value) -> Run {
     let run = Run::new(&json!({}));
     fs::write(run.folder().join(folder::SPEC), spec(patch).to_string()).unwrap();
     let texts = run.datasets().join("text");

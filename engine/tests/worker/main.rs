@@ -12,6 +12,7 @@ mod interruption;
 mod language;
 mod latency;
 mod learning;
+mod package;
 mod recipes;
 mod result;
 mod shrinking;

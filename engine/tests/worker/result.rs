@@ -42,8 +42,22 @@ fn a_run_ends_with_a_package_whose_digests_hold() {
     };
     let inner: Manifest = serde_json::from_slice(&read("manifest.json")).unwrap();
     let names: BTreeSet<&str> = inner.files.iter().map(|file| file.name.as_str()).collect();
-    let expected =
-        ["architecture.json", "architecture.svg", "metrics.csv", "model.safetensors", "spec.json"];
+    let expected = [
+        "MODEL_CARD.md",
+        "architecture.json",
+        "architecture.svg",
+        "environment.json",
+        "example.npz",
+        "load_onnx.py",
+        "load_pytorch.py",
+        "metrics.csv",
+        "model.onnx",
+        "model.py",
+        "model.safetensors",
+        "model.torchscript.pt",
+        "preprocess.json",
+        "spec.json",
+    ];
     assert_eq!(names, expected.into());
     for file in &inner.files {
         let content = read(&file.name);

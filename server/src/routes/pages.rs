@@ -28,7 +28,7 @@ use self::certify::CertifyPage;
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
 use self::new::{NewPage, Query as NewWords};
-use self::show::ShowPage;
+use self::show::{Beside, ShowPage};
 use self::small::{ErrorPage, LoginPage, Strip};
 use crate::app::AppState;
 use crate::domain::ids::RunId;
@@ -105,8 +105,9 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
     let trained_by = detail.spec["search"]["from_run"].as_str().and_then(RunId::parse);
     let trained_by = trained_by.and_then(|id| app.runs.entry(id).ok());
     let trained_by = trained_by.map(|entry| (entry.id.to_string(), entry.view().name));
+    let files = app.runs.artifacts(id).await?.into_iter().map(|found| found.file.name).collect();
     let now = OffsetDateTime::now_utc();
-    Ok(html(&ShowPage::new(frame(&app, "run"), detail, trained_by, now)))
+    Ok(html(&ShowPage::new(frame(&app, "run"), detail, Beside { trained_by, files }, now)))
 }
 
 async fn certify(State(app): State<AppState>) -> Response {

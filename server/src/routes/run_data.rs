@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use skein_core::package;
 use utoipa::IntoParams;
 
 use crate::app::AppState;
@@ -162,6 +163,7 @@ pub(super) async fn artifacts(
     let base = format!("{}/api/v1/runs/{id}/artifacts", app.settings.prefix);
     let files = app.runs.artifacts(id).await?.into_iter().map(|found| FileView {
         url: format!("{base}/{}", crate::guard::encode(&found.file.name)),
+        about: package::find(&found.file.name).map_or("", |kind| kind.about).to_owned(),
         name: found.file.name,
         bytes: found.file.bytes,
         sha256: found.file.sha256,

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
-use skein_core::folder;
 use skein_core::manifest::{Manifest, ManifestFile};
+use skein_core::{folder, package};
 
 use super::create::hex;
 use super::runs::Runs;
@@ -81,13 +81,13 @@ impl Runs {
 }
 
 fn list(run: &Path, digests: &Digests) -> Result<Vec<Artifact>, ServiceError> {
-    let Some(package) = package(run) else { return Ok(Vec::new()) };
-    let manifest_path = package.join(folder::MANIFEST);
+    let Some(written) = package_of(run) else { return Ok(Vec::new()) };
+    let manifest_path = written.join(folder::MANIFEST);
     let manifest: Manifest =
         serde_json::from_slice(&fs::read(&manifest_path)?).map_err(std::io::Error::from)?;
     let mut artifacts = Vec::new();
     for name in [folder::RESULT_ZIP, folder::MANIFEST] {
-        let path = package.join(name);
+        let path = written.join(name);
         if path.is_file() {
             let (bytes, sha256) = digests.of(&path)?;
             artifacts.push(Artifact {
@@ -97,13 +97,14 @@ fn list(run: &Path, digests: &Digests) -> Result<Vec<Artifact>, ServiceError> {
         }
     }
     for file in manifest.files {
-        let path = package.join(&file.name);
+        let path = written.join(&file.name);
         // A name that leads out of the folder is none of ours.
         let known = artifacts.iter().any(|artifact| artifact.file.name == file.name);
         if is_plain(&file.name) && !known && path.is_file() {
             artifacts.push(Artifact { path, file });
         }
     }
+    artifacts.sort_by_key(|artifact| package::place(&artifact.file.name));
     Ok(artifacts)
 }
 
@@ -112,7 +113,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The package of the attempt that ended the run, or else the newest one.
-fn package(run: &Path) -> Option<PathBuf> {
+fn package_of(run: &Path) -> Option<PathBuf> {
     let ended = final_record::read(run).map(|record| record.attempt);
     let newest = tail::attempts(run).into_iter().rev();
     let mut folders =

@@ -1,6 +1,7 @@
 //! What happens to the network that was found: measured, trained, packed.
 
 use skein_core::choice::Architecture;
+use skein_core::dataset;
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::graph::Cost;
 use skein_core::number::Num;
@@ -18,7 +19,7 @@ use crate::train::fit::Fit;
 use crate::train::network::Network;
 use crate::train::stage::Stage;
 use crate::train::trainee::Trainee;
-use crate::worker::package::{self, Contents};
+use crate::worker::package::{self, Contents, LeftOut};
 use crate::worker::session::packaged;
 
 /// Examples on which the packed network must equal the trained one.
@@ -207,7 +208,19 @@ impl Context<'_> {
     ) -> Result<Ended, EngineError> {
         self.phase(PhaseName::Package, 0)?;
         let space = search.net.graph();
+        let cost = space.cost(architecture)?;
+        let latency_ms = self.latency(cost, network)?;
+        let id = &self.spec.dataset.id;
+        let dataset =
+            dataset::find(id).ok_or_else(|| EngineError::Missing(format!("data set {id}")))?;
+        let counts =
+            [search.weight_images(), search.valid_positions().len(), self.data.test.count()];
         let contents = Contents {
+            dataset,
+            cost,
+            latency_ms,
+            examples: counts.map(|count| count as u64),
+            compute: self.compute,
             spec: &self.spec,
             space,
             architecture,
@@ -221,13 +234,14 @@ impl Context<'_> {
         let count = self.data.test.count().min(self.data.test.at_once()).min(PROBE);
         let count = i64::try_from(count).unwrap_or(0);
         let probe = self.data.test.batch(&(0..count).collect::<Vec<_>>())?;
-        package::write(self.session.attempt, &contents, &probe.x, self.compute)?;
+        for LeftOut { file, fault } in package::write(self.session.attempt, &contents, &probe.x)? {
+            let text = format!("{file} is left out of the result package: {fault}");
+            self.events.warn("export_left_out", text)?;
+        }
         self.events.log(format!(
             "the result package is complete and verified; its weights are `{}`",
             chosen.weights
         ))?;
-        let cost = space.cost(architecture)?;
-        let latency_ms = self.latency(cost, network)?;
         let summary = Summary {
             architecture: architecture.to_text(self.spec.space.preset(), &space.choices),
             choices: architecture.0.clone(),

@@ -3,8 +3,8 @@
 use askama::Template;
 use serde_json::Value;
 use skein_core::event::{FailureClass, Rung};
-use skein_core::folder;
 use skein_core::number::Num;
+use skein_core::package::{self, FileKind};
 use skein_core::spec::fields::{FIELDS, Field, Kind};
 use skein_core::spec::milliseconds;
 use time::OffsetDateTime;
@@ -35,7 +35,7 @@ pub(super) struct ShowPage {
     latency: String,
     arch_text: String,
     ladder: Vec<LadderRow>,
-    downloads: Vec<(&'static str, &'static str)>,
+    downloads: Vec<FileKind>,
     /// Whether a text is learned from.
     text: bool,
     /// Id and name of the run whose supernet is searched, as long as there is one.
@@ -94,33 +94,29 @@ struct Line {
     changed: bool,
 }
 
-const DOWNLOADS: [(&str, &str); 6] = [
-    ("result.zip", "Everything"),
-    ("model.safetensors", "Weights"),
-    ("architecture.json", "Architecture"),
-    ("architecture.svg", "Drawing"),
-    ("metrics.csv", "Metrics"),
-    ("spec.json", "Specification"),
-];
+/// What the page shows of other places.
+pub(super) struct Beside {
+    /// Id and name of the run whose supernet is searched, as long as there is one.
+    pub(super) trained_by: Option<(String, String)>,
+    /// Names of the files that the run offers.
+    pub(super) files: Vec<String>,
+}
 
-/// Files of the package; a text's tokens have one of their own.
-fn downloads(spec: &Value) -> Vec<(&'static str, &'static str)> {
-    let tokens = match at(spec, "dataset.tokens").and_then(Value::as_str) {
-        Some("bpe") => Some((folder::TOKENIZER, "Tokenizer")),
-        Some(_) => Some((folder::VOCABULARY, "Vocabulary")),
-        None => None,
-    };
-    DOWNLOADS.into_iter().chain(tokens).collect()
+/// The files that most people want, of those that a run offers, in the order of a package.
+fn downloads(files: &[String]) -> Vec<FileKind> {
+    let offered = |kind: &&FileKind| kind.wanted && files.iter().any(|name| *name == kind.name);
+    package::FILES.iter().filter(offered).copied().collect()
 }
 
 impl ShowPage {
-    /// The page of a run on its own supernet, or on that of the run with this id and name.
+    /// The page of a run.
     pub(super) fn new(
         frame: Frame,
         detail: RunDetail,
-        trained_by: Option<(String, String)>,
+        beside: Beside,
         now: OffsetDateTime,
     ) -> Self {
+        let Beside { trained_by, files } = beside;
         let RunDetail { mut run, spec } = detail;
         run.reason = run.reason.map(|reason| format::quoted(&reason));
         let api = format!("{}/api/v1/runs/{}", frame.prefix, run.id);
@@ -151,7 +147,7 @@ impl ShowPage {
             latency: latency(&run),
             arch_text: run.architecture.as_ref().map_or_else(dash, |now| now.text.clone()),
             ladder: ladder(&run),
-            downloads: downloads(&spec),
+            downloads: downloads(&files),
             changed: lines().filter(|line| line.changed).count(),
             fields: lines().count(),
             spec: groups,

@@ -1,0 +1,213 @@
+//! `MODEL_CARD.md`: what the network of a package is, in words.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::cell;
+use crate::choice::Architecture;
+use crate::dataset::{DataKind, Dataset};
+use crate::event::Rung;
+use crate::graph::{Cost, Graph};
+use crate::number::Num;
+use crate::spaces;
+use crate::spec::fields::{self, Kind};
+use crate::spec::{RunSpec, milliseconds};
+
+/// What a card is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The run's specification.
+    pub spec: &'a RunSpec,
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// The space.
+    pub space: &'a Graph,
+    /// What was found.
+    pub architecture: &'a Architecture,
+    /// Probabilities of the options at the end, one vector per choice.
+    pub rows: &'a [Vec<f64>],
+    /// What it scores with which weights.
+    pub ladder: &'a [Rung],
+    /// The rung whose weights are packed.
+    pub packaged: &'a str,
+    /// What it costs.
+    pub cost: Cost,
+    /// What the whole network takes for one example, where latency was asked for.
+    pub latency_ms: Option<Num>,
+    /// Examples that trained the search's weights, that its rows were trained on and all
+    /// architectures are validated with, and that were kept for the test.
+    pub examples: [u64; 3],
+    /// Version of the program.
+    pub version: &'a str,
+}
+
+/// Fields that say how the network was found, in the order of the card.
+const FOUND_BY: [&str; 9] = [
+    "search.optimizer.kind",
+    "search.weights",
+    "search.fidelity",
+    "search.epochs",
+    "search.batch_size",
+    "search.second_stage.kind",
+    "after.recipe",
+    "after.fine_tune.epochs",
+    "after.from_scratch.epochs",
+];
+
+/// Writes the card.
+#[must_use]
+pub fn card(facts: &Facts<'_>) -> String {
+    let mut text = String::new();
+    head(facts, &mut text);
+    accuracies(facts, &mut text);
+    search(facts, &mut text);
+    choices(facts, &mut text);
+    use_of_it(facts, &mut text);
+    text
+}
+
+fn head(facts: &Facts<'_>, text: &mut String) {
+    let Facts { spec, dataset, cost, .. } = facts;
+    let preset = spaces::preset(&spec.space);
+    let task = match dataset.kind {
+        DataKind::Images => format!("tells {} classes of images", dataset.shape.classes),
+        DataKind::Text => "tells the next token of a text".to_owned(),
+    };
+    let _ = writeln!(text, "# {}\n", spec.name.replace(['\n', '\r'], " "));
+    let _ = writeln!(
+        text,
+        "A network of the space {} ({}) that {task}, found by a search on {} with Skein {}.\n",
+        preset.title, preset.source, dataset.title, facts.version
+    );
+    let _ = writeln!(
+        text,
+        "| | |\n| --- | --- |\n| parameters | {} |\n| multiply-adds per example | {} |",
+        cost.params, cost.macs
+    );
+    if let Some(latency) = facts.latency_ms {
+        let device = &spec.resources.device;
+        let _ = writeln!(
+            text,
+            "| one example on the device of the run ({device}) | {:.3} ms |",
+            latency.0
+        );
+    }
+    if let Some(layers) = cost.latency_ns {
+        let _ = writeln!(text, "| its layers one by one | {:.3} ms |", milliseconds(layers));
+    }
+    let name = facts.architecture.to_text(preset.preset, &facts.space.choices);
+    let _ = writeln!(text, "\nText form: `{name}`\n");
+}
+
+fn accuracies(facts: &Facts<'_>, text: &mut String) {
+    let is_text = facts.dataset.kind == DataKind::Text;
+    let _ = writeln!(text, "## What it scores\n");
+    text.push_str(if is_text {
+        "| weights | validation loss, nats | test loss, nats | test perplexity | test bits per character |\n| --- | --- | --- | --- | --- |\n"
+    } else {
+        "| weights | validation accuracy | test accuracy |\n| --- | --- | --- |\n"
+    });
+    for rung in facts.ladder {
+        let here = if rung.weights == facts.packaged { " (these are packed)" } else { "" };
+        let weights = rung.weights.replace('_', " ");
+        let said =
+            |value: Option<Num>| value.map_or("–".to_owned(), |value| format!("{:.3}", value.0));
+        let _ = if is_text {
+            writeln!(
+                text,
+                "| {weights}{here} | {:.4} | {:.4} | {} | {} |",
+                rung.valid_loss.0,
+                rung.test_loss.0,
+                said(rung.test_perplexity),
+                said(rung.test_bits_per_character)
+            )
+        } else {
+            let percent = |value: Num| 100.0 * value.0;
+            let (valid, test) = (percent(rung.valid_accuracy), percent(rung.test_accuracy));
+            writeln!(text, "| {weights}{here} | {valid:.2} % | {test:.2} % |")
+        };
+    }
+    let [trained, validated, tested] = facts.examples;
+    let unit = if is_text { "windows" } else { "images" };
+    let _ = writeln!(
+        text,
+        "\nThe search trained weights on {trained} {unit} and chose by {validated} others, which validate here; the test set has {tested}. One seed ({}), one training each.\n",
+        facts.spec.seed
+    );
+}
+
+fn search(facts: &Facts<'_>, text: &mut String) {
+    let value = facts.spec.to_value();
+    let _ = writeln!(text, "## How it was found\n\n| | |\n| --- | --- |");
+    for path in FOUND_BY {
+        let found = path.split('.').try_fold(&value, |value, part| value.get(part));
+        if let (Some(field), Some(found)) = (fields::find(path), found) {
+            let said = cell(&said(field.kind, found));
+            let _ = writeln!(text, "| {} | {said} |", field.label);
+        }
+    }
+    let _ = writeln!(text, "\nEverything else is in `spec.json`; the same file repeats the run.\n");
+}
+
+/// A field's value as people say it.
+fn said(kind: Kind, value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match kind {
+        Kind::OneOf(values) => {
+            let named = values.iter().find(|(value, _)| *value == text);
+            named.map_or(text.clone(), |(_, name)| (*name).to_owned())
+        }
+        _ => text,
+    }
+}
+
+fn choices(facts: &Facts<'_>, text: &mut String) {
+    let Facts { space, architecture, rows, .. } = facts;
+    let learned = facts.spec.search.optimizer.learns_rows();
+    let deciding = space.deciding(architecture);
+    let _ = writeln!(text, "## What was chosen\n");
+    text.push_str(if learned {
+        "| choice | chosen | probability | instead of |\n| --- | --- | --- | --- |\n"
+    } else {
+        "| choice | chosen | instead of |\n| --- | --- | --- |\n"
+    });
+    for (at, (choice, option)) in space.choices.iter().zip(&architecture.0).enumerate() {
+        // What the network does not contain was not chosen.
+        if !deciding.get(at).copied().unwrap_or(true) {
+            continue;
+        }
+        let named = |option: usize| choice.options.get(option).map_or("", String::as_str);
+        let others = (0..choice.options.len()).filter(|other| other != option).map(named);
+        let others = others.collect::<Vec<_>>().join(", ");
+        let name = cell(&format!("{} {}", choice.tensor, choice.label));
+        let _ = write!(text, "| {name} | {} ", named(*option));
+        if learned {
+            let p = rows.get(at).and_then(|row| row.get(*option)).copied().unwrap_or(0.0);
+            let _ = write!(text, "| {p:.3} ");
+        }
+        let _ = writeln!(text, "| {others} |");
+    }
+    text.push('\n');
+}
+
+fn use_of_it(facts: &Facts<'_>, text: &mut String) {
+    let input = match facts.dataset.kind {
+        DataKind::Images => "`preprocess.json` says how an image becomes the input",
+        DataKind::Text => "`preprocess.json` says how a text becomes the input",
+    };
+    let _ = writeln!(
+        text,
+        "## How to use it\n\n`python load_pytorch.py` and `python load_onnx.py` run it on the example in `example.npz` and compare. {input}, and which output stands for what.\n"
+    );
+    let _ = writeln!(
+        text,
+        "## What is not known\n\nIt was measured on {} alone: nothing is known of other data, of shifted or hostile inputs, or of how its errors fall on groups of people. The accuracies of one training say little about another; differences below a few tenths of a per cent are within what seeds change.\n",
+        facts.dataset.title
+    );
+    let _ = writeln!(
+        text,
+        "## Licence\n\nThe network is yours. It was trained on {}, whose terms may bind what you do with the weights; Skein adds none of its own.",
+        facts.dataset.title
+    );
+}

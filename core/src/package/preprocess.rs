@@ -1,0 +1,95 @@
+//! What an input must go through before the network reads it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{DataKind, Dataset};
+use crate::folder;
+use crate::spec::{DatasetSpec, Tokens};
+
+/// Version of `preprocess.json`.
+pub const VERSION: u32 = 1;
+
+/// `preprocess.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Version of this schema.
+    pub version: u32,
+    /// What is done.
+    #[serde(flatten)]
+    pub input: Input,
+}
+
+/// How an input is made of an image or a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Input {
+    /// Pixels of `0..=255` are divided by 255, then, channel by channel, the mean is taken away and
+    /// the rest divided by the standard deviation.
+    Images {
+        /// Name of the input in `model.onnx`.
+        name: String,
+        /// Order of the dimensions.
+        layout: String,
+        /// Channels, height, width.
+        shape: [i64; 3],
+        /// What pixels are divided by.
+        divide: f64,
+        /// Mean of each channel, after that.
+        mean: Vec<f64>,
+        /// Standard deviation of each channel, after that.
+        std: Vec<f64>,
+        /// Names of the outputs, in order.
+        classes: Vec<String>,
+    },
+    /// A text becomes numbers of tokens.
+    Text {
+        /// Name of the input in `model.onnx`.
+        name: String,
+        /// Order of the dimensions.
+        layout: String,
+        /// Most tokens at once.
+        context: i64,
+        /// Different tokens.
+        vocabulary: i64,
+        /// What they are.
+        tokens: Tokens,
+        /// The file of this package that says which number a token has.
+        file: String,
+    },
+}
+
+impl Preprocess {
+    /// For the networks of a data set; `input` is the shape of one example and `outputs` the number
+    /// of scores.
+    #[must_use]
+    pub fn of(dataset: &Dataset, spec: &DatasetSpec, input: &[i64], outputs: i64) -> Self {
+        let size = |at: usize| input.get(at).copied().unwrap_or(1);
+        let input = match dataset.kind {
+            DataKind::Images => Input::Images {
+                name: "images".to_owned(),
+                layout: "NCHW".to_owned(),
+                shape: [size(0), size(1), size(2)],
+                divide: 255.0,
+                mean: dataset.mean.to_vec(),
+                std: dataset.std.to_vec(),
+                classes: dataset.classes.iter().map(|name| (*name).to_owned()).collect(),
+            },
+            DataKind::Text => {
+                let tokens = spec.tokens.unwrap_or(Tokens::Characters);
+                Input::Text {
+                    name: "tokens".to_owned(),
+                    layout: "NT".to_owned(),
+                    context: size(0),
+                    vocabulary: outputs,
+                    tokens,
+                    file: match tokens {
+                        Tokens::Characters => folder::VOCABULARY,
+                        Tokens::Bpe => folder::TOKENIZER,
+                    }
+                    .to_owned(),
+                }
+            }
+        };
+        Self { version: VERSION, input }
+    }
+}

@@ -1,0 +1,199 @@
+//! The network itself in the forms that other programs read, each checked before it is offered.
+//!
+//! Whatever device and precision trained it, it is written in single precision for a CPU: weights,
+//! TorchScript (traced), ONNX, and an example with the output that all of them must give.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use skein_core::export::{About, onnx, pytorch};
+use skein_core::package::loaders;
+use tch::{CModule, Device, Kind, Tensor};
+
+use super::runtime;
+use crate::EngineError;
+use crate::device::Compute;
+use crate::error::IoContext;
+use crate::exec::Pass;
+use crate::store::Store;
+use crate::train::network::Network;
+
+/// Largest difference between the network in memory and a written form, relative to the largest
+/// output where that exceeds 1.
+const TOLERANCE: f64 = 1e-5;
+/// Examples in [`loaders::EXAMPLE`].
+const EXAMPLES: i64 = 8;
+/// What the written forms are for.
+const PLAIN: Compute = Compute { device: Device::Cpu, kind: Kind::Float };
+
+pub(super) const WEIGHTS: &str = "model.safetensors";
+pub(super) const SOURCE: &str = "model.py";
+pub(super) const SCRIPT: &str = "model.torchscript.pt";
+pub(super) const ONNX: &str = "model.onnx";
+
+/// A written network that equals the one in memory.
+#[derive(Debug)]
+pub(super) struct Written<'a> {
+    folder: &'a Path,
+    /// Read back from [`WEIGHTS`].
+    copy: Network,
+    /// Some examples.
+    probe: Tensor,
+    /// What the network in memory makes of them.
+    expected: Tensor,
+}
+
+/// Writes the weights, reads them back and compares.
+///
+/// # Errors
+/// - [`EngineError::Io`] if a file cannot be written, [`EngineError::Bug`] if the copy differs.
+pub(super) fn write<'a>(
+    network: &Network,
+    folder: &'a Path,
+    probe: &Tensor,
+) -> Result<Written<'a>, EngineError> {
+    let path = folder.join(WEIGHTS);
+    save(&network.store, &path)?;
+    let store = Store::zeroed(network.graph(), PLAIN);
+    let saved: BTreeMap<String, Tensor> = Tensor::read_safetensors(&path)?.into_iter().collect();
+    for param in network.graph().params() {
+        let tensor =
+            saved.get(&param.name).ok_or_else(|| EngineError::Missing(param.name.clone()))?;
+        store.set(&param.name, tensor)?;
+    }
+    let copy = Network::with(network.graph().clone(), store.held(), PLAIN)?;
+    let expected = tch::no_grad(|| network.forward(probe, Pass::EVALUATE))?;
+    let plain = |tensor: &Tensor| match tensor.is_floating_point() {
+        true => tensor.to_device(PLAIN.device).to_kind(PLAIN.kind),
+        false => tensor.to_device(PLAIN.device),
+    };
+    let written = Written { folder, copy, probe: plain(probe), expected: plain(&expected) };
+    let own = tch::no_grad(|| written.copy.forward(&written.probe, Pass::EVALUATE))?;
+    match written.fault(&own) {
+        None => Ok(written),
+        Some(fault) => Err(EngineError::Bug(format!("the saved weights: {fault}"))),
+    }
+}
+
+impl Written<'_> {
+    /// Writes the source and an example with its output.
+    pub(super) fn source(&self, about: &About<'_>) -> Result<(), EngineError> {
+        let text = pytorch::module(self.copy.graph(), about)
+            .map_err(|error| EngineError::Bug(error.to_string()))?;
+        let path = self.folder.join(SOURCE);
+        fs::write(&path, text).at(&path)
+    }
+
+    /// Writes some examples with their outputs, as NumPy reads them.
+    pub(super) fn example(&self, input: &str) -> Result<(), EngineError> {
+        let count = EXAMPLES.min(self.probe.size()[0]);
+        let first = |tensor: &Tensor| tensor.narrow(0, 0, count).contiguous();
+        let tensors = [(input, first(&self.probe)), (loaders::EXPECTED, first(&self.expected))];
+        Ok(Tensor::write_npz(&tensors, self.folder.join(loaders::EXAMPLE))?)
+    }
+
+    /// Writes the network as TorchScript, reads it back and compares, one example alone and all at
+    /// once; gives what is wrong with it, and then leaves no file.
+    pub(super) fn script(&self) -> Result<Option<String>, EngineError> {
+        let path = self.folder.join(SCRIPT);
+        let mut failed = None;
+        // Traced with neither of the sizes that are compared, so that none is baked in unseen.
+        let x = self.probe.narrow(0, 0, 2.min(self.probe.size()[0]));
+        let traced = tch::no_grad(|| {
+            CModule::create_by_tracing("Network", "forward", &[x], &mut |x: &[Tensor]| match self
+                .copy
+                .forward(&x[0], Pass::EVALUATE)
+            {
+                Ok(y) => vec![y],
+                Err(error) => {
+                    failed = Some(error);
+                    vec![x[0].shallow_clone()]
+                }
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        traced?.save(&path)?;
+        let module = CModule::load_on_device(&path, PLAIN.device)?;
+        self.kept_if(&path, |x| Ok(module.forward_ts(&[x])?))
+    }
+
+    /// Writes the network as ONNX, runs it in another runtime and compares likewise.
+    pub(super) fn onnx(&self, about: &About<'_>) -> Result<Option<String>, EngineError> {
+        let path = self.folder.join(ONNX);
+        let bytes = bytes_of(&self.copy.store)?;
+        let weights = bytes.iter().map(|(name, bytes)| (name.clone(), bytes.as_slice())).collect();
+        let model = onnx::model(self.copy.graph(), about, &weights)
+            .map_err(|error| EngineError::Bug(error.to_string()))?;
+        fs::write(&path, model).at(&path)?;
+        self.kept_if(&path, |x| runtime::run(&path, x))
+    }
+
+    /// Compares a written form with the network; a form that differs or cannot be run is deleted.
+    fn kept_if(
+        &self,
+        path: &Path,
+        run: impl Fn(&Tensor) -> Result<Tensor, EngineError>,
+    ) -> Result<Option<String>, EngineError> {
+        let one = |tensor: &Tensor| tensor.narrow(0, 0, 1);
+        let all = (self.probe.shallow_clone(), self.expected.shallow_clone());
+        let faults =
+            [(one(&all.0), one(&all.1)), all].map(|(x, expected)| match tch::no_grad(|| run(&x)) {
+                Ok(got) => fault(&expected, &got),
+                Err(error) => Some(error.to_string()),
+            });
+        let found = faults.into_iter().flatten().next();
+        if found.is_some() {
+            fs::remove_file(path).at(path)?;
+        }
+        Ok(found)
+    }
+
+    fn fault(&self, got: &Tensor) -> Option<String> {
+        fault(&self.expected, got)
+    }
+}
+
+/// What tells an output from the expected one, if anything.
+fn fault(expected: &Tensor, got: &Tensor) -> Option<String> {
+    if got.size() != expected.size() {
+        return Some(format!("its output has shape {:?}, not {:?}", got.size(), expected.size()));
+    }
+    let largest = |tensor: Tensor| tensor.abs().max().to_kind(Kind::Double).double_value(&[]);
+    let difference = largest(expected - got);
+    let scale = largest(expected.shallow_clone()).max(1.0);
+    // A difference that is no number is one too.
+    let equal = difference <= TOLERANCE * scale;
+    (!equal).then(|| format!("its output differs from the trained network's by {difference:e}"))
+}
+
+/// Saves a network's tensors by PyTorch's names, batch norm's counters included.
+fn save(store: &Store, path: &Path) -> Result<(), EngineError> {
+    let mut tensors: Vec<(String, Tensor)> = Vec::new();
+    for flat in [&store.weights, &store.stats] {
+        for (param, view) in flat.params().iter().zip(flat.views()) {
+            let plain = view.detach().to_device(PLAIN.device).to_kind(PLAIN.kind);
+            tensors.push((param.name.clone(), plain.contiguous()));
+            if let Some(norm) = param.name.strip_suffix("running_var") {
+                tensors.push((format!("{norm}num_batches_tracked"), Tensor::from(0_i64)));
+            }
+        }
+    }
+    Tensor::write_safetensors(&tensors, path)?;
+    Ok(())
+}
+
+/// Every tensor as ONNX stores it.
+fn bytes_of(store: &Store) -> Result<BTreeMap<String, Vec<u8>>, EngineError> {
+    let mut all = BTreeMap::new();
+    for flat in [&store.weights, &store.stats] {
+        for (param, view) in flat.params().iter().zip(flat.views()) {
+            let numbers = Vec::<f32>::try_from(&view.detach().contiguous().view([-1]))?;
+            let bytes = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+            all.insert(param.name.clone(), bytes);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,91 @@
+//! The package's records of a run: architecture, candidates, front, curves.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use skein_core::curve::Curve;
+use skein_core::event::{Event, EventBody, Front, Metrics};
+use skein_core::folder;
+use skein_core::spec::milliseconds;
+
+use super::{Contents, pretty};
+use crate::EngineError;
+use crate::search::evolve::Tried;
+
+/// Version of `architecture.json`.
+const ARCHITECTURE_VERSION: u32 = 1;
+/// Version of `pareto.json`.
+const FRONT_VERSION: u32 = 1;
+
+/// `architecture.json`.
+pub(super) fn architecture_json(contents: &Contents<'_>) -> Result<String, EngineError> {
+    let Contents { spec, space, architecture, ladder, packaged, .. } = contents;
+    let preset = spec.space.preset();
+    let choices = space.choices.iter().zip(&architecture.0).map(|(choice, option)| {
+        json!({"tensor": choice.tensor, "label": choice.label, "option": choice.options[*option]})
+    });
+    pretty(&json!({
+        "version": ARCHITECTURE_VERSION,
+        "space": spec.space,
+        "text": architecture.to_text(preset, &space.choices),
+        "choices": choices.collect::<Vec<_>>(),
+        "cost": space.cost(architecture)?,
+        "input_shape": space.input_shape(),
+        "ladder": ladder,
+        "packaged": packaged,
+    }))
+}
+
+/// All candidates of the second stage, in the order in which they were scored.
+pub(super) fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineError> {
+    let timed = !contents.space.timings.is_empty();
+    let mut csv = String::from("architecture,valid_accuracy,valid_loss,params,macs");
+    csv.push_str(if timed { ",latency_ms\n" } else { "\n" });
+    for Tried { architecture, accuracy, loss } in contents.tried {
+        let text = architecture.to_text(contents.spec.space.preset(), &contents.space.choices);
+        let cost = contents.space.cost(architecture)?;
+        // The text form has commas.
+        let _ = write!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
+        let latency = cost.latency_ns.map(|ns| format!(",{}", milliseconds(ns)));
+        let _ = writeln!(csv, "{}", latency.unwrap_or_default());
+    }
+    Ok(csv)
+}
+
+/// The trade-offs of accuracy against cost.
+pub(super) fn front_json(front: &Front) -> Result<String, EngineError> {
+    let Front { step, cost, points, .. } = front;
+    pretty(&json!({"version": FRONT_VERSION, "candidates": step, "cost": cost, "points": points}))
+}
+
+/// All metrics of a run as one table; points that a later attempt superseded are left out.
+pub(super) fn metrics_csv(run: &Path, last: u32) -> String {
+    // By phase and name: step and line.
+    let mut curves: BTreeMap<(&str, String), Curve<(u64, String)>> = BTreeMap::new();
+    for attempt in 1..=last {
+        let path = folder::attempt(run, attempt).join(folder::EVENTS);
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        // A torn last line does not parse and is skipped.
+        for event in text.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok()) {
+            let EventBody::Metrics(Metrics { phase, step, epoch, values }) = event.body else {
+                continue;
+            };
+            for (name, value) in values {
+                let phase = phase.as_str();
+                let line = format!("{phase},{step},{epoch},{name},{value},{attempt}");
+                curves
+                    .entry((phase, name))
+                    .or_default()
+                    .add(attempt, (step, line), |point| point.0);
+            }
+        }
+    }
+    let mut csv = String::from("phase,step,epoch,name,value,attempt\n");
+    for (_, line) in curves.into_values().flat_map(|curve| curve.points) {
+        let _ = writeln!(csv, "{line}");
+    }
+    csv
+}
