@@ -321,6 +321,8 @@ pub struct ResourcesSpec {
     pub threads: u64,
     /// Width of the numbers.
     pub precision: Precision,
+    /// Share of what a backward pass needs that is kept for it; the rest is computed again.
+    pub keep_activations: f64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
 }

@@ -60,6 +60,14 @@ pub struct Report {
     pub input_wait_percent: Option<f64>,
     /// Most resident memory of the process after two iterations, before anything else is measured.
     pub peak_rss_mb: f64,
+    /// Share of the activations that is kept (`resources.keep_activations`).
+    pub keep_activations: f64,
+    /// Segments that a pass is cut into to keep no more; 1 computes nothing again.
+    pub segments: usize,
+    /// The same as `peak_rss_mb` after two more iterations that keep everything.
+    pub kept_peak_rss_mb: f64,
+    /// An iteration over one that keeps everything, the median of quotients of neighbours.
+    pub recompute_ratio: f64,
     /// Threads on the CPU.
     pub threads: usize,
     /// The device.
@@ -80,10 +88,9 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     let known = dataset::find(&spec.dataset.id);
     let shape = known.filter(|_| asked).map_or(preset.shape, |known| known.shape);
     let mut searched = Searched::new(spec, shape, compute)?;
-    for step in 0..WARM_UP {
-        searched.iterate(step)?;
-    }
-    let peak = device::peak_memory_bytes();
+    let segments = searched.net.exec.segments()?;
+    let peak = searched.warm_up(WARM_UP, spec.resources.keep_activations)?;
+    let kept_peak = if segments > 1 { searched.warm_up(WARM_UP, 1.0)? } else { peak };
     let mut alone = Largest::of(&searched, &spec.search)?;
     let rounds: Result<Vec<Round>, EngineError> =
         (0..=steps).map(|step| round(&mut searched, &mut alone, WARM_UP + step)).collect();
@@ -111,7 +118,11 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
         iteration_ratio: of(|round| (round.arch + round.weight) / round.alone_step),
         input_ms: input.map(|input| input.prepare_ms),
         input_wait_percent: input.map(|input| 100.0 * input.wait),
-        peak_rss_mb: f64::from(u32::try_from(peak / 100_000).unwrap_or(0)) / 10.0,
+        peak_rss_mb: megabytes(peak),
+        keep_activations: spec.resources.keep_activations,
+        segments,
+        kept_peak_rss_mb: megabytes(kept_peak),
+        recompute_ratio: of(|round| (round.arch + round.weight) / round.kept),
         threads,
         device: device::name(compute.device),
     })
@@ -124,6 +135,8 @@ const WARM_UP: u64 = 2;
 struct Round {
     arch: f64,
     weight: f64,
+    /// An iteration that keeps everything.
+    kept: f64,
     superposed: f64,
     alone: f64,
     alone_step: f64,
@@ -131,9 +144,13 @@ struct Round {
 
 fn round(searched: &mut Searched, alone: &mut Largest, step: u64) -> Result<Round, EngineError> {
     let (arch, weight) = searched.iterate(step)?;
+    let kept = match searched.net.exec.segments()? {
+        1 => arch + weight,
+        _ => searched.keeping(1.0, |searched| searched.iterate(step)).map(|(a, w)| a + w)?,
+    };
     let superposed = searched.pass(step)?;
     let (alone, alone_step) = alone.train(&searched.batch, step)?;
-    Ok(Round { arch, weight, superposed, alone, alone_step })
+    Ok(Round { arch, weight, kept, superposed, alone, alone_step })
 }
 
 /// A search whose every batch is the same random one.
@@ -147,6 +164,7 @@ struct Searched {
     batch: Batch,
     even: Vec<Tensor>,
     seed: u64,
+    keep: f64,
     lr: f64,
 }
 
@@ -172,8 +190,31 @@ impl Searched {
             even: net.graph().choices.iter().map(even).collect(),
             net,
             seed: spec.seed,
+            keep: spec.resources.keep_activations,
             lr: spec.search.weight_lr,
         })
+    }
+
+    /// Lets something run while another share of the activations is kept.
+    fn keeping<T>(
+        &mut self,
+        keep: f64,
+        run: impl FnOnce(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.net.exec.recompute(keep);
+        // The cuts are found before anything is timed.
+        let done = self.net.exec.segments().and_then(|_| run(self));
+        self.net.exec.recompute(self.keep);
+        self.net.exec.segments()?;
+        done
+    }
+
+    /// Some iterations; gives the peak of resident memory so far, in bytes.
+    fn warm_up(&mut self, steps: u64, keep: f64) -> Result<u64, EngineError> {
+        self.keeping(keep, |searched| {
+            (0..steps).try_for_each(|step| searched.iterate(step).map(drop))
+        })?;
+        Ok(device::peak_memory_bytes())
     }
 
     /// One iteration; gives how long the step of the rows and that of the weights took.
@@ -266,6 +307,10 @@ fn random_batch(net: &Supernet, classes: i64, spec: &RunSpec) -> Result<Batch, E
             y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,
         })
     })
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes / 100_000).unwrap_or(0)) / 10.0
 }
 
 fn milliseconds(begin: Instant, end: Instant) -> f64 {

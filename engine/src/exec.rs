@@ -6,9 +6,14 @@
 mod attention;
 mod layers;
 mod mix;
+mod order;
+mod segments;
+mod tape;
 mod token;
 mod walk;
 mod weights;
+
+use std::sync::OnceLock;
 
 use skein_core::choice::{Architecture, ChoiceId};
 use skein_core::graph::{Activation, Graph, NodeId, Op, Size};
@@ -20,6 +25,8 @@ use crate::device::Compute;
 use crate::nodes::norm::Statistics;
 use crate::nodes::{dropout, pool};
 use crate::store::Store;
+use order::Order;
+pub use tape::Tape;
 use walk::{Walk, sum};
 use weights::Weights;
 
@@ -73,6 +80,10 @@ pub struct Executor {
     bound: Vec<Option<ChoiceId>>,
     /// For every norm whose scale stands for its branch's weight, the choice and its options.
     scaled: Vec<Option<(ChoiceId, Vec<usize>)>>,
+    /// What a recorded pass may keep, as a share of what it would keep uncut.
+    keep: f64,
+    /// Where a recorded pass is cut, once one was.
+    cuts: OnceLock<Vec<NodeId>>,
 }
 
 impl Executor {
@@ -97,7 +108,43 @@ impl Executor {
             });
         }
         let scaled = mix::scaled_norms(&graph, sharing, fidelity);
-        Ok(Self { graph, sharing, fidelity, weights, bound, scaled })
+        let (keep, cuts) = (1.0, OnceLock::new());
+        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, keep, cuts })
+    }
+
+    /// Lets recorded passes keep about this share of what their backward pass needs, and compute
+    /// the rest again.
+    pub fn recompute(&mut self, keep: f64) {
+        (self.keep, self.cuts) = (keep, OnceLock::new());
+    }
+
+    /// Into how many segments recorded passes are cut.
+    ///
+    /// # Errors
+    /// - [`EngineError::Graph`] if the graph does not fit itself.
+    pub fn segments(&self) -> Result<usize, EngineError> {
+        Ok(self.cuts()?.len() + 1)
+    }
+
+    /// Where recorded passes are cut. Paths are cut where the whole is, so that a graph is looked
+    /// at once.
+    fn cuts(&self) -> Result<&[NodeId], EngineError> {
+        if let Some(cuts) = self.cuts.get() {
+            return Ok(cuts);
+        }
+        let cuts = if self.keep < 1.0 {
+            let order = self.order(Plan::Superposed(&[]), &[self.graph.output]);
+            let copies = |id: NodeId| match self.bound[id] {
+                Some(choice) if self.sharing == Sharing::EntangledOutputs => {
+                    self.graph.choices[choice].options.len()
+                }
+                _ => 1,
+            };
+            segments::cut(&self.graph, &order, copies, self.keep)?.ends
+        } else {
+            vec![]
+        };
+        Ok(self.cuts.get_or_init(|| cuts))
     }
 
     /// A fixed network's executor.
@@ -128,38 +175,45 @@ impl Executor {
         plan: Plan<'_>,
         pass: Pass,
     ) -> Result<Tensor, EngineError> {
-        let [output] = self.values(store, x, (plan, pass), [self.graph.output])?;
-        Ok(output)
+        let order = self.order(plan, &[self.graph.output]);
+        let known = [(0, x.shallow_clone())];
+        let walk = Walk::new(store, plan, pass, &known, self.sizes());
+        self.run(walk, &order, (0, order.end()))?.get(self.graph.output)
     }
 
-    /// Computes the values of some nodes in one pass, and nothing that they do not need.
-    ///
-    /// # Errors
-    /// - [`EngineError`] if the store lacks a tensor.
-    pub fn values<const N: usize>(
-        &self,
-        store: &Store,
-        x: &Tensor,
-        (plan, pass): (Plan<'_>, Pass),
-        ends: [NodeId; N],
-    ) -> Result<[Tensor; N], EngineError> {
+    /// When the values of a pass come and go.
+    fn order(&self, plan: Plan<'_>, ends: &[NodeId]) -> Order {
         let used = match plan {
             Plan::Superposed(_) => vec![true; self.graph.nodes.len()],
-            Plan::Path(architecture, _) => self.graph.reachable_from(&ends, architecture),
+            Plan::Path(architecture, _) => self.graph.reachable_from(ends, architecture),
         };
-        let last = ends.iter().max().copied().unwrap_or(0);
+        // Branches whose outputs are mixed run once per option, inside the mix.
         let outputs =
             matches!(plan, Plan::Superposed(_)) && self.sharing == Sharing::EntangledOutputs;
-        let sizes = (self.graph.nodes.len(), self.weights.factors());
-        let mut walk = Walk::new(store, plan, pass, sizes);
-        walk.values[0] = Some(x.shallow_clone());
-        for (id, used) in used.iter().enumerate().take(last + 1).skip(1) {
-            // Branches whose outputs are mixed run once per option, inside the mix.
-            if *used && !(outputs && self.bound[id].is_some()) {
+        Order::new(&self.graph, &used, |id| outputs && self.bound[id].is_some(), ends)
+    }
+
+    /// Numbers of nodes and of factors.
+    fn sizes(&self) -> (usize, usize) {
+        (self.graph.nodes.len(), self.weights.factors())
+    }
+
+    /// Computes the values of the times after the first until the second, and keeps those that are
+    /// read afterwards.
+    fn run<'a>(
+        &self,
+        mut walk: Walk<'a>,
+        order: &Order,
+        (from, to): (NodeId, NodeId),
+    ) -> Result<Walk<'a>, EngineError> {
+        let dying = order.dying();
+        for (id, dying) in dying.iter().enumerate().take(to + 1).skip(from + 1) {
+            if order.computed(id) == Some(id) {
                 walk.values[id] = Some(self.compute(id, &mut walk, None)?);
             }
+            walk.forget(dying);
         }
-        walk.take(ends)
+        Ok(walk)
     }
 
     /// A node's value; `picked` is the option that a branch is computed for.

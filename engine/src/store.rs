@@ -3,10 +3,15 @@
 //! Every tensor of a network is a view of a buffer, so that clipping, momentum and decay are a
 //! handful of kernels, and a checkpoint is one tensor.
 
+mod gradient;
+
 use std::collections::HashMap;
 
 use skein_core::graph::{FixedNetwork, Graph, Inherited, Param, Role};
 use tch::{Kind, Tensor};
+
+pub use gradient::Gradient;
+pub(crate) use gradient::GradientSum;
 
 use crate::EngineError;
 use crate::device::Compute;
@@ -20,29 +25,6 @@ pub struct Store {
     pub weights: Flat,
     /// Running statistics.
     pub stats: Flat,
-}
-
-/// The gradient for a flat buffer.
-#[derive(Debug)]
-pub struct Gradient {
-    /// One entry per number of the buffer; zero where it was not used.
-    pub flat: Tensor,
-    /// Which numbers were used, unless all were. As in PyTorch, an optimizer leaves the others be.
-    pub used: Option<Tensor>,
-}
-
-impl Gradient {
-    /// The sum of two gradients, which uses what either uses.
-    #[must_use]
-    pub fn plus(self, other: &Self) -> Self {
-        tch::no_grad(|| Self {
-            flat: self.flat + &other.flat,
-            used: match (self.used, &other.used) {
-                (Some(one), Some(two)) => Some(one.logical_or(two)),
-                _ => None,
-            },
-        })
-    }
 }
 
 /// Named views of one flat buffer.
@@ -129,32 +111,14 @@ impl Flat {
     /// # Errors
     /// - [`EngineError::Tensor`] if the loss does not depend on the views' graph.
     pub fn gradient(&self, loss: &Tensor) -> Result<Gradient, EngineError> {
-        let parts = Tensor::f_run_backward(&[loss], &self.views, false, false)?;
-        let used = (!parts.iter().all(Tensor::defined)).then(|| {
-            let marks = parts.iter().zip(&self.views).map(|(part, view)| {
-                Tensor::full_like(&view.reshape([-1]), f64::from(u8::from(part.defined())))
-                    .to_kind(Kind::Bool)
-            });
-            tch::no_grad(|| Tensor::cat(&marks.collect::<Vec<_>>(), 0))
-        });
-        Ok(Gradient { flat: self.flatten(&parts), used })
+        let mut sum = self.sum();
+        sum.add(Tensor::f_run_backward(&[loss], &self.views, false, false)?)?;
+        Ok(sum.finish())
     }
 
-    /// One flat tensor out of one gradient per view, zero where it is not defined, in the buffer's order.
-    pub fn flatten(&self, parts: &[Tensor]) -> Tensor {
-        let parts = parts.iter().zip(&self.views).map(|(part, view)| {
-            if !part.defined() {
-                return Tensor::zeros(
-                    [i64::try_from(view.numel()).unwrap_or(0)],
-                    (view.kind(), view.device()),
-                );
-            }
-            match part.dim() {
-                4 => part.permute([0, 2, 3, 1]).reshape([-1]),
-                _ => part.reshape([-1]),
-            }
-        });
-        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+    /// Place for gradients of all views that come one after the other.
+    pub(crate) fn sum(&self) -> GradientSum<'_> {
+        GradientSum::new(self)
     }
 }
 

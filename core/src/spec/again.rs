@@ -7,7 +7,7 @@ use super::fields::FIELDS;
 use super::{RunSpec, Violation};
 
 /// Fields, or beginnings of their paths, that nothing in the training of a supernet hangs on.
-const FREE: [&str; 9] = [
+const FREE: [&str; 10] = [
     "name",
     "constraints.max_",
     "search.from_run",
@@ -16,6 +16,7 @@ const FREE: [&str; 9] = [
     "benchmark.",
     "resources.device",
     "resources.threads",
+    "resources.keep_activations",
     "resources.checkpoint_every",
 ];
 
@@ -72,6 +73,7 @@ mod tests {
             "search.second_stage.cost": "macs",
             "after.from_scratch.epochs": 3,
             "resources.threads": 1,
+            "resources.keep_activations": 0.25,
         });
         assert_eq!(spec(&free).unlike(&spec(&json!({}))), []);
     }

@@ -442,6 +442,7 @@ mod tests {
           "resources": {
             "checkpoint_every": 100,
             "device": "auto",
+            "keep_activations": 1.0,
             "precision": "float32",
             "threads": 0
           },

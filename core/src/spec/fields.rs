@@ -82,6 +82,20 @@ const fn number(min: f64, max: f64) -> Kind {
     Kind::Number { min, max }
 }
 
+/// As much as fits into half of the memory that the published code takes.
+const KEPT: &[(&str, Literal)] = &[
+    ("toy-cell", Number(1.0)),
+    ("conv-macro", Number(1.0)),
+    ("nas-bench-201", Number(1.0)),
+    ("darts", Number(1.0)),
+    ("mobilenet-v3", Number(0.3)),
+    ("autoformer-t", Number(0.3)),
+    ("autoformer-s", Number(0.3)),
+    ("autoformer-b", Number(0.3)),
+    ("language", Number(0.1)),
+    ("language-char", Number(0.1)),
+];
+
 /// Every field, in the order of a form.
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
@@ -216,6 +230,7 @@ pub const FIELDS: &[Field] = &[
     field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
     field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
     field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),
+    field("resources.keep_activations", "Activations kept", "About what share of the values between layers is kept for the backward pass; the rest is computed a second time, which saves memory and takes time. 1 computes nothing again, 0 keeps as little as possible. What is computed stays the same, up to rounding.", number(0.0, 1.0), Default::By(PRESET, KEPT)),
     field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Is(Integer(100))).unit("steps"),
 ];
 

@@ -112,6 +112,9 @@ struct BenchArgs {
     /// `corrected` or `reference`.
     #[arg(long, default_value = "corrected")]
     fidelity: String,
+    /// Share of the activations that is kept; the space's own if absent.
+    #[arg(long)]
+    keep_activations: Option<f64>,
     /// The device.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -311,7 +314,7 @@ fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
         known.next().map(|known| known.id.to_owned())
     });
     let dataset = args.dataset.clone().or(fits).unwrap_or_else(|| DATASETS[0].id.to_owned());
-    RunSpec::parse(&json!({
+    let mut spec = json!({
         "dataset": {"id": dataset},
         "space": {"preset": args.space},
         "search": {
@@ -321,7 +324,11 @@ fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
             "fidelity": args.fidelity,
         },
         "resources": {"device": args.device, "threads": args.threads},
-    }))
+    });
+    if let Some(keep) = args.keep_activations {
+        spec["resources"]["keep_activations"] = json!(keep);
+    }
+    RunSpec::parse(&spec)
 }
 
 fn table(report: &Value) -> String {

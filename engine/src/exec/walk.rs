@@ -29,26 +29,29 @@ impl<'a> Walk<'a> {
         store: &'a Store,
         plan: Plan<'a>,
         pass: Pass,
+        known: &[(NodeId, Tensor)],
         (nodes, factors): (usize, usize),
     ) -> Self {
         let empty = |count| std::iter::repeat_with(|| None).take(count).collect();
         let relus = HashMap::new();
         let (values, masks) = (empty(nodes), empty(factors));
-        Self { store, plan, pass, values, relus, pools: vec![], masks }
+        let mut walk = Self { store, plan, pass, values, relus, pools: vec![], masks };
+        known.iter().for_each(|(id, value)| walk.values[*id] = Some(value.shallow_clone()));
+        walk
+    }
+
+    /// Lets go of values that nobody reads any more.
+    pub(super) fn forget(&mut self, ids: &[NodeId]) {
+        for id in ids {
+            self.values[*id] = None;
+            self.relus.remove(id);
+            self.pools.retain(|(from, ..)| from != id);
+        }
     }
 
     pub(super) fn get(&self, id: NodeId) -> Result<Tensor, EngineError> {
         let value = self.values[id].as_ref().map(Tensor::shallow_clone);
         value.ok_or_else(|| EngineError::Bug(format!("node {id} is read before it is computed")))
-    }
-
-    /// The values of the nodes that the pass was made for.
-    pub(super) fn take<const N: usize>(
-        self,
-        ends: [NodeId; N],
-    ) -> Result<[Tensor; N], EngineError> {
-        let values = self.all(&ends)?;
-        values.try_into().map_err(|_| EngineError::Bug("an output was not computed".to_owned()))
     }
 
     pub(super) fn all(&self, ids: &[NodeId]) -> Result<Vec<Tensor>, EngineError> {

@@ -17,6 +17,17 @@ pub enum Statistics {
     Estimate(u32),
 }
 
+impl Statistics {
+    /// The same numbers, while the running statistics stay.
+    #[must_use]
+    pub fn again(self) -> Self {
+        match self {
+            Self::Train | Self::Batch | Self::Estimate(_) => Self::Batch,
+            Self::Running => Self::Running,
+        }
+    }
+}
+
 /// Normalises over all but the channels.
 ///
 /// # Shapes

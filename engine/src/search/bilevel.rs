@@ -4,7 +4,7 @@ use skein_core::spec::{OptimizerSpec, SearchSpec};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::EngineError;
-use crate::exec::Pass;
+use crate::exec::{Pass, Tape};
 use crate::optim::weights::{Decay, WeightOptimizer};
 use crate::optim::{Adam, clip};
 use crate::rows::{Draw, drnas};
@@ -95,7 +95,8 @@ impl Bilevel {
         draw: &Draw,
         pass: Pass,
     ) -> Result<Outcome, EngineError> {
-        let (loss, outcome) = forward(net, batch, draw, pass)?;
+        let (loss, outcome, tape) = forward(net, batch, draw, pass)?;
+        let loss = tape.rows(&loss)?;
         let loss = if self.kl_scale > 0.0 {
             let distance: Tensor = net.alphas.map(drnas::divergence).into_iter().sum();
             loss + distance * self.kl_scale
@@ -127,8 +128,8 @@ impl Bilevel {
         pass: Pass,
         lr: f64,
     ) -> Result<(Outcome, Tensor), EngineError> {
-        let (loss, outcome) = forward(net, batch, draw, pass)?;
-        let gradient = net.store.weights.gradient(&loss)?;
+        let (loss, outcome, tape) = forward(net, batch, draw, pass)?;
+        let gradient = tape.weights(&loss)?;
         Ok((outcome, self.weight_follow(net, gradient, lr)))
     }
 
@@ -154,8 +155,11 @@ impl Bilevel {
         lr: f64,
     ) -> Result<Outcome, EngineError> {
         let start = net.store.weights.buffer().copy();
-        let (loss, _) = forward(net, train, &draw(net)?, pass)?;
-        let mut direction = net.store.weights.gradient(&loss)?.flat;
+        let mut direction = {
+            let drawn = draw(net)?;
+            let (loss, _, tape) = forward(net, train, &drawn, pass)?;
+            tape.weights(&loss)?.flat
+        };
         let decay = self.weight.decay().of(&start);
         for more in [decay, self.weight.momentum()].into_iter().flatten() {
             direction += more;
@@ -163,21 +167,19 @@ impl Bilevel {
         // The virtual network keeps running statistics of its own.
         let statistics = net.store.stats.buffer().copy();
         net.store.weights.load(&(&start - direction * lr))?;
-        let (loss, outcome) = forward(net, valid, &draw(net)?, pass)?;
-        let mut leaves: Vec<&Tensor> =
-            net.alphas.tensors().iter().map(|(_, tensor)| tensor).collect();
-        let rows = leaves.len();
-        leaves.extend(net.store.weights.views());
-        let gradients = Tensor::f_run_backward(&[&loss], &leaves, false, false)?;
-        let direct =
-            Tensor::cat(&gradients[..rows].iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0);
-        let toward = net.store.weights.flatten(&gradients[rows..]);
+        let (toward, direct, outcome) = {
+            let drawn = draw(net)?;
+            let (loss, outcome, tape) = forward(net, valid, &drawn, pass)?;
+            let (toward, rows) = tape.both(&loss)?;
+            (toward.flat, net.alphas.gradient(&rows)?, outcome)
+        };
         net.store.stats.load(&statistics)?;
         let step = 0.01 / toward.norm();
         let mut side = |sign: f64| {
             net.store.weights.load(&(&start + &toward * (&step * sign)))?;
-            let (loss, _) = forward(net, train, &draw(net)?, pass)?;
-            net.alphas.gradient(&loss)
+            let drawn = draw(net)?;
+            let (loss, _, tape) = forward(net, train, &drawn, pass)?;
+            net.alphas.gradient(&tape.rows(&loss)?)
         };
         let mixed = (side(1.0)? - side(-1.0)?) / (&step * 2.0);
         net.store.weights.load(&start)?;
@@ -196,16 +198,17 @@ pub fn is_unrolled(optimizer: &OptimizerSpec) -> bool {
     matches!(optimizer, OptimizerSpec::Darts { order: 2, .. })
 }
 
-fn forward(
-    net: &Supernet,
+fn forward<'a>(
+    net: &'a Supernet,
     batch: &Batch,
-    draw: &Draw,
+    draw: &'a Draw,
     pass: Pass,
-) -> Result<(Tensor, Outcome), EngineError> {
-    let logits = net.exec.forward(&net.store, &batch.x, draw.plan(), pass)?;
-    let loss = cross_entropy(&logits, &batch.y);
-    let outcome = outcome(&logits, &loss, &batch.y);
-    Ok((loss, outcome))
+) -> Result<(Tensor, Outcome, Tape<'a>), EngineError> {
+    let ends = [net.exec.graph().output];
+    let (logits, tape) = net.exec.record(&net.store, &batch.x, (draw.plan(), pass), &ends)?;
+    let loss = cross_entropy(&logits[0], &batch.y);
+    let outcome = outcome(&logits[0], &loss, &batch.y);
+    Ok((loss, outcome, tape))
 }
 
 /// Mean cross-entropy in nats, in the kind of the logits.

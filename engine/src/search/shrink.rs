@@ -153,20 +153,22 @@ impl Shrink {
             let path = self.path(epoch, &mut drawn);
             let pass = Pass::train(derive(dropout, Stream::WeightDropout, sub_net));
             let plan = Plan::Path(&path, None);
-            let logits = net.exec.forward(&net.store, &batch.x, plan, pass)?;
-            let loss = cross_entropy(&logits, &batch.y);
-            let told = outcome(&logits, &loss, &batch.y);
+            let ends = [net.graph().output];
+            let (values, tape) = net.exec.record(&net.store, &batch.x, (plan, pass), &ends)?;
+            let logits = &values[0];
+            let loss = cross_entropy(logits, &batch.y);
+            let told = outcome(logits, &loss, &batch.y);
             let mut own = vec![told.loss, told.accuracy];
             let loss = match &soft {
                 Some(soft) => {
-                    let distance = teacher::soft_cross_entropy(&logits, soft);
+                    let distance = teacher::soft_cross_entropy(logits, soft);
                     own.push(distance.detach().to_kind(Kind::Double));
                     loss + distance * self.kd_ratio
                 }
                 None => loss,
             };
             numbers.push(own);
-            let gradient = net.store.weights.gradient(&loss)?;
+            let gradient = tape.weights(&loss)?;
             sum = Some(match sum {
                 Some(sum) => sum.plus(&gradient),
                 None => gradient,

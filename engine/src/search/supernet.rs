@@ -67,7 +67,7 @@ impl Supernet {
         let graph = progressive.as_ref().map_or(Ok(graph), Progressive::graph)?;
         let store = Store::initialised(&graph, compute, spec.seed, Stream::Weights)?;
         let alphas = Alphas::initialised(&graph.choices, compute.device, spec.seed);
-        let exec = Executor::new(graph, spec.search.weights, spec.search.fidelity, compute)?;
+        let exec = executor(graph, spec, compute)?;
         Ok(Self { progressive, ..Self::new(exec, store, alphas, compute) })
     }
 
@@ -97,8 +97,7 @@ impl Supernet {
     pub fn go_over(&mut self, to: Progressive, spec: &RunSpec) -> Result<Store, EngineError> {
         let graph = to.graph()?;
         let store = Store::zeroed(&graph, self.compute);
-        let (weights, fidelity) = (spec.search.weights, spec.search.fidelity);
-        self.exec = Executor::new(graph, weights, fidelity, self.compute)?;
+        self.exec = executor(graph, spec, self.compute)?;
         match to.kept() {
             Some(kept) => self.alphas.keep(kept),
             None => self.alphas.keep_all(),
@@ -106,4 +105,11 @@ impl Supernet {
         self.progressive = Some(to);
         Ok(std::mem::replace(&mut self.store, store))
     }
+}
+
+/// The walk that a specification asks for.
+fn executor(graph: Graph, spec: &RunSpec, compute: Compute) -> Result<Executor, EngineError> {
+    let mut exec = Executor::new(graph, spec.search.weights, spec.search.fidelity, compute)?;
+    exec.recompute(spec.resources.keep_activations);
+    Ok(exec)
 }

@@ -8,7 +8,7 @@ use super::ema::Ema;
 use super::mixing::Mixing;
 use super::network::Network;
 use super::stage::{Stage, Streams};
-use super::trainee::Trainee;
+use super::trainee::{Recorded, Trainee};
 use crate::EngineError;
 use crate::data::Examples;
 use crate::data::augment::Augment;
@@ -60,11 +60,12 @@ impl Fit {
     pub fn new(
         spec: &RunSpec,
         stage: Stage,
-        trainee: Trainee,
+        mut trainee: Trainee,
         images: &Examples,
         mut positions: Vec<i64>,
     ) -> Self {
         let (after, streams) = (&spec.after, stage.streams());
+        trainee.network.recompute(spec.resources.keep_activations);
         if let Some(limit) = after.limit.and_then(|limit| usize::try_from(limit).ok()) {
             positions.truncate(limit);
         }
@@ -144,16 +145,16 @@ impl Fit {
         let mixed = self.mixing.apply(batch, At { seed, stream: self.streams.mix, step })?;
         let risen = risen(step / self.per_epoch, self.rate.total / self.per_epoch);
         let pass = Pass::train(derive(seed, self.streams.dropout, step)).risen(risen);
-        let (logits, auxiliary) = self.trainee.forward(&mixed.batch.x, pass)?;
-        let loss = mixed.loss(&logits, self.smoothing);
-        let seen = outcome(&logits, &loss, &mixed.batch.y);
+        let Recorded { scores, auxiliary, tape } = self.trainee.record(&mixed.batch.x, pass)?;
+        let loss = mixed.loss(&scores, self.smoothing);
+        let seen = outcome(&scores, &loss, &mixed.batch.y);
         let auxiliary = auxiliary.map(|logits| mixed.loss(&logits, self.smoothing));
         let whole = match &auxiliary {
             Some(auxiliary) => loss + auxiliary * self.auxiliary,
             None => loss,
         };
+        let mut gradient = tape.weights(&whole)?;
         let store = &self.trainee.network.store;
-        let mut gradient = store.weights.gradient(&whole)?;
         let norm = clip(&mut gradient, self.clip);
         self.optimizer.step(store.weights.buffer(), gradient, self.rate.at(step));
         self.step += 1;

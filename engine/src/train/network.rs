@@ -7,7 +7,7 @@ use tch::Tensor;
 use crate::EngineError;
 use crate::data::Examples;
 use crate::device::Compute;
-use crate::exec::{Executor, Pass, Plan};
+use crate::exec::{Executor, Pass, Plan, Tape};
 use crate::nodes::norm::Statistics;
 use crate::state::seed::Stream;
 use crate::store::Store;
@@ -93,18 +93,22 @@ impl Network {
         self.exec.forward(&self.store, x, Plan::Path(&self.nothing, None), pass)
     }
 
-    /// The same, and the value of another node in the same pass.
+    /// The values of some nodes in one pass that is differentiated afterwards.
     ///
     /// # Errors
     /// - [`EngineError`] if the store lacks a tensor.
-    pub fn forward_with(
+    pub fn record(
         &self,
-        node: NodeId,
+        ends: &[NodeId],
         x: &Tensor,
         pass: Pass,
-    ) -> Result<[Tensor; 2], EngineError> {
-        let plan = Plan::Path(&self.nothing, None);
-        self.exec.values(&self.store, x, (plan, pass), [self.graph().output, node])
+    ) -> Result<(Vec<Tensor>, Tape<'_>), EngineError> {
+        self.exec.record(&self.store, x, (Plan::Path(&self.nothing, None), pass), ends)
+    }
+
+    /// Lets recorded passes keep about this share of what their backward pass needs.
+    pub fn recompute(&mut self, keep: f64) {
+        self.exec.recompute(keep);
     }
 
     /// Loss and accuracy with running statistics.

@@ -9,7 +9,7 @@ use super::ema::Ema;
 use super::network::Network;
 use crate::EngineError;
 use crate::device::Compute;
-use crate::exec::Pass;
+use crate::exec::{Pass, Tape};
 use crate::state::seed::Stream;
 
 /// A network while it is trained.
@@ -21,6 +21,17 @@ pub struct Trainee {
     bare: Graph,
     /// The head's class scores.
     auxiliary: Option<NodeId>,
+}
+
+/// A pass of a training.
+#[derive(Debug)]
+pub struct Recorded<'a> {
+    /// Class scores of the network.
+    pub scores: Tensor,
+    /// Class scores of the head.
+    pub auxiliary: Option<Tensor>,
+    /// What the backward pass needs.
+    pub tape: Tape<'a>,
 }
 
 impl Trainee {
@@ -58,14 +69,19 @@ impl Trainee {
         self.auxiliary.is_some()
     }
 
-    /// Class scores of the network and, if there is one, of the head.
+    /// Class scores of the network and, if there is one, of the head, in a pass that is
+    /// differentiated afterwards.
     ///
     /// # Errors
     /// - [`EngineError`] if the store lacks a tensor.
-    pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<(Tensor, Option<Tensor>), EngineError> {
-        let Some(node) = self.auxiliary else { return Ok((self.network.forward(x, pass)?, None)) };
-        let [scores, auxiliary] = self.network.forward_with(node, x, pass)?;
-        Ok((scores, Some(auxiliary)))
+    pub fn record(&self, x: &Tensor, pass: Pass) -> Result<Recorded<'_>, EngineError> {
+        let output = self.network.graph().output;
+        let ends: Vec<NodeId> = std::iter::once(output).chain(self.auxiliary).collect();
+        let (values, tape) = self.network.record(&ends, x, pass)?;
+        let mut values = values.into_iter();
+        let scores = values.next();
+        let scores = scores.ok_or_else(|| EngineError::Bug("no class scores".to_owned()))?;
+        Ok(Recorded { scores, auxiliary: values.next(), tape })
     }
 
     /// What comes out of the training: the network alone, with weights of its own.
@@ -136,7 +152,7 @@ mod tests {
     fn the_heads_loss_trains_the_head_and_the_cells_before_it() {
         let trainee = fresh(0.4);
         let (x, y) = images();
-        let (scores, auxiliary) = trainee.forward(&x, Pass::train(1)).unwrap();
+        let Recorded { scores, auxiliary, .. } = trainee.record(&x, Pass::train(1)).unwrap();
         let auxiliary = auxiliary.unwrap();
         assert_eq!((scores.size(), auxiliary.size()), (vec![6, 10], vec![6, 10]));
         let by_head = reached(&trainee, &cross_entropy(&auxiliary, &y));
@@ -160,15 +176,34 @@ mod tests {
         assert!(!any(&by_network, "auxiliary."));
     }
 
+    /// The head reads a cell in the middle, so its scores come from an early segment.
+    #[test]
+    fn a_training_that_computes_again_has_the_same_gradients() {
+        let (x, y) = images();
+        let gradient = |keep: f64| {
+            let mut trainee = fresh(0.4);
+            trainee.network.recompute(keep);
+            let Recorded { scores, auxiliary, tape } = trainee.record(&x, Pass::train(1)).unwrap();
+            let loss = cross_entropy(&scores, &y) + cross_entropy(&auxiliary.unwrap(), &y) * 0.4;
+            (tape.segments(), tape.weights(&loss).unwrap().flat, loss)
+        };
+        let (whole, cut) = (gradient(1.0), gradient(0.0));
+        assert!(whole.0 == 1 && cut.0 > 2, "{} segments", cut.0);
+        assert_eq!(whole.2, cut.2);
+        let scale = whole.1.abs().max().double_value(&[]);
+        let error = (&whole.1 - &cut.1).abs().max().double_value(&[]) / scale;
+        assert!(error < 1e-12, "{error:e}");
+    }
+
     /// The published head, written down with libtorch's functions alone.
     #[test]
     fn the_head_computes_what_the_published_one_does() {
         let trainee = fresh(0.4);
         let (x, _) = images();
-        let (_, scores) = trainee.forward(&x, Pass::train(1)).unwrap();
+        let scores = trainee.record(&x, Pass::train(1)).unwrap().auxiliary;
         let network = &trainee.network;
         let cell = network.graph().nodes.iter().position(|node| node.name == "cell5.out").unwrap();
-        let [_, map] = network.forward_with(cell, &x, Pass::train(1)).unwrap();
+        let map = network.record(&[cell], &x, Pass::train(1)).unwrap().0.remove(0);
         assert_eq!(map.size(), [6, 8, 8, 8]);
         let get = |name: &str| network.store.get(&format!("auxiliary.{name}")).unwrap();
         let norm = |x: Tensor, scale: &str, shift: &str| {

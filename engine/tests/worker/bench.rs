@@ -36,6 +36,8 @@ fn a_bench_prints_what_scripts_rely_on() {
         "superposed_ratio",
         "iteration_ratio",
         "peak_rss_mb",
+        "kept_peak_rss_mb",
+        "recompute_ratio",
     ] {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
     }
@@ -44,6 +46,27 @@ fn a_bench_prints_what_scripts_rely_on() {
     assert!(report["threads"].as_u64().unwrap() > 0);
     assert_eq!((&report["batch_size"], &report["steps"]), (&Value::from(8), &Value::from(2)));
     assert!(report["iteration_ms"].as_f64() >= report["weight_step_ms"].as_f64());
+}
+
+/// The saving is that of the activations, so most of a small process stays.
+#[test]
+fn a_bench_says_what_computing_again_saves_and_costs() {
+    let bench = |keep: &str| {
+        let fixed = ["bench", "--space", "toy-cell", "--optimizer", "drnas", "--steps", "2"];
+        let (code, report, error) =
+            worker(&[&fixed[..], &["--keep-activations", keep, "--json"]].concat());
+        assert_eq!(code, Some(0), "{error}");
+        report
+    };
+    let (cut, whole) = (bench("0"), bench("1"));
+    let number = |report: &Value, name: &str| report[name].as_f64().unwrap();
+    assert!(number(&cut, "segments") > 1.0 && number(&whole, "segments") == 1.0);
+    assert_eq!((&whole["recompute_ratio"], &cut["keep_activations"]), (&1.0.into(), &0.0.into()));
+    // Other work on the machine may slow either kind of iteration.
+    assert!(number(&cut, "recompute_ratio") > 0.5, "{cut}");
+    let saved = number(&cut, "kept_peak_rss_mb") - number(&cut, "peak_rss_mb");
+    assert!(saved > 20.0, "{cut}");
+    assert!(number(&whole, "peak_rss_mb") - number(&cut, "peak_rss_mb") > 20.0, "{whole} {cut}");
 }
 
 #[test]

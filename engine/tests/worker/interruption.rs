@@ -131,6 +131,7 @@ fn a_killed_shrinking_goes_on(#[case] every: u64, #[case] deaths: &[(&str, usize
 #[case::adam(json!({"search": {"weight_optimizer": {"kind": "adam", "beta2": 0.995}, "warmup": {"length": 0.5}}}))]
 #[case::adamw(json!({"search": {"weight_optimizer": {"kind": "adamw"}, "warmup": {"length": 5, "unit": "steps"}}}))]
 #[case::adam_on_paths(json!({"search": {"optimizer": {"kind": "gdas"}, "weight_optimizer": {"kind": "adam"}}}))]
+#[case::recomputed(json!({"resources": {"keep_activations": 0.0}}))]
 #[case::drop_path(json!({"after": {"fine_tune": {"epochs": 2}, "from_scratch": {"epochs": 3}, "drop_path": 0.4}}))]
 #[case::trainings(json!({"after": {"fine_tune": {"epochs": 2, "warmup_epochs": 0.5}, "optimizer": {"kind": "adamw"}, "ema": 0.9, "mixup": 0.4, "cutmix": 1.0, "label_smoothing": 0.1, "cutout": 5, "repeats": 2, "rand_augment": 9}}))]
 fn a_killed_run_with_a_recipe_goes_on_as_if_nothing_had_happened(#[case] spec: Value) {
