@@ -10,6 +10,10 @@ use tch::{Kind, Tensor};
 
 use crate::state::seed::seeded;
 
+/// Elements of a mask that are drawn at a time, a multiple of the four that one number gives: the
+/// whole lies in libtorch's memory alone, which fails where it cannot be had instead of aborting.
+const PIECE: i64 = 1 << 18;
+
 /// Zeroes elements, whole channels or whole examples with the probability that `dropout` says and scales the
 /// rest up.
 pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
@@ -30,7 +34,15 @@ pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
         seeded(seed, x.device(), drawn) / (1.0 - p)
     } else {
         let count = size.iter().product::<i64>();
-        let flat = Tensor::from_slice(&mask(usize::try_from(count).unwrap_or(0), p, seed));
+        let flat = Tensor::empty([count], (Kind::Float, x.device()));
+        let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut start = 0;
+        while start < count {
+            let mut place = flat.narrow(0, start, (count - start).min(PIECE));
+            let piece = mask(place.numel(), p, &mut generator);
+            place.copy_(&Tensor::from_slice(&piece));
+            start += PIECE;
+        }
         match size[..] {
             [batch, channels, height, width] => {
                 flat.view([batch, height, width, channels]).permute([0, 3, 1, 2])
@@ -42,10 +54,9 @@ pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "p is within 0..1")]
-fn mask(count: usize, p: f64, seed: u64) -> Vec<f32> {
+fn mask(count: usize, p: f64, generator: &mut Xoshiro256PlusPlus) -> Vec<f32> {
     let threshold = (p * 65536.0).round() as u16;
     let keep = (1.0 / (1.0 - f64::from(threshold) / 65536.0)) as f32;
-    let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut mask = Vec::with_capacity(count.next_multiple_of(4));
     while mask.len() < count {
         let drawn = generator.next_u64();
@@ -65,7 +76,7 @@ mod tests {
     #[test]
     fn the_share_of_zeros_and_the_mean_are_right() {
         let count = 1 << 20;
-        let mask = mask(count, 0.2, 11);
+        let mask = mask(count, 0.2, &mut Xoshiro256PlusPlus::seed_from_u64(11));
         #[expect(clippy::cast_precision_loss, reason = "small")]
         let zeros = mask.iter().filter(|value| **value == 0.0).count() as f64 / count as f64;
         // Four standard errors of a share of 0.2 over 2^20 draws.
@@ -75,6 +86,15 @@ mod tests {
         assert_eq!(forward(&drop(0.2), &x, 5), forward(&drop(0.2), &x, 5));
         assert_ne!(forward(&drop(0.2), &x, 5), forward(&drop(0.2), &x, 6));
         assert_eq!(forward(&drop(0.0), &x, 5), x);
+    }
+
+    #[test]
+    fn a_mask_of_several_pieces_is_drawn_as_one() {
+        let count = 2 * PIECE + 7;
+        let mut generator = Xoshiro256PlusPlus::seed_from_u64(5);
+        let one = mask(usize::try_from(count).unwrap(), 0.3, &mut generator);
+        let x = Tensor::ones([count], (Kind::Float, tch::Device::Cpu));
+        assert_eq!(forward(&Dropout::elements(0.3), &x, 5), Tensor::from_slice(&one));
     }
 
     #[test]
