@@ -60,7 +60,7 @@ browser: build ## Walks through the pages in a real browser.
 
 # Not a part of `make test`: with PyTorch's Python packages 4.8 GB are installed. They are in an
 # environment of their own, by a lock file with digests.
-exports: ## Runs exported networks in PyTorch and in ONNX Runtime and compares what they compute.
+exports: setup ## Runs exported networks in PyTorch and in ONNX Runtime and compares what they compute.
 	@scripts/need.sh cargo python3
 	@[ $(EXPORTS)/done -nt tests/export/requirements.txt ] || { \
 		python3 -m venv $(EXPORTS) && \
@@ -68,6 +68,9 @@ exports: ## Runs exported networks in PyTorch and in ONNX Runtime and compares w
 			-r tests/export/requirements.txt && touch $(EXPORTS)/done; }
 	@cargo run $(CARGO_FLAGS) -q -p skein-core --example export -- target/exported
 	@$(EXPORTS)/bin/python tests/export/check.py target/exported
+	@rm -rf target/packages
+	@SKEIN_KEEP_PACKAGES=$(CURDIR)/target/packages cargo test $(CARGO_FLAGS) -q -p skein-engine --test worker -- package::
+	@$(EXPORTS)/bin/python tests/export/packages.py target/packages
 
 test: lint unit browser ## All of them; this is what CI runs.
 

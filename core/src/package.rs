@@ -70,3 +70,22 @@ pub fn place(name: &str) -> usize {
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed_once_and_found() {
+        for (at, file) in FILES.iter().enumerate() {
+            assert_eq!((find(file.name), place(file.name)), (Some(file), at));
+            assert!(!file.title.is_empty() && !file.about.is_empty());
+        }
+        assert_eq!((find("unknown"), place("unknown")), (None, FILES.len()));
+    }
+
+    #[test]
+    fn a_cell_stays_one_cell() {
+        assert_eq!(cell("a|b\nc"), "a\\|b c");
+    }
+}

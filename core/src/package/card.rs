@@ -35,6 +35,8 @@ pub struct Facts<'a> {
     pub cost: Cost,
     /// What the whole network takes for one example, where latency was asked for.
     pub latency_ms: Option<Num>,
+    /// The device of the run.
+    pub device: &'a str,
     /// Examples that trained the search's weights, that its rows were trained on and all
     /// architectures are validated with, and that were kept for the test.
     pub examples: [u64; 3],
@@ -74,7 +76,7 @@ fn head(facts: &Facts<'_>, text: &mut String) {
         DataKind::Images => format!("tells {} classes of images", dataset.shape.classes),
         DataKind::Text => "tells the next token of a text".to_owned(),
     };
-    let _ = writeln!(text, "# {}\n", spec.name.replace(['\n', '\r'], " "));
+    let _ = writeln!(text, "# {}\n", spec.name);
     let _ = writeln!(
         text,
         "A network of the space {} ({}) that {task}, found by a search on {} with Skein {}.\n",
@@ -86,7 +88,7 @@ fn head(facts: &Facts<'_>, text: &mut String) {
         cost.params, cost.macs
     );
     if let Some(latency) = facts.latency_ms {
-        let device = &spec.resources.device;
+        let device = facts.device;
         let _ = writeln!(
             text,
             "| one example on the device of the run ({device}) | {:.3} ms |",
@@ -210,4 +212,74 @@ fn use_of_it(facts: &Facts<'_>, text: &mut String) {
         "## Licence\n\nThe network is yours. It was trained on {}, whose terms may bind what you do with the weights; Skein adds none of its own.",
         facts.dataset.title
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dataset;
+    use crate::spec::Sharing;
+
+    fn rung(weights: &str, perplexity: Option<f64>) -> Rung {
+        Rung {
+            weights: weights.to_owned(),
+            valid_loss: Num(0.51),
+            valid_accuracy: Num(0.81),
+            test_loss: Num(0.52),
+            test_accuracy: Num(0.8049),
+            test_perplexity: perplexity.map(Num),
+            test_bits_per_character: perplexity.map(|perplexity| Num(perplexity.log2())),
+        }
+    }
+
+    fn written(spec: &Value, perplexity: Option<f64>) -> String {
+        let spec = RunSpec::parse(spec).unwrap();
+        let dataset = dataset::find(&spec.dataset.id).unwrap();
+        let space = spaces::build(&spec.space, dataset.shape, Sharing::Entangled).unwrap();
+        let architecture =
+            Architecture(space.choices.iter().map(|choice| choice.options.len() - 1).collect());
+        let rows: Vec<Vec<f64>> = space
+            .choices
+            .iter()
+            .map(|choice| vec![1.0 / choice.options.len() as f64; choice.options.len()])
+            .collect();
+        card(&Facts {
+            spec: &spec,
+            dataset,
+            space: &space,
+            architecture: &architecture,
+            rows: &rows,
+            ladder: &[rung("recalibrated", perplexity), rung("from_scratch_ema", perplexity)],
+            packaged: "from_scratch_ema",
+            cost: Cost {
+                latency_ns: perplexity.map(|_| 2_500_000),
+                ..space.cost(&architecture).unwrap()
+            },
+            latency_ms: perplexity.map(|_| Num(2.25)),
+            device: "cpu",
+            examples: [30_000, 29_000, 10_000],
+            version: "1.2.3",
+        })
+    }
+
+    #[test]
+    fn a_card_of_a_cell_says_what_was_chosen_and_how_likely() {
+        let spec = json!({
+            "name": "a | b", "seed": 7, "dataset": {"id": "fashion-mnist"},
+            "space": {"preset": "toy-cell"}, "search": {"optimizer": {"kind": "drnas"}},
+        });
+        insta::assert_snapshot!(written(&spec, None));
+    }
+
+    #[test]
+    fn a_card_of_a_language_model_speaks_of_texts() {
+        let spec = json!({
+            "name": "words", "dataset": {"id": "tiny-shakespeare"},
+            "space": {"preset": "language-char", "layers": [1, 2], "embed_widths": [8, 16], "heads": [1, 2], "ratios": [2.0], "context": 16},
+            "search": {"optimizer": {"kind": "spos"}},
+        });
+        insta::assert_snapshot!(written(&spec, Some(4.0)));
+    }
 }

@@ -93,3 +93,44 @@ impl Preprocess {
         Self { version: VERSION, input }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dataset;
+    use crate::spec::RunSpec;
+
+    fn of(dataset: &str, preset: &str, input: &[i64], outputs: i64) -> serde_json::Value {
+        let spec = json!({
+            "dataset": {"id": dataset}, "space": {"preset": preset},
+            "search": {"optimizer": {"kind": "drnas"}},
+        });
+        let spec = RunSpec::parse(&spec).unwrap();
+        let said = Preprocess::of(dataset::find(dataset).unwrap(), &spec.dataset, input, outputs);
+        let value = json!(said);
+        assert_eq!(serde_json::from_value::<Preprocess>(value.clone()).unwrap(), said);
+        value
+    }
+
+    #[test]
+    fn images_are_scaled_and_normalised() {
+        let said = of("cifar-10", "nas-bench-201", &[3, 32, 32], 10);
+        assert_eq!((&said["kind"], &said["layout"]), (&json!("images"), &json!("NCHW")));
+        assert_eq!((&said["shape"], &said["divide"]), (&json!([3, 32, 32]), &json!(255.0)));
+        assert_eq!(said["mean"].as_array().unwrap().len(), 3);
+        assert_eq!(said["classes"][9], "truck");
+    }
+
+    #[test]
+    fn texts_become_numbers_by_a_file_of_the_package() {
+        let said = of("text", "language", &[224], 4096);
+        let expected = json!({
+            "version": 1, "kind": "text", "name": "tokens", "layout": "NT", "context": 224,
+            "vocabulary": 4096, "tokens": "bpe", "file": "tokenizer.json",
+        });
+        assert_eq!(said, expected);
+        assert_eq!(of("text", "language-char", &[16], 65)["file"], "vocabulary.json");
+    }
+}

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use skein_core::event::EventBody;
 use skein_core::folder;
 use skein_core::manifest::Manifest;
+use skein_core::package;
 use tch::{CModule, Device, Kind, Tensor};
 
 use crate::harness::Run;
@@ -65,6 +66,8 @@ fn check(run: &Run, input: &str) -> BTreeMap<String, Tensor> {
     for form in forms {
         assert!(found.iter().any(|name| name == form), "{form} is not in {found:?}");
     }
+    let unknown: Vec<&String> = found.iter().filter(|name| package::find(name).is_none()).collect();
+    assert!(unknown.is_empty(), "no page says what {unknown:?} are");
     let path = run.attempt(1).join("artifacts");
     let example: BTreeMap<String, Tensor> =
         Tensor::read_npz(path.join("example.npz")).unwrap().into_iter().collect();
@@ -128,7 +131,7 @@ fn a_language_model_leaves_in_every_form(#[case] preset: &str, #[case] tokens: &
     assert_eq!(preprocess["vocabulary"], json!(example["logits"].size()[2]));
 }
 
-/// A network that was trained in double precision leaves in single precision, in which other
+/// A network that is trained in double precision leaves in single precision, in which other
 /// programs run it.
 #[test]
 fn a_network_of_doubles_leaves_in_single_precision() {
@@ -138,5 +141,8 @@ fn a_network_of_doubles_leaves_in_single_precision() {
     assert_eq!(example["logits"].kind(), Kind::Float);
     let path = run.attempt(1).join("artifacts/model.safetensors");
     let floats = Tensor::read_safetensors(path).unwrap();
+    let kept = Tensor::read_safetensors(run.checkpoint(1).join("weights.safetensors")).unwrap();
+    let trained = kept.iter().find(|(name, _)| name == "supernet.weights").unwrap();
+    assert_eq!(trained.1.kind(), Kind::Double);
     assert!(floats.iter().all(|(_, tensor)| matches!(tensor.kind(), Kind::Float | Kind::Int64)));
 }

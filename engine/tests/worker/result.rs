@@ -336,22 +336,6 @@ fn the_published_table_of_the_toy_cell_is_read() {
     assert_eq!((table.count(), best.accuracy, best.rank), (4096, 0.9163, 1));
 }
 
-#[test]
-fn double_precision_runs_too() {
-    let run = Run::new(
-        &json!({"resources": {"precision": "float64"}, "search": {"epochs": 1}, "after": {"from_scratch": {"epochs": 0}}}),
-    );
-    assert!(run.finish(1).success());
-    let tensors =
-        Tensor::read_safetensors(run.attempt(1).join("artifacts/model.safetensors")).unwrap();
-    assert!(
-        tensors
-            .iter()
-            .filter(|(name, _)| name.ends_with("weight"))
-            .all(|(_, t)| t.kind() == tch::Kind::Double)
-    );
-}
-
 fn summary(run: &Run) -> Value {
     assert!(run.finish(1).success());
     run.record().unwrap()["outcome"]["summary"].clone()

@@ -309,13 +309,16 @@ impl Worker {
         fs::create_dir_all(&place).expect("artifacts");
         let architecture = Architecture(now.choices.clone());
         let scene = Scene { graph: &self.graph, architecture: Some(&architecture), rows: None };
-        let files: [(&str, Vec<u8>); 5] = [
+        let mut files: Vec<(&str, Vec<u8>)> = vec![
             ("architecture.json", serde_json::to_vec(now).expect("json")),
             ("architecture.svg", svg(&scene).into_bytes()),
             ("model.safetensors", (0..100_000_u32).flat_map(u32::to_le_bytes).collect()),
             ("spec.json", serde_json::to_vec(&self.spec).expect("json")),
             ("metrics.csv", b"phase,step,epoch,name,value,attempt\n".to_vec()),
         ];
+        if self.spec.dataset.tokens.is_some() {
+            files.push((folder::VOCABULARY, b"[\"a\", \"b\"]".to_vec()));
+        }
         let entry = |name: &str, bytes: &[u8]| ManifestFile {
             name: name.to_owned(),
             bytes: bytes.len() as u64,

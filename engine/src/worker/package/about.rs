@@ -26,6 +26,7 @@ pub(super) fn model_card(contents: &Contents<'_>) -> String {
         packaged: contents.packaged,
         cost: contents.cost,
         latency_ms: contents.latency_ms,
+        device: &device::name(contents.compute.device),
         examples: contents.examples,
         version: env!("CARGO_PKG_VERSION"),
     })

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Runs the programs of real result packages as a user would.
+
+`packages.py FOLDER` reads the folders that the worker's tests keep with `SKEIN_KEEP_PACKAGES`. In
+each of them `load_pytorch.py` and `load_onnx.py` must say that the example's output is met, and the
+TorchScript must give it too, in a Python that knows nothing of Skein.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+LARGEST = 1e-4
+
+SCRIPT = """
+import numpy, torch
+example = numpy.load("example.npz")
+(name,) = [name for name in example.files if name != "logits"]
+with torch.no_grad():
+    logits = torch.jit.load("model.torchscript.pt")(torch.from_numpy(example[name]))
+print("largest difference:", abs(logits.numpy() - example["logits"]).max())
+"""
+
+
+def difference(folder, *arguments):
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"{folder.name} {arguments[0]}: {done.stderr}"
+    return float(re.search(r"largest difference: (\S+)", done.stdout).group(1))
+
+
+def main():
+    folders = sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_dir())
+    assert len(folders) >= 8, f"{len(folders)} packages in {sys.argv[1]}"
+    for folder in folders:
+        found = {
+            "PyTorch": difference(folder, "load_pytorch.py"),
+            "ONNX Runtime": difference(folder, "load_onnx.py"),
+            "TorchScript": difference(folder, "-c", SCRIPT),
+        }
+        print(f"{folder.name}: " + ", ".join(f"{name} {value:.1e}" for name, value in found.items()))
+        assert max(found.values()) <= LARGEST, folder.name
+
+
+main()
