@@ -143,6 +143,26 @@ pub enum Op {
     Mix(Mix),
 }
 
+impl Node {
+    /// The nodes whose values it reads; of an embedding whose table it shares only the weight counts.
+    #[must_use]
+    pub fn reads(&self) -> &[NodeId] {
+        match self.op {
+            Op::TiedLinear(_) => &self.inputs[..1],
+            _ => &self.inputs,
+        }
+    }
+
+    /// The embedding whose table it shares, if it does.
+    #[must_use]
+    pub fn table(&self) -> Option<NodeId> {
+        match self.op {
+            Op::TiedLinear(_) => self.inputs.get(1).copied(),
+            _ => None,
+        }
+    }
+}
+
 impl Op {
     /// `max(x, 0)`.
     pub const RELU: Self = Self::Activation(Activation::Relu);

@@ -99,7 +99,7 @@ pub fn model(
             name => name.to_owned(),
         };
         let inputs = node.inputs.iter().map(|input| values[*input].clone()).collect();
-        let tied = node.inputs.get(1).map_or("", |table| graph.nodes[*table].name.as_str());
+        let tied = node.table().map_or("", |table| graph.nodes[table].name.as_str());
         let at = At { name: &node.name, value, inputs, tied, shape: &shapes[id] };
         let open = || ExportError::Open { node: node.name.clone() };
         let kind = nodes::kind(&node.op).ok_or_else(open)?;

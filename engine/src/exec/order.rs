@@ -1,6 +1,6 @@
 //! When the values of a pass are computed, and when they are read for the last time.
 
-use skein_core::graph::{Graph, Node, NodeId, Op};
+use skein_core::graph::{Graph, NodeId};
 
 /// When the values of a pass come and go. Times are ids of nodes, in whose order a pass computes.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Order {
             let time = if inner(id) { last_read[id] } else { id };
             computed[id] = (time >= id).then_some(time);
             last_read[id] = last_read[id].max(time);
-            for input in read(&graph.nodes[id]) {
+            for input in graph.nodes[id].reads() {
                 last_read[*input] = last_read[*input].max(time);
             }
         }
@@ -75,14 +75,5 @@ impl Order {
             }
         }
         dying
-    }
-}
-
-/// The nodes whose values a node reads.
-pub(super) fn read(node: &Node) -> &[NodeId] {
-    match &node.op {
-        // Of the embedding only the weight.
-        Op::TiedLinear(_) => &node.inputs[..1],
-        _ => &node.inputs,
     }
 }

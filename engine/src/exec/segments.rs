@@ -5,7 +5,7 @@
 
 use skein_core::graph::{Graph, GraphError, Node, NodeId, Op, Shape};
 
-use super::order::{Order, read};
+use super::order::Order;
 
 /// What a segment may keep at most, as parts of what a whole pass keeps.
 const PARTS: [f64; 16] =
@@ -77,7 +77,7 @@ impl Profile {
             #[expect(clippy::cast_precision_loss, reason = "options are few")]
             let copies = copies(id) as f64;
             until[time] +=
-                copies * needed(node, &shapes[id], read(node).first().map(|at| &shapes[*at]));
+                copies * needed(node, &shapes[id], node.reads().first().map(|at| &shapes[*at]));
         }
         let sum = |numbers: &mut [f64]| {
             (1..numbers.len()).for_each(|at| numbers[at] += numbers[at - 1]);

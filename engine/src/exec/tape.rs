@@ -105,8 +105,7 @@ impl Executor {
     ) -> Vec<(NodeId, Tensor)> {
         let nodes = self.graph.nodes.iter().enumerate();
         let inside = nodes.filter(|(id, _)| order.within(*id, times));
-        let mut read: Vec<NodeId> =
-            inside.flat_map(|(_, node)| super::order::read(node)).copied().collect();
+        let mut read: Vec<NodeId> = inside.flat_map(|(_, node)| node.reads()).copied().collect();
         read.sort_unstable();
         read.dedup();
         let values = read.into_iter().filter_map(|id| Some((id, kept.get(&id)?.shallow_clone())));
@@ -122,7 +121,7 @@ impl Executor {
                 || self.scaled[id].is_some()
                 || params.iter().any(|param| !param.choices().is_empty() || !param.also.is_empty());
             let own = (toward.rows && choices) || (toward.weights && !params.is_empty());
-            depends.push(own || super::order::read(node).iter().any(|input| depends[*input]));
+            depends.push(own || node.reads().iter().any(|input| depends[*input]));
         }
         depends
     }

@@ -201,7 +201,7 @@ fn attribute(path: &str) -> String {
 
 /// The embedding whose table a node shares.
 fn tied(walk: &Walk<'_>, node: &Node, prefix: &str) -> String {
-    let table = node.inputs.get(1).map(|table| &walk.graph.nodes[*table].name);
+    let table = node.table().map(|table| &walk.graph.nodes[table].name);
     table.and_then(|name| name.strip_prefix(prefix)).map(attribute).unwrap_or_default()
 }
 

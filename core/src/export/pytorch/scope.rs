@@ -43,7 +43,7 @@ impl Item {
     pub(super) fn reads<'a>(&'a self, graph: &'a Graph) -> &'a [NodeId] {
         match self {
             Self::Scope(scope) => &scope.inputs,
-            Self::Node(id) => reads(graph, *id),
+            Self::Node(id) => graph.nodes[*id].reads(),
         }
     }
 
@@ -53,15 +53,6 @@ impl Item {
             Self::Node(id) => *id,
             Self::Scope(scope) => scope.output,
         }
-    }
-}
-
-/// The values that a node reads; a tied layer reads only its first input.
-fn reads(graph: &Graph, id: NodeId) -> &[NodeId] {
-    let node = &graph.nodes[id];
-    match node.op {
-        Op::TiedLinear(_) => &node.inputs[..1],
-        _ => &node.inputs,
     }
 }
 
@@ -115,11 +106,10 @@ fn scope(graph: &Graph, prefix: &str, start: NodeId, limit: NodeId) -> Option<(S
         // All of it is one class below.
         return None;
     }
-    let tied = |id: NodeId| match graph.nodes[id].op {
-        Op::TiedLinear(_) => graph.nodes[id].inputs.get(1).copied(),
-        _ => None,
+    let torn = |id: NodeId| {
+        let table = graph.nodes[id].table();
+        table.is_some_and(|table| run.contains(&table) != run.contains(&id))
     };
-    let torn = |id: NodeId| tied(id).is_some_and(|table| run.contains(&table) != run.contains(&id));
     let stores = |id: NodeId| {
         let node = &graph.nodes[id];
         matches!(node.op, Op::Dropout(_)) || !node.params().is_empty()
@@ -127,12 +117,13 @@ fn scope(graph: &Graph, prefix: &str, start: NodeId, limit: NodeId) -> Option<(S
     if (0..graph.nodes.len()).any(torn) || !run.clone().any(stores) {
         return None;
     }
-    let mut results: BTreeSet<NodeId> = others().flat_map(|id| reads(graph, id)).copied().collect();
+    let mut results: BTreeSet<NodeId> =
+        others().flat_map(|id| graph.nodes[id].reads()).copied().collect();
     results.insert(graph.output);
     let mut results = results.into_iter().filter(|id| run.contains(id));
     let (Some(output), None) = (results.next(), results.next()) else { return None };
     let mut inputs = Vec::new();
-    for input in run.clone().flat_map(|id| reads(graph, id)) {
+    for input in run.clone().flat_map(|id| graph.nodes[id].reads()) {
         if !run.contains(input) && !inputs.contains(input) {
             inputs.push(*input);
         }
