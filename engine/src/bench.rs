@@ -88,7 +88,7 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     let known = dataset::find(&spec.dataset.id);
     let shape = known.filter(|_| asked).map_or(preset.shape, |known| known.shape);
     let mut searched = Searched::new(spec, shape, compute)?;
-    let segments = searched.net.exec.segments()?;
+    let segments = searched.net.exec.segments();
     let peak = searched.warm_up(WARM_UP, spec.resources.keep_activations)?;
     let kept_peak = if segments > 1 { searched.warm_up(WARM_UP, 1.0)? } else { peak };
     let mut alone = Largest::of(&searched, &spec.search)?;
@@ -144,7 +144,7 @@ struct Round {
 
 fn round(searched: &mut Searched, alone: &mut Largest, step: u64) -> Result<Round, EngineError> {
     let (arch, weight) = searched.iterate(step)?;
-    let kept = match searched.net.exec.segments()? {
+    let kept = match searched.net.exec.segments() {
         1 => arch + weight,
         _ => searched.keeping(1.0, |searched| searched.iterate(step)).map(|(a, w)| a + w)?,
     };
@@ -201,11 +201,9 @@ impl Searched {
         keep: f64,
         run: impl FnOnce(&mut Self) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        self.net.exec.recompute(keep);
-        // The cuts are found before anything is timed.
-        let done = self.net.exec.segments().and_then(|_| run(self));
-        self.net.exec.recompute(self.keep);
-        self.net.exec.segments()?;
+        self.net.exec.recompute(keep)?;
+        let done = run(self);
+        self.net.exec.recompute(self.keep)?;
         done
     }
 

@@ -13,8 +13,6 @@ mod token;
 mod walk;
 mod weights;
 
-use std::sync::OnceLock;
-
 use skein_core::choice::{Architecture, ChoiceId};
 use skein_core::graph::{Activation, Graph, NodeId, Op, Size};
 use skein_core::spec::{Fidelity, Sharing};
@@ -80,10 +78,8 @@ pub struct Executor {
     bound: Vec<Option<ChoiceId>>,
     /// For every norm whose scale stands for its branch's weight, the choice and its options.
     scaled: Vec<Option<(ChoiceId, Vec<usize>)>>,
-    /// What a recorded pass may keep, as a share of what it would keep uncut.
-    keep: f64,
-    /// Where a recorded pass is cut, once one was.
-    cuts: OnceLock<Vec<NodeId>>,
+    /// Where recorded passes are cut.
+    cuts: Vec<NodeId>,
 }
 
 impl Executor {
@@ -108,43 +104,34 @@ impl Executor {
             });
         }
         let scaled = mix::scaled_norms(&graph, sharing, fidelity);
-        let (keep, cuts) = (1.0, OnceLock::new());
-        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, keep, cuts })
+        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, cuts: vec![] })
     }
 
     /// Lets recorded passes keep about this share of what their backward pass needs, and compute
-    /// the rest again.
-    pub fn recompute(&mut self, keep: f64) {
-        (self.keep, self.cuts) = (keep, OnceLock::new());
-    }
-
-    /// Into how many segments recorded passes are cut.
+    /// the rest again. Paths are cut where the whole is.
     ///
     /// # Errors
     /// - [`EngineError::Graph`] if the graph does not fit itself.
-    pub fn segments(&self) -> Result<usize, EngineError> {
-        Ok(self.cuts()?.len() + 1)
+    pub fn recompute(&mut self, keep: f64) -> Result<(), EngineError> {
+        self.cuts = if keep < 1.0 { self.find_cuts(keep)? } else { vec![] };
+        Ok(())
     }
 
-    /// Where recorded passes are cut. Paths are cut where the whole is, so that a graph is looked
-    /// at once.
-    fn cuts(&self) -> Result<&[NodeId], EngineError> {
-        if let Some(cuts) = self.cuts.get() {
-            return Ok(cuts);
-        }
-        let cuts = if self.keep < 1.0 {
-            let order = self.order(Plan::Superposed(&[]), &[self.graph.output]);
-            let copies = |id: NodeId| match self.bound[id] {
-                Some(choice) if self.sharing == Sharing::EntangledOutputs => {
-                    self.graph.choices[choice].options.len()
-                }
-                _ => 1,
-            };
-            segments::cut(&self.graph, &order, copies, self.keep)?.ends
-        } else {
-            vec![]
+    /// Into how many segments recorded passes are cut.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.cuts.len() + 1
+    }
+
+    fn find_cuts(&self, keep: f64) -> Result<Vec<NodeId>, EngineError> {
+        let order = self.order(Plan::Superposed(&[]), &[self.graph.output]);
+        let copies = |id: NodeId| match self.bound[id] {
+            Some(choice) if self.sharing == Sharing::EntangledOutputs => {
+                self.graph.choices[choice].options.len()
+            }
+            _ => 1,
         };
-        Ok(self.cuts.get_or_init(|| cuts))
+        Ok(segments::cut(&self.graph, &order, copies, keep)?.ends)
     }
 
     /// A fixed network's executor.
@@ -206,12 +193,11 @@ impl Executor {
         order: &Order,
         (from, to): (NodeId, NodeId),
     ) -> Result<Walk<'a>, EngineError> {
-        let dying = order.dying();
-        for (id, dying) in dying.iter().enumerate().take(to + 1).skip(from + 1) {
+        for id in from + 1..=to {
             if order.computed(id) == Some(id) {
                 walk.values[id] = Some(self.compute(id, &mut walk, None)?);
             }
-            walk.forget(dying);
+            walk.forget(order.dying(id));
         }
         Ok(walk)
     }

@@ -9,6 +9,8 @@ pub(super) struct Order {
     computed: Vec<Option<NodeId>>,
     /// For every node the last time at which its value is read, [`NodeId::MAX`] if it is asked for.
     last_read: Vec<NodeId>,
+    /// For every time the nodes whose values nobody reads afterwards.
+    dying: Vec<Vec<NodeId>>,
     /// The last time at which anything is computed.
     end: NodeId,
 }
@@ -34,7 +36,13 @@ impl Order {
                 last_read[*input] = last_read[*input].max(time);
             }
         }
-        Self { computed, last_read, end }
+        let mut dying = vec![vec![]; end + 1];
+        for (id, (computed, last)) in computed.iter().zip(&last_read).enumerate() {
+            if computed.is_some() && *last <= end {
+                dying[*last].push(id);
+            }
+        }
+        Self { computed, last_read, dying, end }
     }
 
     /// The last time at which anything is computed.
@@ -66,14 +74,8 @@ impl Order {
         .map(|(id, _)| id)
     }
 
-    /// For every time the nodes whose values nobody reads afterwards.
-    pub(super) fn dying(&self) -> Vec<Vec<NodeId>> {
-        let mut dying = vec![vec![]; self.end + 1];
-        for (id, (computed, last)) in self.computed.iter().zip(&self.last_read).enumerate() {
-            if computed.is_some() && *last <= self.end {
-                dying[*last].push(id);
-            }
-        }
-        dying
+    /// The nodes whose values nobody reads after a time.
+    pub(super) fn dying(&self, time: NodeId) -> &[NodeId] {
+        &self.dying[time]
     }
 }

@@ -217,6 +217,6 @@ mod tests {
         let alive = |time| order.alive_after(time).collect::<Vec<_>>();
         assert_eq!((alive(3), alive(4), alive(5)), (vec![3], vec![3, 4], vec![3, 5]));
         assert_eq!(alive(graph.output), [graph.output]);
-        assert_eq!(order.dying()[6], [3, 5]);
+        assert_eq!(order.dying(6), [3, 5]);
     }
 }

@@ -110,6 +110,6 @@ impl Supernet {
 /// The walk that a specification asks for.
 fn executor(graph: Graph, spec: &RunSpec, compute: Compute) -> Result<Executor, EngineError> {
     let mut exec = Executor::new(graph, spec.search.weights, spec.search.fidelity, compute)?;
-    exec.recompute(spec.resources.keep_activations);
+    exec.recompute(spec.resources.keep_activations)?;
     Ok(exec)
 }

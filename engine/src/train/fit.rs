@@ -60,12 +60,11 @@ impl Fit {
     pub fn new(
         spec: &RunSpec,
         stage: Stage,
-        mut trainee: Trainee,
+        trainee: Trainee,
         images: &Examples,
         mut positions: Vec<i64>,
     ) -> Self {
         let (after, streams) = (&spec.after, stage.streams());
-        trainee.network.recompute(spec.resources.keep_activations);
         if let Some(limit) = after.limit.and_then(|limit| usize::try_from(limit).ok()) {
             positions.truncate(limit);
         }

@@ -107,8 +107,11 @@ impl Network {
     }
 
     /// Lets recorded passes keep about this share of what their backward pass needs.
-    pub fn recompute(&mut self, keep: f64) {
-        self.exec.recompute(keep);
+    ///
+    /// # Errors
+    /// - [`EngineError::Graph`] if the graph does not fit itself.
+    pub fn recompute(&mut self, keep: f64) -> Result<(), EngineError> {
+        self.exec.recompute(keep)
     }
 
     /// Loss and accuracy with running statistics.

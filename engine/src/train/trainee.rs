@@ -182,7 +182,7 @@ mod tests {
         let (x, y) = images();
         let gradient = |keep: f64| {
             let mut trainee = fresh(0.4);
-            trainee.network.recompute(keep);
+            trainee.network.recompute(keep).unwrap();
             let Recorded { scores, auxiliary, tape } = trainee.record(&x, Pass::train(1)).unwrap();
             let loss = cross_entropy(&scores, &y) + cross_entropy(&auxiliary.unwrap(), &y) * 0.4;
             (tape.segments(), tape.weights(&loss).unwrap().flat, loss)

@@ -78,7 +78,7 @@ impl Case {
         let alphas = Alphas::initialised(&graph.choices, compute.device, 5);
         let x = small::noise(&graph, self.classes, 4, compute).unwrap();
         let mut exec = Executor::new(graph, self.sharing, self.fidelity, compute).unwrap();
-        exec.recompute(keep);
+        exec.recompute(keep).unwrap();
         let (path, _) = self.draw(&alphas);
         let run = |rows| {
             let plan = match self.way {
@@ -192,11 +192,11 @@ fn every_preset_is_cut_into_several_segments() {
         let compute = Compute { kind: Kind::Float, device: Device::Cpu };
         let mut exec =
             Executor::new(graph, Sharing::Entangled, Fidelity::Corrected, compute).unwrap();
-        let count = |exec: &Executor| exec.segments().unwrap();
+        let count = |exec: &Executor| exec.segments();
         assert_eq!(count(&exec), 1, "{}", preset.preset);
-        exec.recompute(0.5);
+        exec.recompute(0.5).unwrap();
         let half = count(&exec);
-        exec.recompute(0.0);
+        exec.recompute(0.0).unwrap();
         assert!(1 < half && half <= count(&exec), "{}: {half}", preset.preset);
     }
 }

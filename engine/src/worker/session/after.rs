@@ -145,12 +145,13 @@ impl Context<'_> {
         architecture: &Architecture,
     ) -> Result<Fit, EngineError> {
         let fixed = search.net.graph().specialise(architecture)?;
-        let trainee = match stage {
+        let mut trainee = match stage {
             Stage::FineTune => {
                 Trainee::tuned(fixed, &self.recalibrated(search, architecture)?, &self.spec)?
             }
             Stage::FromScratch => Trainee::fresh(fixed, &self.spec, self.compute)?,
         };
+        trainee.network.recompute(self.spec.resources.keep_activations)?;
         if self.spec.after.auxiliary.is_some_and(|weight| weight > 0.0) && !trainee.has_head() {
             let text = "the network does not use the cell that the auxiliary head would read, so it is trained without one";
             self.events.warn("auxiliary_left_out", text)?;
