@@ -25,8 +25,9 @@ pub struct Alphas {
     tensors: Vec<(String, Tensor)>,
     /// For every choice its tensor and row.
     rows: Vec<(usize, i64)>,
-    /// One for every option that takes part, zero for the others; like `tensors`, if some do not.
-    masks: Option<Vec<Tensor>>,
+    /// One for every option that takes part, zero for the others, in the order of the buffer; none
+    /// if all do.
+    mask: Option<Tensor>,
 }
 
 /// The rows of one pass.
@@ -63,7 +64,7 @@ impl Alphas {
             (name, view.detach().set_requires_grad(true))
         });
         let tensors = tensors.collect();
-        Self { buffer, tensors, rows, masks: None }
+        Self { buffer, tensors, rows, mask: None }
     }
 
     /// Parameters as a search starts with them: `1e-3 · N(0, 1)`.
@@ -82,42 +83,48 @@ impl Alphas {
     /// From now on only these options of each choice take part: the others' parameters are zero,
     /// and rows share out their weights.
     pub fn keep(&mut self, kept: &[Vec<usize>]) {
-        let device = self.buffer.device();
-        let masks = self.map(Tensor::zeros_like);
+        let mask = self.buffer.zeros_like();
+        let parts = self.parts(&mask);
         for ((at, row), options) in self.rows.iter().zip(kept) {
-            let options: Vec<i64> =
-                options.iter().filter_map(|option| i64::try_from(*option).ok()).collect();
-            let options = Tensor::from_slice(&options).to_device(device);
-            let _ = tch::no_grad(|| masks[*at].get(*row).index_fill_(0, &options, 1.0));
+            for option in options {
+                let option = i64::try_from(*option).unwrap_or(-1);
+                let _ = parts[*at].get(*row).get(option).fill_(1.0);
+            }
         }
-        for ((_, tensor), mask) in self.tensors.iter().zip(&masks) {
-            let mut plain = tensor.detach();
-            let _ = tch::no_grad(|| plain.g_mul_(mask));
-        }
-        self.masks = Some(masks);
-    }
-
-    /// Zeroes what a flat tensor like the parameters holds of options that take no part.
-    pub fn drop_from(&self, flat: &mut Tensor) {
-        let Some(masks) = &self.masks else { return };
-        let masks: Vec<Tensor> = masks.iter().map(|mask| mask.reshape([-1])).collect();
-        let _ = tch::no_grad(|| flat.g_mul_(&Tensor::cat(&masks, 0)));
+        self.mask = Some(mask);
+        self.drop_from(&mut self.buffer.shallow_clone());
     }
 
     /// From now on all options take part.
     pub fn keep_all(&mut self) {
-        self.masks = None;
+        self.mask = None;
+    }
+
+    /// Zeroes what a flat tensor like the parameters holds of options that take no part.
+    pub fn drop_from(&self, flat: &mut Tensor) {
+        if let Some(mask) = &self.mask {
+            let _ = tch::no_grad(|| flat.g_mul_(mask));
+        }
     }
 
     /// Rows of one tensor per parameter tensor without the options that take no part.
     #[must_use]
     pub fn masked(&self, tensors: Vec<Tensor>) -> Vec<Tensor> {
-        let Some(masks) = &self.masks else { return tensors };
-        let masked = tensors.into_iter().zip(masks).map(|(tensor, mask)| {
+        let Some(mask) = &self.mask else { return tensors };
+        let masked = tensors.into_iter().zip(self.parts(mask)).map(|(tensor, mask)| {
             let kept = tensor * mask;
             &kept / kept.sum_dim_intlist(-1, true, Kind::Double)
         });
         masked.collect()
+    }
+
+    /// Views of a flat tensor like the parameters, one per parameter tensor.
+    fn parts(&self, flat: &Tensor) -> Vec<Tensor> {
+        let lengths: Vec<i64> =
+            self.tensors.iter().map(|(_, tensor)| tensor.size().iter().product()).collect();
+        let parts = flat.split_with_sizes(lengths.as_slice(), 0);
+        let views = parts.iter().zip(&self.tensors);
+        views.map(|(part, (_, tensor))| part.view_as(tensor)).collect()
     }
 
     /// All parameters in one flat tensor; changing it changes every row.
@@ -145,14 +152,17 @@ impl Alphas {
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor, EngineError> {
         let leaves: Vec<&Tensor> = self.tensors.iter().map(|(_, tensor)| tensor).collect();
         let gradients = Tensor::f_run_backward(&[loss], &leaves, false, false)?;
-        let flat = gradients.iter().zip(&leaves).enumerate().map(|(at, (gradient, leaf))| {
-            let gradient =
-                if gradient.defined() { gradient.shallow_clone() } else { leaf.zeros_like() };
-            // What takes no part has no gradient but rounding errors, which Adam would enlarge.
-            let masks = self.masks.as_ref();
-            masks.map_or(gradient.shallow_clone(), |masks| gradient * &masks[at]).reshape([-1])
+        let flat = gradients.iter().zip(&leaves).map(|(gradient, leaf)| {
+            if gradient.defined() {
+                gradient.reshape([-1])
+            } else {
+                leaf.zeros_like().reshape([-1])
+            }
         });
-        Ok(Tensor::cat(&flat.collect::<Vec<_>>(), 0))
+        let mut flat = Tensor::cat(&flat.collect::<Vec<_>>(), 0);
+        // What takes no part has no gradient but rounding errors, which Adam would enlarge.
+        self.drop_from(&mut flat);
+        Ok(flat)
     }
 
     /// One tensor per choice out of one per parameter tensor, in another kind.
