@@ -13,8 +13,9 @@ use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
 use skein_core::export::{About, onnx, pytorch};
 use skein_core::graph::{Op, Param, Role};
+use skein_core::spaces::darts::partial::{self, Partial};
 use skein_core::spaces::{self, cell::Operation};
-use skein_core::spec::Sharing;
+use skein_core::spec::{Sharing, SpaceSpec};
 
 /// A small counted generator (SplitMix64), so that every machine writes the same weights.
 struct Random(u64);
@@ -70,18 +71,20 @@ fn safetensors(params: &[Param], weights: &BTreeMap<String, Vec<u8>>) -> Vec<u8>
     [&(head.len() as u64).to_le_bytes()[..], &head, &data].concat()
 }
 
-/// What is exported: a folder, a space, the data, which option of a choice is taken, and whether
-/// cells may have every operation, each behind a drop path.
+/// What is exported: a folder, a space, the data, which option of a choice is taken, whether
+/// cells may have every operation, each behind a drop path, and whether operations see one channel
+/// in so many.
 struct Case {
     folder: &'static str,
     preset: &'static str,
     shape: Option<DataShape>,
     pick: fn(usize) -> usize,
     all: bool,
+    part: Option<i64>,
 }
 
 const fn case(folder: &'static str, preset: &'static str, pick: fn(usize) -> usize) -> Case {
-    Case { folder, preset, shape: None, pick, all: false }
+    Case { folder, preset, shape: None, pick, all: false, part: None }
 }
 
 const fn on(case: Case, channels: i64, side: i64) -> Case {
@@ -98,6 +101,7 @@ const CASES: &[Case] = &[
     case("nas-bench-201-none", "nas-bench-201", |_| 4),
     case("darts", "darts", |at| [4, 6, 3, 1, 5, 2, 7, 0][at % 8]),
     case("darts-2", "darts", |at| [3, 2, 0, 7, 5, 0, 1, 4, 6][at % 9]),
+    Case { part: Some(4), ..case("darts-part", "darts", |at| 3 + at) },
     Case { all: true, ..case("darts-all", "darts", |at| 1 + at * 9) },
     case("autoformer-t", "autoformer-t", |at| at * 7 + at / 3),
     on(case("autoformer-t-resized", "autoformer-t", |at| at), 3, 32),
@@ -116,7 +120,14 @@ fn write(folder: &Path, case: &Case) -> Result<(), Box<dyn Error>> {
     if case.all {
         options["operations"] = json!(Operation::NAMES);
     }
-    let space = spaces::build(&serde_json::from_value(options)?, shape, Sharing::Entangled)?;
+    let options: SpaceSpec = serde_json::from_value(options)?;
+    let space = match (&options, case.part) {
+        (SpaceSpec::Darts(options), Some(part)) => {
+            let partial = Partial { part, kept: None };
+            partial::build(options, shape, Sharing::Entangled, &partial)?
+        }
+        _ => spaces::build(&options, shape, Sharing::Entangled)?,
+    };
     let options = space.choices.iter().enumerate();
     let options = options.map(|(at, choice)| (case.pick)(at) % choice.options.len());
     let architecture = Architecture(options.collect());

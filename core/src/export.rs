@@ -66,7 +66,8 @@ fn fixed_shapes(graph: &Graph) -> Result<Vec<Shape>, ExportError> {
 }
 
 /// What the network reads: `tokens` if it begins with an embedding, else `images`.
-fn input_name(graph: &Graph) -> &'static str {
+#[must_use]
+pub fn input_name(graph: &Graph) -> &'static str {
     let tokens = graph.nodes.iter().any(|node| matches!(node.op, Op::Embedding(_)));
     if tokens { "tokens" } else { "images" }
 }

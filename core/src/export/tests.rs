@@ -100,7 +100,7 @@ fn check_names(graph: &Graph, text: &str) {
 }
 
 #[rstest]
-fn every_space_is_written_as_python(
+fn every_space_is_written_in_both_formats(
     #[values(
         "toy-cell",
         "conv-macro",
@@ -118,22 +118,6 @@ fn every_space_is_written_as_python(
     assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
     insta::assert_snapshot!(format!("{preset}.py"), text);
     check_names(&graph, &text);
-}
-
-#[rstest]
-fn every_space_is_written_as_onnx(
-    #[values(
-        "toy-cell",
-        "conv-macro",
-        "nas-bench-201",
-        "darts",
-        "autoformer-t",
-        "mobilenet-v3",
-        "language-char"
-    )]
-    preset: &str,
-) {
-    let (graph, _) = small(preset);
     let weights = zeros(&graph);
     let bytes = onnx_of(&graph, &weights).unwrap();
     assert_eq!(bytes, onnx_of(&graph, &weights).unwrap());

@@ -90,12 +90,7 @@ impl Written for Narrow {
     }
 
     fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer) -> String {
-        let [starts, ends, axes] = [
-            to.list(at, "starts", &[self.first]),
-            to.list(at, "ends", &[self.first + self.channels]),
-            to.list(at, "axes", &[1]),
-        ];
-        to.value(at, "Slice", &[at.x(), &starts, &ends, &axes], vec![])
+        to.slice(at, "seen", at.x(), (1, self.first, self.first + self.channels))
     }
 }
 
@@ -110,8 +105,7 @@ impl Written for Shuffle {
         let sizes = [0, self.groups, channels / self.groups, height, width];
         let split = to.shaped(at, "split", at.x(), &sizes);
         let turned = to.turned(at, "turned", &split, &[0, 2, 1, 3, 4]);
-        let shape = to.list(at, "shape", &[0, channels, height, width]);
-        to.value(at, "Reshape", &[&turned, &shape], vec![])
+        to.shaped(at, "together", &turned, &[0, channels, height, width])
     }
 }
 
