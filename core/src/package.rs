@@ -7,6 +7,15 @@ pub mod preprocess;
 
 use crate::folder;
 
+/// The network's weights by PyTorch's names.
+pub const WEIGHTS: &str = "model.safetensors";
+/// The network as PyTorch.
+pub const SOURCE: &str = "model.py";
+/// The network as ONNX.
+pub const ONNX: &str = "model.onnx";
+/// The network as TorchScript.
+pub const SCRIPT: &str = "model.torchscript.pt";
+
 /// A kind of file in a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileKind {
@@ -34,10 +43,10 @@ impl FileKind {
 pub const FILES: [FileKind; 20] = [
     file(folder::RESULT_ZIP, "Everything", "all files below in one"),
     file("MODEL_CARD.md", "Model card", "what the network is, what it scores, how it was found"),
-    file("model.py", "PyTorch source", "the network as readable PyTorch, with load()"),
-    file("model.safetensors", "Weights", "weights and running statistics by PyTorch's names"),
-    file("model.onnx", "ONNX", "the network with its weights, operator set 17"),
-    file("model.torchscript.pt", "TorchScript", "the same for torch.jit.load"),
+    file(SOURCE, "PyTorch source", "the network as readable PyTorch, with load()"),
+    file(WEIGHTS, "Weights", "weights and running statistics by PyTorch's names"),
+    file(ONNX, "ONNX", "the network with its weights, operator set 17"),
+    file(SCRIPT, "TorchScript", "the same for torch.jit.load"),
     file("preprocess.json", "Preprocessing", "how an image or a text becomes the input").minor(),
     file(folder::TOKENIZER, "Tokenizer", "byte pairs, for the tokenizers library"),
     file(folder::VOCABULARY, "Vocabulary", "characters; a token's number is its place"),

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
 use super::cell;
 use crate::choice::Architecture;
 use crate::dataset::{DataKind, Dataset};
@@ -11,7 +9,7 @@ use crate::event::Rung;
 use crate::graph::{Cost, Graph};
 use crate::number::Num;
 use crate::spaces;
-use crate::spec::fields::{self, Kind};
+use crate::spec::fields;
 use crate::spec::{RunSpec, milliseconds};
 
 /// What a card is made of.
@@ -145,23 +143,12 @@ fn search(facts: &Facts<'_>, text: &mut String) {
     for path in FOUND_BY {
         let found = path.split('.').try_fold(&value, |value, part| value.get(part));
         if let (Some(field), Some(found)) = (fields::find(path), found) {
-            let said = cell(&said(field.kind, found));
+            let text_form = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+            let said = cell(fields::label(path, &text_form));
             let _ = writeln!(text, "| {} | {said} |", field.label);
         }
     }
     let _ = writeln!(text, "\nEverything else is in `spec.json`; the same file repeats the run.\n");
-}
-
-/// A field's value as people say it.
-fn said(kind: Kind, value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match kind {
-        Kind::OneOf(values) => {
-            let named = values.iter().find(|(value, _)| *value == text);
-            named.map_or(text.clone(), |(_, name)| (*name).to_owned())
-        }
-        _ => text,
-    }
 }
 
 fn choices(facts: &Facts<'_>, text: &mut String) {
@@ -216,7 +203,7 @@ fn use_of_it(facts: &Facts<'_>, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::dataset;

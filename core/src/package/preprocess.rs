@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{DataKind, Dataset};
+use crate::export::input_name;
 use crate::folder;
+use crate::graph::{Graph, GraphError};
 use crate::spec::{DatasetSpec, Tokens};
 
 /// Version of `preprocess.json`.
@@ -59,14 +61,17 @@ pub enum Input {
 }
 
 impl Preprocess {
-    /// For the networks of a data set; `input` is the shape of one example and `outputs` the number
-    /// of scores.
-    #[must_use]
-    pub fn of(dataset: &Dataset, spec: &DatasetSpec, input: &[i64], outputs: i64) -> Self {
-        let size = |at: usize| input.get(at).copied().unwrap_or(1);
+    /// For a network of a data set.
+    ///
+    /// # Errors
+    /// - [`GraphError::Shape`] if the network does not fit itself.
+    pub fn of(dataset: &Dataset, spec: &DatasetSpec, network: &Graph) -> Result<Self, GraphError> {
+        let shapes = network.shapes()?;
+        let size = |at: usize| shapes[0].get(at).copied().unwrap_or(1);
+        let name = input_name(network).to_owned();
         let input = match dataset.kind {
             DataKind::Images => Input::Images {
-                name: "images".to_owned(),
+                name,
                 layout: "NCHW".to_owned(),
                 shape: [size(0), size(1), size(2)],
                 divide: 255.0,
@@ -77,10 +82,10 @@ impl Preprocess {
             DataKind::Text => {
                 let tokens = spec.tokens.unwrap_or(Tokens::Characters);
                 Input::Text {
-                    name: "tokens".to_owned(),
+                    name,
                     layout: "NT".to_owned(),
                     context: size(0),
-                    vocabulary: outputs,
+                    vocabulary: shapes[network.output].last().copied().unwrap_or(0),
                     tokens,
                     file: match tokens {
                         Tokens::Characters => folder::VOCABULARY,
@@ -90,7 +95,7 @@ impl Preprocess {
                 }
             }
         };
-        Self { version: VERSION, input }
+        Ok(Self { version: VERSION, input })
     }
 }
 
@@ -99,16 +104,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::dataset;
-    use crate::spec::RunSpec;
+    use crate::dataset::{self, DataShape};
+    use crate::spaces;
+    use crate::spec::{RunSpec, Sharing};
 
-    fn of(dataset: &str, preset: &str, input: &[i64], outputs: i64) -> serde_json::Value {
+    fn of(dataset: &str, preset: &str, classes: i64) -> serde_json::Value {
         let spec = json!({
             "dataset": {"id": dataset}, "space": {"preset": preset},
             "search": {"optimizer": {"kind": "drnas"}},
         });
         let spec = RunSpec::parse(&spec).unwrap();
-        let said = Preprocess::of(dataset::find(dataset).unwrap(), &spec.dataset, input, outputs);
+        let known = dataset::find(dataset).unwrap();
+        let shape = DataShape { classes, ..known.shape };
+        let network = spaces::build(&spec.space, shape, Sharing::Entangled).unwrap();
+        let said = Preprocess::of(known, &spec.dataset, &network).unwrap();
         let value = json!(said);
         assert_eq!(serde_json::from_value::<Preprocess>(value.clone()).unwrap(), said);
         value
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn images_are_scaled_and_normalised() {
-        let said = of("cifar-10", "nas-bench-201", &[3, 32, 32], 10);
+        let said = of("cifar-10", "nas-bench-201", 10);
         assert_eq!((&said["kind"], &said["layout"]), (&json!("images"), &json!("NCHW")));
         assert_eq!((&said["shape"], &said["divide"]), (&json!([3, 32, 32]), &json!(255.0)));
         assert_eq!(said["mean"].as_array().unwrap().len(), 3);
@@ -125,12 +134,12 @@ mod tests {
 
     #[test]
     fn texts_become_numbers_by_a_file_of_the_package() {
-        let said = of("text", "language", &[224], 4096);
+        let said = of("text", "language", 4096);
         let expected = json!({
             "version": 1, "kind": "text", "name": "tokens", "layout": "NT", "context": 224,
             "vocabulary": 4096, "tokens": "bpe", "file": "tokenizer.json",
         });
         assert_eq!(said, expected);
-        assert_eq!(of("text", "language-char", &[16], 65)["file"], "vocabulary.json");
+        assert_eq!(of("text", "language-char", 65)["file"], "vocabulary.json");
     }
 }

@@ -240,6 +240,17 @@ pub fn find(path: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.path == path)
 }
 
+/// The name for people of one of a field's values.
+#[must_use]
+pub fn label<'a>(path: &str, value: &'a str) -> &'a str {
+    match find(path).map(|field| field.kind) {
+        Some(Kind::OneOf(values)) => {
+            values.iter().find(|(known, _)| *known == value).map_or(value, |(_, label)| label)
+        }
+        _ => value,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

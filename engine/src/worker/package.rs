@@ -10,18 +10,13 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
-use skein_core::choice::Architecture;
-use skein_core::dataset::Dataset;
 use skein_core::draw::{Scene, svg};
-use skein_core::event::Rung;
-use skein_core::export::About;
+use skein_core::export::{About, input_name};
 use skein_core::folder;
-use skein_core::graph::{Cost, Graph};
 use skein_core::manifest::{Manifest, ManifestFile};
-use skein_core::number::Num;
-use skein_core::package::loaders;
+use skein_core::package::card::{self, Facts};
+use skein_core::package::{self, loaders};
 use skein_core::spaces;
-use skein_core::spec::RunSpec;
 use tch::Tensor;
 use zip::write::SimpleFileOptions;
 
@@ -29,7 +24,6 @@ use super::attempt::Attempt;
 use super::front;
 use crate::EngineError;
 use crate::data::text::vocabulary::Vocabulary;
-use crate::device::Compute;
 use crate::error::IoContext;
 use crate::search::evolve::Tried;
 use crate::state::checkpoint::digest;
@@ -39,34 +33,14 @@ use tables::{architecture_json, candidates_csv, front_json, metrics_csv};
 /// What is packed.
 #[derive(Debug, Clone, Copy)]
 pub struct Contents<'a> {
-    /// The run's specification.
-    pub spec: &'a RunSpec,
-    /// The data.
-    pub dataset: &'a Dataset,
-    /// The space.
-    pub space: &'a Graph,
-    /// The architecture that was found.
-    pub architecture: &'a Architecture,
-    /// Its rows at the end, as probabilities.
-    pub rows: &'a [Vec<f64>],
-    /// Its network.
+    /// What is known of the network.
+    pub facts: Facts<'a>,
+    /// The network.
     pub network: &'a Network,
-    /// What it scores with which weights.
-    pub ladder: &'a [Rung],
-    /// The rung whose weights are packed.
-    pub packaged: &'a str,
-    /// What it costs.
-    pub cost: Cost,
-    /// What the whole network takes for one example, where latency was asked for.
-    pub latency_ms: Option<Num>,
-    /// Examples of the weights' split, of the rows' split that validates, and of the test set.
-    pub examples: [u64; 3],
     /// Candidates of the second stage.
     pub tried: &'a [Tried],
     /// Tokens of a text.
     pub vocabulary: Option<&'a Vocabulary>,
-    /// Where the run works.
-    pub compute: Compute,
 }
 
 /// A form of the network that could not be offered.
@@ -131,20 +105,20 @@ fn records(
 ) -> Result<(), EngineError> {
     folder.put("architecture.json", architecture_json(contents)?.as_bytes())?;
     let scene = Scene {
-        graph: contents.space,
-        architecture: Some(contents.architecture),
-        rows: Some(contents.rows),
+        graph: contents.facts.space,
+        architecture: Some(contents.facts.architecture),
+        rows: Some(contents.facts.rows),
     };
     folder.put("architecture.svg", svg(&scene).as_bytes())?;
-    folder.put("spec.json", pretty(&contents.spec.to_value())?.as_bytes())?;
+    folder.put("spec.json", pretty(&contents.facts.spec.to_value())?.as_bytes())?;
     folder.put("metrics.csv", metrics_csv(&attempt.run, attempt.number).as_bytes())?;
-    folder.put("MODEL_CARD.md", about::model_card(contents).as_bytes())?;
+    folder.put("MODEL_CARD.md", card::card(&contents.facts).as_bytes())?;
     folder.put("preprocess.json", about::preprocess_json(contents)?.as_bytes())?;
     folder.put("environment.json", about::environment_json(contents)?.as_bytes())?;
     if !contents.tried.is_empty() {
         folder.put("candidates.csv", candidates_csv(contents)?.as_bytes())?;
     }
-    if let Some(front) = front::of(contents.spec, contents.space, contents.tried)? {
+    if let Some(front) = front::of(contents.facts.spec, contents.facts.space, contents.tried)? {
         folder.put("pareto.json", front_json(&front)?.as_bytes())?;
     }
     if let Some(vocabulary) = contents.vocabulary {
@@ -160,26 +134,27 @@ fn network(
     probe: &Tensor,
     folder: &mut Folder<'_>,
 ) -> Result<Vec<LeftOut>, EngineError> {
-    let preset = spaces::preset(&contents.spec.space);
-    let architecture = contents.architecture.to_text(preset.preset, &contents.space.choices);
+    let preset = spaces::preset(&contents.facts.spec.space);
+    let architecture =
+        contents.facts.architecture.to_text(preset.preset, &contents.facts.space.choices);
     let about = About { title: preset.title, architecture: &architecture };
-    let kind = contents.dataset.kind;
+    let input = input_name(contents.network.graph());
     let written = model::write(contents.network, folder.path, probe)?;
     written.source(&about)?;
-    written.example(loaders::input_name(kind))?;
-    folder.names.extend([model::WEIGHTS, model::SOURCE, loaders::EXAMPLE]);
-    folder.put("load_pytorch.py", loaders::pytorch(kind).as_bytes())?;
+    written.example(input)?;
+    folder.names.extend([package::WEIGHTS, package::SOURCE, loaders::EXAMPLE]);
+    folder.put("load_pytorch.py", loaders::pytorch(input).as_bytes())?;
     let mut left_out = Vec::new();
     match written.script()? {
-        None => folder.names.push(model::SCRIPT),
-        Some(fault) => left_out.push(LeftOut { file: model::SCRIPT, fault }),
+        None => folder.names.push(package::SCRIPT),
+        Some(fault) => left_out.push(LeftOut { file: package::SCRIPT, fault }),
     }
     match written.onnx(&about)? {
         None => {
-            folder.names.push(model::ONNX);
-            folder.put("load_onnx.py", loaders::onnx(kind).as_bytes())?;
+            folder.names.push(package::ONNX);
+            folder.put("load_onnx.py", loaders::onnx(input).as_bytes())?;
         }
-        Some(fault) => left_out.push(LeftOut { file: model::ONNX, fault }),
+        Some(fault) => left_out.push(LeftOut { file: package::ONNX, fault }),
     }
     Ok(left_out)
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use skein_core::benchmark::Table;
 use skein_core::choice::Choice;
+use skein_core::dataset::Dataset;
 use skein_core::event::{EventBody, Phase, PhaseName, Started, Summary};
 use skein_core::spec::RunSpec;
 use skein_core::{dataset, folder};
@@ -59,6 +60,7 @@ pub enum Ended {
 struct Context<'a> {
     session: &'a Session<'a>,
     spec: RunSpec,
+    dataset: &'static Dataset,
     compute: Compute,
     data: Data,
     events: &'a mut Events,
@@ -124,7 +126,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let choices = &search.net.graph().choices;
     let benchmark = read_benchmark(&session.attempt.run, &spec, choices)?;
     let mut context =
-        Context { session, spec, compute, data, events, meter, benchmark, tried: vec![] };
+        Context { session, spec, dataset, compute, data, events, meter, benchmark, tried: vec![] };
     let derived = match (found, state) {
         (Some(snapshot), Some(state)) => context.restore(&mut search, &snapshot, state)?,
         _ => None,

@@ -1,51 +1,29 @@
-//! What the package says of the network and of where it was made.
+//! What the package says of the input and of where it was made.
 
 use std::fs;
 
 use serde_json::{Value, json};
-use skein_core::package::card::{self, Facts};
+use skein_core::package::card::Facts;
 use skein_core::package::preprocess::Preprocess;
 use skein_core::spec::Precision;
 
 use super::{Contents, pretty};
 use crate::EngineError;
-use crate::device;
 
 /// Version of `environment.json`.
 const ENVIRONMENT_VERSION: u32 = 1;
 
-/// `MODEL_CARD.md`.
-pub(super) fn model_card(contents: &Contents<'_>) -> String {
-    card::card(&Facts {
-        spec: contents.spec,
-        dataset: contents.dataset,
-        space: contents.space,
-        architecture: contents.architecture,
-        rows: contents.rows,
-        ladder: contents.ladder,
-        packaged: contents.packaged,
-        cost: contents.cost,
-        latency_ms: contents.latency_ms,
-        device: &device::name(contents.compute.device),
-        examples: contents.examples,
-        version: env!("CARGO_PKG_VERSION"),
-    })
-}
-
 /// `preprocess.json`.
 pub(super) fn preprocess_json(contents: &Contents<'_>) -> Result<String, EngineError> {
-    let graph = contents.network.graph();
-    let shapes = graph.shapes()?;
-    let input = graph.input_shape().unwrap_or_default();
-    let outputs = shapes.get(graph.output).and_then(|shape| shape.last()).copied().unwrap_or(0);
-    let said = Preprocess::of(contents.dataset, &contents.spec.dataset, &input, outputs);
+    let Facts { dataset, spec, .. } = contents.facts;
+    let said = Preprocess::of(dataset, &spec.dataset, contents.network.graph())?;
     pretty(&json!(said))
 }
 
 /// `environment.json`: what the run was made with.
 pub(super) fn environment_json(contents: &Contents<'_>) -> Result<String, EngineError> {
     let system = rustix::system::uname();
-    let precision = match contents.spec.resources.precision {
+    let precision = match contents.facts.spec.resources.precision {
         Precision::Float32 => "float32",
         Precision::Float64 => "float64",
     };
@@ -55,11 +33,11 @@ pub(super) fn environment_json(contents: &Contents<'_>) -> Result<String, Engine
         "skein": env!("CARGO_PKG_VERSION"),
         "commit": option_env!("SKEIN_COMMIT").map_or(Value::Null, Value::from),
         "libtorch": option_env!("SKEIN_LIBTORCH_VERSION").map_or(Value::Null, Value::from),
-        "device": device::name(contents.compute.device),
+        "device": contents.facts.device,
         "processor": processor(),
         "threads": tch::get_num_threads(),
         "precision": precision,
-        "seed": contents.spec.seed,
+        "seed": contents.facts.spec.seed,
         "system": text(system.sysname()),
         "release": text(system.release()),
         "machine": text(system.machine()),

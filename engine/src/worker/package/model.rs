@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use skein_core::export::{About, onnx, pytorch};
-use skein_core::package::loaders;
+use skein_core::package::{ONNX, SCRIPT, SOURCE, WEIGHTS, loaders};
 use tch::{CModule, Device, Kind, Tensor};
 
 use super::runtime;
@@ -26,11 +26,6 @@ const TOLERANCE: f64 = 1e-5;
 const EXAMPLES: i64 = 8;
 /// What the written forms are for.
 const PLAIN: Compute = Compute { device: Device::Cpu, kind: Kind::Float };
-
-pub(super) const WEIGHTS: &str = "model.safetensors";
-pub(super) const SOURCE: &str = "model.py";
-pub(super) const SCRIPT: &str = "model.torchscript.pt";
-pub(super) const ONNX: &str = "model.onnx";
 
 /// A written network that equals the one in memory.
 #[derive(Debug)]
@@ -70,7 +65,7 @@ pub(super) fn write<'a>(
     };
     let written = Written { folder, copy, probe: plain(probe), expected: plain(&expected) };
     let own = tch::no_grad(|| written.copy.forward(&written.probe, Pass::EVALUATE))?;
-    match written.fault(&own) {
+    match fault(&written.expected, &own) {
         None => Ok(written),
         Some(fault) => Err(EngineError::Bug(format!("the saved weights: {fault}"))),
     }
@@ -89,7 +84,7 @@ impl Written<'_> {
     pub(super) fn example(&self, input: &str) -> Result<(), EngineError> {
         let count = EXAMPLES.min(self.probe.size()[0]);
         let first = |tensor: &Tensor| tensor.narrow(0, 0, count).contiguous();
-        let tensors = [(input, first(&self.probe)), (loaders::EXPECTED, first(&self.expected))];
+        let tensors = [(input, first(&self.probe)), (onnx::OUTPUT, first(&self.expected))];
         Ok(Tensor::write_npz(&tensors, self.folder.join(loaders::EXAMPLE))?)
     }
 
@@ -150,10 +145,6 @@ impl Written<'_> {
         }
         Ok(found)
     }
-
-    fn fault(&self, got: &Tensor) -> Option<String> {
-        fault(&self.expected, got)
-    }
 }
 
 /// What tells an output from the expected one, if anything.
@@ -169,31 +160,33 @@ fn fault(expected: &Tensor, got: &Tensor) -> Option<String> {
     (!equal).then(|| format!("its output differs from the trained network's by {difference:e}"))
 }
 
-/// Saves a network's tensors by PyTorch's names, batch norm's counters included.
+/// A network's tensors as they are written, by PyTorch's names.
+fn tensors(store: &Store) -> impl Iterator<Item = (&str, Tensor)> {
+    let flats = [&store.weights, &store.stats].into_iter();
+    flats.flat_map(|flat| flat.params().iter().zip(flat.views())).map(|(param, view)| {
+        let plain = view.detach().to_device(PLAIN.device).to_kind(PLAIN.kind);
+        (param.name.as_str(), plain.contiguous())
+    })
+}
+
+/// Saves them, batch norm's counters included.
 fn save(store: &Store, path: &Path) -> Result<(), EngineError> {
-    let mut tensors: Vec<(String, Tensor)> = Vec::new();
-    for flat in [&store.weights, &store.stats] {
-        for (param, view) in flat.params().iter().zip(flat.views()) {
-            let plain = view.detach().to_device(PLAIN.device).to_kind(PLAIN.kind);
-            tensors.push((param.name.clone(), plain.contiguous()));
-            if let Some(norm) = param.name.strip_suffix("running_var") {
-                tensors.push((format!("{norm}num_batches_tracked"), Tensor::from(0_i64)));
-            }
+    let mut saved: Vec<(String, Tensor)> = Vec::new();
+    for (name, tensor) in tensors(store) {
+        saved.push((name.to_owned(), tensor));
+        if let Some(norm) = name.strip_suffix("running_var") {
+            saved.push((format!("{norm}num_batches_tracked"), Tensor::from(0_i64)));
         }
     }
-    Tensor::write_safetensors(&tensors, path)?;
+    Tensor::write_safetensors(&saved, path)?;
     Ok(())
 }
 
 /// Every tensor as ONNX stores it.
 fn bytes_of(store: &Store) -> Result<BTreeMap<String, Vec<u8>>, EngineError> {
-    let mut all = BTreeMap::new();
-    for flat in [&store.weights, &store.stats] {
-        for (param, view) in flat.params().iter().zip(flat.views()) {
-            let numbers = Vec::<f32>::try_from(&view.detach().contiguous().view([-1]))?;
-            let bytes = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
-            all.insert(param.name.clone(), bytes);
-        }
-    }
-    Ok(all)
+    let bytes = |(name, tensor): (&str, Tensor)| {
+        let numbers = Vec::<f32>::try_from(&tensor.view([-1]))?;
+        Ok((name.to_owned(), numbers.into_iter().flat_map(f32::to_le_bytes).collect()))
+    };
+    tensors(store).map(bytes).collect()
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use skein_core::curve::Curve;
 use skein_core::event::{Event, EventBody, Front, Metrics};
 use skein_core::folder;
+use skein_core::package::card::Facts;
 use skein_core::spec::milliseconds;
 
 use super::{Contents, pretty};
@@ -22,7 +23,7 @@ const FRONT_VERSION: u32 = 1;
 
 /// `architecture.json`.
 pub(super) fn architecture_json(contents: &Contents<'_>) -> Result<String, EngineError> {
-    let Contents { spec, space, architecture, ladder, packaged, .. } = contents;
+    let Facts { spec, space, architecture, ladder, packaged, cost, .. } = contents.facts;
     let preset = spec.space.preset();
     let choices = space.choices.iter().zip(&architecture.0).map(|(choice, option)| {
         json!({"tensor": choice.tensor, "label": choice.label, "option": choice.options[*option]})
@@ -32,7 +33,7 @@ pub(super) fn architecture_json(contents: &Contents<'_>) -> Result<String, Engin
         "space": spec.space,
         "text": architecture.to_text(preset, &space.choices),
         "choices": choices.collect::<Vec<_>>(),
-        "cost": space.cost(architecture)?,
+        "cost": cost,
         "input_shape": space.input_shape(),
         "ladder": ladder,
         "packaged": packaged,
@@ -41,12 +42,13 @@ pub(super) fn architecture_json(contents: &Contents<'_>) -> Result<String, Engin
 
 /// All candidates of the second stage, in the order in which they were scored.
 pub(super) fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineError> {
-    let timed = !contents.space.timings.is_empty();
+    let timed = !contents.facts.space.timings.is_empty();
     let mut csv = String::from("architecture,valid_accuracy,valid_loss,params,macs");
     csv.push_str(if timed { ",latency_ms\n" } else { "\n" });
     for Tried { architecture, accuracy, loss } in contents.tried {
-        let text = architecture.to_text(contents.spec.space.preset(), &contents.space.choices);
-        let cost = contents.space.cost(architecture)?;
+        let text =
+            architecture.to_text(contents.facts.spec.space.preset(), &contents.facts.space.choices);
+        let cost = contents.facts.space.cost(architecture)?;
         // The text form has commas.
         let _ = write!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
         let latency = cost.latency_ns.map(|ns| format!(",{}", milliseconds(ns)));

@@ -1,16 +1,17 @@
 //! What happens to the network that was found: measured, trained, packed.
 
 use skein_core::choice::Architecture;
-use skein_core::dataset;
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::graph::Cost;
 use skein_core::number::Num;
+use skein_core::package::card::Facts;
 use skein_core::spec::milliseconds;
 
 use super::selecting::Selected;
 use super::snapshot::{Derived, Done};
 use super::{Context, Ended, Resumed};
 use crate::EngineError;
+use crate::device;
 use crate::latency;
 use crate::search::candidates;
 use crate::search::run::{EVALUATION_BATCH, Search};
@@ -211,24 +212,25 @@ impl Context<'_> {
         let space = search.net.graph();
         let cost = space.cost(architecture)?;
         let latency_ms = self.latency(cost, network)?;
-        let id = &self.spec.dataset.id;
-        let dataset =
-            dataset::find(id).ok_or_else(|| EngineError::Missing(format!("data set {id}")))?;
         let counts =
             [search.weight_images(), search.valid_positions().len(), self.data.test.count()];
-        let contents = Contents {
-            dataset,
-            cost,
-            latency_ms,
-            examples: counts.map(|count| count as u64),
-            compute: self.compute,
+        let facts = Facts {
             spec: &self.spec,
+            dataset: self.dataset,
             space,
             architecture,
             rows: &search.probabilities(self.spec.search.epochs - 1)?,
-            network,
             ladder: &ladder,
             packaged: &chosen.weights,
+            cost,
+            latency_ms,
+            device: &device::name(self.compute.device),
+            examples: counts.map(|count| count as u64),
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let contents = Contents {
+            facts,
+            network,
             tried: &self.tried,
             vocabulary: self.data.text.as_ref().map(|text| &text.vocabulary),
         };
