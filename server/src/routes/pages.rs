@@ -105,7 +105,7 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
     let trained_by = detail.spec["search"]["from_run"].as_str().and_then(RunId::parse);
     let trained_by = trained_by.and_then(|id| app.runs.entry(id).ok());
     let trained_by = trained_by.map(|entry| (entry.id.to_string(), entry.view().name));
-    let files = app.runs.artifacts(id).await?.into_iter().map(|found| found.file.name).collect();
+    let files = app.runs.artifact_names(id).await?;
     let now = OffsetDateTime::now_utc();
     Ok(html(&ShowPage::new(frame(&app, "run"), detail, Beside { trained_by, files }, now)))
 }

@@ -70,6 +70,15 @@ impl Runs {
         blocking(move || list(&entry.folder, &runs.digests)).await
     }
 
+    /// Their names alone, without a look at what they hold.
+    ///
+    /// # Errors
+    /// - as [`Runs::artifacts`].
+    pub async fn artifact_names(&self, id: RunId) -> Result<Vec<String>, ServiceError> {
+        let entry = self.entry(id)?;
+        blocking(move || Ok(offered(&entry.folder)?.map_or(vec![], |offered| offered.names))).await
+    }
+
     /// One file of a run's package.
     ///
     /// # Errors
@@ -80,31 +89,45 @@ impl Runs {
     }
 }
 
+/// A package and the names of the files that it offers, in their order.
+struct Offered {
+    folder: PathBuf,
+    manifest: Manifest,
+    names: Vec<String>,
+}
+
+/// Files that a manifest cannot or need not hold the digest of.
+const BESIDE: [&str; 2] = [folder::RESULT_ZIP, folder::MANIFEST];
+
+fn offered(run: &Path) -> Result<Option<Offered>, ServiceError> {
+    let Some(written) = package_of(run) else { return Ok(None) };
+    let manifest: Manifest = serde_json::from_slice(&fs::read(written.join(folder::MANIFEST))?)
+        .map_err(std::io::Error::from)?;
+    let named = manifest.files.iter().map(|file| file.name.as_str());
+    // A name that leads out of the folder is none of ours.
+    let here = |name: &&str| is_plain(name) && written.join(name).is_file();
+    let names = BESIDE.into_iter().chain(named).filter(here);
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_by(|a, b| package::place(a).cmp(&package::place(b)).then_with(|| a.cmp(b)));
+    names.dedup();
+    Ok(Some(Offered { folder: written, manifest, names }))
+}
+
 fn list(run: &Path, digests: &Digests) -> Result<Vec<Artifact>, ServiceError> {
-    let Some(written) = package_of(run) else { return Ok(Vec::new()) };
-    let manifest_path = written.join(folder::MANIFEST);
-    let manifest: Manifest =
-        serde_json::from_slice(&fs::read(&manifest_path)?).map_err(std::io::Error::from)?;
+    let Some(Offered { folder, manifest, names }) = offered(run)? else { return Ok(Vec::new()) };
     let mut artifacts = Vec::new();
-    for name in [folder::RESULT_ZIP, folder::MANIFEST] {
-        let path = written.join(name);
-        if path.is_file() {
-            let (bytes, sha256) = digests.of(&path)?;
-            artifacts.push(Artifact {
-                path,
-                file: ManifestFile { name: name.to_owned(), bytes, sha256 },
-            });
-        }
+    for name in names {
+        let path = folder.join(&name);
+        let known = manifest.files.iter().find(|file| file.name == name);
+        let file = match known.filter(|_| !BESIDE.contains(&name.as_str())) {
+            Some(file) => file.clone(),
+            None => {
+                let (bytes, sha256) = digests.of(&path)?;
+                ManifestFile { name, bytes, sha256 }
+            }
+        };
+        artifacts.push(Artifact { path, file });
     }
-    for file in manifest.files {
-        let path = written.join(&file.name);
-        // A name that leads out of the folder is none of ours.
-        let known = artifacts.iter().any(|artifact| artifact.file.name == file.name);
-        if is_plain(&file.name) && !known && path.is_file() {
-            artifacts.push(Artifact { path, file });
-        }
-    }
-    artifacts.sort_by_key(|artifact| package::place(&artifact.file.name));
     Ok(artifacts)
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
 use skein_core::number::Num;
-use skein_core::spec::fields::{self, Kind};
+use skein_core::spec::fields;
 use time::OffsetDateTime;
 
 use super::examples::{EXAMPLES, Example};
@@ -193,13 +193,13 @@ fn row(run: RunView, now: OffsetDateTime) -> Row {
             .map(|failure| failure.message.clone())
             .or_else(|| run.reason.clone())
             .map(|why| format::quoted(&why)),
-        space: label("space.preset", &run.space),
-        optimizer: label("search.optimizer.kind", &run.optimizer)
+        space: fields::label("space.preset", &run.space).to_owned(),
+        optimizer: fields::label("search.optimizer.kind", &run.optimizer)
             .split(" (")
             .next()
             .unwrap_or("")
             .to_owned(),
-        dataset: label("dataset.id", &run.dataset),
+        dataset: fields::label("dataset.id", &run.dataset).to_owned(),
         active,
         fraction: if fraction.0.is_finite() { fraction.0.clamp(0.0, 1.0) } else { 0.0 },
         percent,
@@ -240,17 +240,6 @@ pub(super) fn took(run: &RunView) -> String {
 /// Whether the run is waiting or working.
 pub(super) fn is_active(status: &str) -> bool {
     matches!(status, "queued" | "starting" | "running" | "pausing")
-}
-
-/// The name for people of one of a field's values.
-pub(super) fn label(path: &str, value: &str) -> String {
-    match fields::find(path).map(|field| field.kind) {
-        Some(Kind::OneOf(values)) => {
-            values.iter().find(|(known, _)| *known == value).map_or(value, |(_, label)| label)
-        }
-        _ => value,
-    }
-    .to_owned()
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use serde_json::Value;
 use skein_core::event::{FailureClass, Rung};
 use skein_core::number::Num;
 use skein_core::package::{self, FileKind};
-use skein_core::spec::fields::{FIELDS, Field, Kind};
+use skein_core::spec::fields::{self, FIELDS, Field, Kind};
 use skein_core::spec::milliseconds;
 use time::OffsetDateTime;
 
 use super::charts::{Chart, fit_charts, search_charts, words};
 use super::form::{at, text, title};
 use super::frame::Frame;
-use super::list::{is_active, label, took};
+use super::list::{is_active, took};
 use super::{form, format};
 use crate::views::{RunDetail, RunView};
 
@@ -274,7 +274,7 @@ fn shown(field: &Field, value: &Value) -> String {
         (_, Value::Null) if field.path.starts_with("constraints.") => "no limit".to_owned(),
         (_, Value::Null) if field.path.starts_with("benchmark.") => "–".to_owned(),
         (_, Value::Null) => "all".to_owned(),
-        (Kind::OneOf(_), _) => label(field.path, &typed),
+        (Kind::OneOf(_), _) => fields::label(field.path, &typed).to_owned(),
         (_, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
         _ if field.path == "resources.threads" && typed == "0" => "one per core".to_owned(),
         (Kind::Integer { .. }, _) if field.path != "seed" => {
