@@ -28,6 +28,15 @@ impl Choice {
     pub fn name(&self) -> String {
         format!("{} {}", self.tensor, self.label)
     }
+
+    /// It has no such option.
+    pub(crate) fn lacks(&self, option: &str) -> ArchitectureError {
+        ArchitectureError::Option {
+            choice: self.name(),
+            option: option.to_owned(),
+            options: self.options.join(", "),
+        }
+    }
 }
 
 /// Where in the network a choice acts.
@@ -100,7 +109,7 @@ impl Architecture {
         }
         for (&option, choice) in self.0.iter().zip(choices) {
             if option >= choice.options.len() {
-                return Err(no_option(choice, &option.to_string()));
+                return Err(choice.lacks(&option.to_string()));
             }
         }
         Ok(())
@@ -158,20 +167,12 @@ impl Architecture {
                     return Err(bad(part, &format!("expected `{}=…` here", choice.tensor)));
                 }
                 let index = choice.options.iter().position(|known| known == option.trim());
-                picked.push(index.ok_or_else(|| no_option(choice, option))?);
+                picked.push(index.ok_or_else(|| choice.lacks(option))?);
             }
         }
         let architecture = Self(picked);
         architecture.check(choices)?;
         Ok(architecture)
-    }
-}
-
-fn no_option(choice: &Choice, option: &str) -> ArchitectureError {
-    ArchitectureError::Option {
-        choice: choice.name(),
-        option: option.to_owned(),
-        options: choice.options.join(", "),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! This crate does no input or output, knows no async and no libtorch. Reading order:
 //!
-//! 1. [`choice`]: a decision, its options, an architecture and its text form;
+//! 1. [`choice`]: a decision, its options, an architecture and its text form; [`notation`]: the
+//!    forms in which others write one;
 //! 2. [`graph`]: the elastic graph, in which a search space is written once, and its walks
 //!    (shapes, cost, specialise, validate);
 //! 3. [`spaces`]: the built-in spaces, each one builder of such a graph;
@@ -27,6 +28,7 @@ pub mod folder;
 pub mod graph;
 pub mod limits;
 pub mod manifest;
+pub mod notation;
 pub mod number;
 pub mod package;
 pub mod record;
