@@ -27,7 +27,10 @@ changed();
 
 function changed(): void {
   fields.apply();
-  for (const section of all("[data-section]", form)) summarise(section, fields);
+  for (const section of all("[data-section]", form)) {
+    section.hidden = fields.within(section).every((field) => !field.applies);
+    summarise(section, fields);
+  }
   snippets.spec(fields.spec());
   later();
 }

@@ -13,6 +13,7 @@ import { Header } from "./run/header.ts";
 import { LogView } from "./run/log.ts";
 import { RowsView } from "./run/rows.ts";
 import { Store } from "./run/store.ts";
+import { bindTraining } from "./run/train.ts";
 
 const page = need("[data-run]");
 const run = page.dataset["run"] ?? "";
@@ -28,6 +29,7 @@ const log = new LogView(need("[data-logs]"), run);
 const files = need("[data-artifacts]");
 
 bindActions(run, () => void refresh());
+bindTraining(run);
 void begin();
 
 async function begin(): Promise<void> {

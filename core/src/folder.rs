@@ -3,7 +3,8 @@
 //! ```text
 //! spec.json                            what the user asked for, every default filled in
 //! benchmark.csv                        the table of a benchmark, if one is attached
-//! supernet/                            of a run that trains none: checkpoints of the run that did
+//! supernet/                            what another run trained and this one uses: checkpoints or
+//!                                      packaged weights, with its specification and tokenizer
 //! attempts/1/events.jsonl              one event a line
 //! attempts/1/worker.log                the worker's standard error
 //! attempts/1/lock                      locked (flock) for the worker's whole life
@@ -21,7 +22,7 @@ pub const SPEC: &str = "spec.json";
 pub const FINAL: &str = "final.json";
 /// The table of a benchmark.
 pub const BENCHMARK: &str = "benchmark.csv";
-/// Folder of another run's checkpoints and tokenizer, whose supernet is searched again.
+/// Folder of what another run trained and this one uses.
 pub const SUPERNET: &str = "supernet";
 /// Byte pairs of a text; in an attempt those that it uses, in a package those of the network.
 pub const TOKENIZER: &str = "tokenizer.json";

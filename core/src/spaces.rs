@@ -9,9 +9,11 @@ pub mod mobilenet_v3;
 pub mod nas_bench_201;
 pub mod toy_cell;
 pub mod trained;
+pub mod transfer;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Architecture;
 use crate::dataset::DataShape;
 use crate::graph::{CostRange, Graph, GraphError};
 use crate::spec::{Sharing, SpaceSpec};
@@ -127,6 +129,20 @@ fn operations(names: &[String]) -> Result<Vec<cell::Operation>, GraphError> {
     names.iter().map(read).collect()
 }
 
+/// Describes one architecture of a space, whose graph is given, as if there were no other.
+///
+/// # Errors
+/// - [`GraphError`] if it does not belong to the space.
+pub fn describe_one(
+    space: &SpaceSpec,
+    graph: &Graph,
+    architecture: &Architecture,
+) -> Result<SpaceInfo, GraphError> {
+    let cost = graph.cost(architecture)?;
+    let stored = graph.specialise(architecture)?.graph.stored_params();
+    Ok(info(preset(space), "1".to_owned(), CostRange { min: cost, max: cost }, [stored; 2], 0))
+}
+
 /// Describes a space with its options and for the given data.
 ///
 /// # Errors
@@ -134,18 +150,29 @@ fn operations(names: &[String]) -> Result<Vec<cell::Operation>, GraphError> {
 pub fn describe(space: &SpaceSpec, shape: DataShape) -> Result<SpaceInfo, GraphError> {
     let preset = preset(space);
     let graph = build(space, shape, Sharing::Entangled)?;
-    let cost = graph.cost_range()?;
-    Ok(SpaceInfo {
+    let stored = [graph.stored_params(), build(space, shape, Sharing::Shared)?.stored_params()];
+    let (count, choices) = (graph.count().to_string(), graph.choices.len());
+    Ok(info(preset, count, graph.cost_range()?, stored, choices))
+}
+
+fn info(
+    preset: &Preset,
+    architectures: String,
+    cost: CostRange,
+    [entangled_params, shared_params]: [u64; 2],
+    choices: usize,
+) -> SpaceInfo {
+    SpaceInfo {
         preset: preset.preset.to_owned(),
         title: preset.title.to_owned(),
         summary: preset.summary.to_owned(),
         source: preset.source.to_owned(),
-        architectures: graph.count().to_string(),
-        choices: graph.choices.len(),
+        architectures,
+        choices,
         min_params: cost.min.params,
         max_params: cost.max.params,
         cost,
-        entangled_params: graph.stored_params(),
-        shared_params: build(space, shape, Sharing::Shared)?.stored_params(),
-    })
+        entangled_params,
+        shared_params,
+    }
 }

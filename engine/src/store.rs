@@ -223,14 +223,14 @@ impl Store {
         Ok(kernel)
     }
 
-    /// Copies every tensor that another store holds too.
+    /// Copies every tensor that another store holds too, but for some names.
     ///
     /// # Errors
     /// - [`EngineError::Shape`] if two of one name differ.
-    pub fn take_over(&self, other: &Self) -> Result<(), EngineError> {
+    pub fn take_over(&self, other: &Self, but: &[String]) -> Result<(), EngineError> {
         for (flat, others) in [(&self.weights, &other.weights), (&self.stats, &other.stats)] {
             for (param, view) in others.params.iter().zip(&others.views) {
-                if flat.index.contains_key(&param.name) {
+                if flat.index.contains_key(&param.name) && !but.contains(&param.name) {
                     flat.set(&param.name, view)?;
                 }
             }

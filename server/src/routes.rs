@@ -33,6 +33,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::pause))
         .routes(routes!(runs::resume))
+        .routes(routes!(runs::train))
         .routes(routes!(events::events))
         .routes(routes!(run_data::metrics))
         .routes(routes!(run_data::rows))

@@ -22,6 +22,7 @@ pub mod series;
 pub mod stream;
 pub mod supervise;
 pub mod tail;
+pub mod train;
 
 use skein_core::spec::Violation;
 

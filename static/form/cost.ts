@@ -17,7 +17,7 @@ export interface SpaceInfo {
 }
 
 export interface Preflight {
-  spec: { search: { weights: string; epochs: number; batch_size: number }; resources: { precision: string } };
+  spec: { search: { weights: string; epochs?: number; batch_size: number }; resources: { precision: string } };
   space: SpaceInfo;
   steps: number;
   toml: string;
@@ -29,16 +29,19 @@ export function showCost({ spec, space, steps }: Preflight): void {
   const width = spec.resources.precision === "float64" ? 8 : 4;
   const own = spec.search.weights === "shared" ? space.shared_params : space.entangled_params;
   const set = (name: string, text: string): void => say(find(`[data-cost-of="${name}"]`, panel), text);
-  set("architectures", `${count(space.architectures)} from ${space.choices} choices`);
+  const { epochs } = spec.search;
+  const given = epochs === undefined;
+  set("architectures", given ? "1, given" : `${count(space.architectures)} from ${space.choices} choices`);
   set("params", range(space.min_params, space.max_params));
   set("macs", range(space.cost.min.macs, space.cost.max.macs));
-  set("steps", `${steps.toLocaleString("en")} in ${spec.search.epochs.toLocaleString("en")} epochs`);
+  set("steps", given ? "none" : `${steps.toLocaleString("en")} in ${epochs.toLocaleString("en")} epochs`);
   set("memory", `${bytes(own * width * 3)}`);
   set("entangled", short(space.entangled_params));
   set("shared", short(space.shared_params));
   const most = Math.max(space.entangled_params, space.shared_params);
   bar("entangled", space.entangled_params / most);
   bar("shared", space.shared_params / most);
+  need("[data-compare]", panel).hidden = given;
   panel.removeAttribute("aria-busy");
 }
 
@@ -48,7 +51,7 @@ export function staleCost(): void {
 }
 
 function range(low: number, high: number): string {
-  return `${short(low)} – ${short(high)}`;
+  return low === high ? short(low) : `${short(low)} – ${short(high)}`;
 }
 
 function count(decimal: string): string {

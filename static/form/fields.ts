@@ -5,7 +5,7 @@ import { all, find, need, say } from "../dom.ts";
 
 export type Scalar = string | number | boolean;
 export type List = (Scalar | List)[];
-type Control = HTMLInputElement | HTMLSelectElement;
+type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 export type Spec = { [key: string]: Scalar | List | Spec };
 
 export class Field {
@@ -16,6 +16,8 @@ export class Field {
   readonly required: boolean;
   private readonly when: { path: string; values: string[] } | null;
   private readonly kind: string;
+  /** Whether it does nothing where one architecture is given. */
+  private readonly idle: boolean;
   private readonly defaults: Record<string, string>;
   /** Path of the field that the default depends on, or of two with a comma; the first counts more. */
   private readonly defaultsBy: string;
@@ -29,10 +31,11 @@ export class Field {
     this.unit = data["unit"] ?? "";
     this.label = data["label"] ?? this.path;
     this.required = data["required"] !== undefined;
+    this.idle = data["idle"] !== undefined;
     this.defaults = JSON.parse(data["defaults"] ?? "{}") as Record<string, string>;
     this.defaultsBy = data["defaultsBy"] ?? "";
     this.when = data["whenPath"] ? { path: data["whenPath"], values: (data["whenValues"] ?? "").split(",") } : null;
-    this.control = need<Control>("input, select", box);
+    this.control = need<Control>("input, select, textarea", box);
     this.filled = data["filled"] ?? "";
     find("[data-reset]", box)?.addEventListener("click", () => this.reset(true));
   }
@@ -79,7 +82,8 @@ export class Field {
 
   /** Shows or hides the field, and follows defaults that depend on another field. */
   apply(values: (path: string) => string): void {
-    this.box.hidden = this.when !== null && !this.when.values.includes(values(this.when.path));
+    const idle = this.idle && values("search.optimizer.kind") === "fixed";
+    this.box.hidden = idle || (this.when !== null && !this.when.values.includes(values(this.when.path)));
     this.control.disabled = this.box.hidden;
     // The first of them stands for any value that is not listed.
     const stands = this.defaultsBy ? this.defaultsBy.split(",").map((path) => this.defaults[values(path)]) : [];

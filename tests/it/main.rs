@@ -14,3 +14,4 @@ mod real_worker;
 mod shutdown;
 mod storage;
 mod tidy;
+mod train;

@@ -43,8 +43,10 @@ pub struct Facts<'a> {
 }
 
 /// Fields that say how the network was found, in the order of the card.
-const FOUND_BY: [&str; 9] = [
+const FOUND_BY: [&str; 11] = [
     "search.optimizer.kind",
+    "search.from_run",
+    "search.inherit",
     "search.weights",
     "search.fidelity",
     "search.epochs",
@@ -75,9 +77,13 @@ fn head(facts: &Facts<'_>, text: &mut String) {
         DataKind::Text => "tells the next token of a text".to_owned(),
     };
     let _ = writeln!(text, "# {}\n", spec.name);
+    let origin = match spec.search.optimizer.given() {
+        Some(_) => "given, and measured and trained",
+        None => "found by a search",
+    };
     let _ = writeln!(
         text,
-        "A network of the space {} ({}) that {task}, found by a search on {} with Skein {}.\n",
+        "A network of the space {} ({}) that {task}, {origin} on {} with Skein {}.\n",
         preset.title, preset.source, dataset.title, facts.version
     );
     let _ = writeln!(
@@ -130,19 +136,28 @@ fn accuracies(facts: &Facts<'_>, text: &mut String) {
     }
     let [trained, validated, tested] = facts.examples;
     let unit = if is_text { "windows" } else { "images" };
+    let split = match facts.spec.search.optimizer.given() {
+        Some(_) => {
+            format!("{validated} {unit} of the training set validate here and train nothing")
+        }
+        None => format!(
+            "The search trained weights on {trained} {unit} and chose by {validated} others, which validate here"
+        ),
+    };
     let _ = writeln!(
         text,
-        "\nThe search trained weights on {trained} {unit} and chose by {validated} others, which validate here; the test set has {tested}. One seed ({}), one training each.\n",
+        "\n{split}; the test set has {tested}. One seed ({}), one training each.\n",
         facts.spec.seed
     );
 }
 
 fn search(facts: &Facts<'_>, text: &mut String) {
     let value = facts.spec.to_value();
+    let kind = facts.spec.search.optimizer.kind();
     let _ = writeln!(text, "## How it was found\n\n| | |\n| --- | --- |");
-    for path in FOUND_BY {
+    for path in FOUND_BY.into_iter().filter(|path| !fields::is_idle(path, kind)) {
         let found = path.split('.').try_fold(&value, |value, part| value.get(part));
-        if let (Some(field), Some(found)) = (fields::find(path), found) {
+        if let (Some(field), Some(found)) = (fields::find(path), found.filter(|it| !it.is_null())) {
             let text_form = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
             let said = cell(fields::label(path, &text_form));
             let _ = writeln!(text, "| {} | {said} |", field.label);
@@ -258,6 +273,28 @@ mod tests {
             "space": {"preset": "toy-cell"}, "search": {"optimizer": {"kind": "drnas"}},
         });
         insta::assert_snapshot!(written(&spec, None));
+    }
+
+    #[test]
+    fn a_card_of_a_given_architecture_speaks_of_no_search() {
+        let spec = json!({
+            "name": "given", "dataset": {"id": "fashion-mnist"}, "space": {"preset": "toy-cell"},
+            "search": {
+                "optimizer": {"kind": "fixed", "architecture": [3, 3, 3, 3, 3, 3]},
+                "from_run": "00000000-0000-4000-8000-000000000000",
+            },
+            "after": {"from_scratch": {"epochs": 5}},
+        });
+        let card = written(&spec, None);
+        assert!(card.contains(
+            "that tells 10 classes of images, given, and measured and trained on FashionMNIST"
+        ));
+        assert!(
+            card.contains("29000 images of the training set validate here and train nothing; the")
+        );
+        assert!(card.contains("| Inherited weights | Its supernet |"));
+        let about_search = ["search trained", "found by", "probability", "| Epochs |", "Fidelity"];
+        assert_eq!(about_search.map(|word| card.contains(word)), [false; 5]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! What a search on another run's trained supernet may change.
+//! What a run on weights that another one trained may change.
 
 use serde_json::Value;
 
 use super::check::get;
 use super::fields::FIELDS;
-use super::{RunSpec, Violation};
+use super::{Inherit, OptimizerSpec, RunSpec, Violation};
+use crate::dataset::DataKind;
+use crate::spaces::transfer;
 
 /// Fields, or beginnings of their paths, that nothing in the training of a supernet hangs on.
 const FREE: [&str; 10] = [
@@ -20,28 +22,100 @@ const FREE: [&str; 10] = [
     "resources.checkpoint_every",
 ];
 
-/// Whether a run on another one's supernet must have a field as it is there.
+/// Fields, or beginnings of their paths, that decide which weights a network of the space has.
+const OF_WEIGHTS: [&str; 4] = ["space.", "search.weights", "dataset.tokens", "dataset.vocabulary"];
+/// Fields that decide which images nothing was trained on.
+const OF_SPLITS: [&str; 3] = ["dataset.limit", "search.train_portion", "search.valid_limit"];
+
+/// Whether a run on another one's weights must have a field as it is there.
 #[must_use]
-pub fn is_bound(path: &str) -> bool {
-    !FREE.iter().any(|free| path.starts_with(free))
+pub fn is_bound(path: &str, optimizer: &str) -> bool {
+    let among = |paths: &[&str]| paths.iter().any(|bound| path.starts_with(bound));
+    if optimizer == "fixed" { among(&OF_WEIGHTS) } else { !among(&FREE) }
 }
 
 impl RunSpec {
-    /// Every field that must be as it was where the supernet was trained, and is not.
+    /// Everything that keeps a run from using what another one trained.
     #[must_use]
     pub fn unlike(&self, trained: &Self) -> Vec<Violation> {
+        let supernet = trained.search.optimizer.given().is_none();
+        let Some(inherit) = self.search.inherit else {
+            if supernet {
+                return self.differing(trained, |path| is_bound(path, ""), "the supernet was");
+            }
+            let detail = "must be a run that searched: that one has no supernet, but trained one given architecture";
+            return vec![violation("search.from_run", detail)];
+        };
+        let lends = supernet && !trained.is_progressive();
+        match inherit {
+            Inherit::None => return vec![],
+            Inherit::Supernet if !lends => {
+                let detail = "must be `result` or `none`: that run has no supernet that lends weights to a network";
+                return vec![violation("search.inherit", detail)];
+            }
+            _ => {}
+        }
+        let same = self.dataset.id == trained.dataset.id;
+        let text = self.space.data() == DataKind::Text;
+        let bound = |path: &str| {
+            is_bound(path, "fixed")
+                || text && path == "dataset.id"
+                || same && OF_SPLITS.contains(&path)
+        };
+        let unlike = self.differing(trained, bound, "the weights were");
+        if unlike.is_empty() { self.unfit(trained) } else { unlike }
+    }
+
+    fn is_progressive(&self) -> bool {
+        matches!(self.search.optimizer, OptimizerSpec::DrnasProgressive { .. })
+    }
+
+    /// Every bound field that is not as it was where `what` trained.
+    fn differing(
+        &self,
+        trained: &Self,
+        bound: impl Fn(&str) -> bool,
+        what: &str,
+    ) -> Vec<Violation> {
         let (own, theirs) = (self.to_value(), trained.to_value());
-        let bound = FIELDS.iter().filter(|field| is_bound(field.path));
-        let unlike = bound.filter_map(|field| {
+        let unlike = FIELDS.iter().filter(|field| bound(field.path)).filter_map(|field| {
             let [own, theirs] = [&own, &theirs].map(|spec| get(spec, field.path));
             let [own, theirs] = [own, theirs].map(|value| value.unwrap_or(&Value::Null));
-            (own != theirs).then(|| Violation {
-                field: field.path.to_owned(),
-                detail: format!("must be {theirs}, as where the supernet was trained, not {own}"),
+            (own != theirs).then(|| {
+                violation(
+                    field.path,
+                    &format!("must be {theirs}, as where {what} trained, not {own}"),
+                )
             })
         });
         unlike.collect()
     }
+
+    /// What keeps the network from having weights that were trained on other data.
+    fn unfit(&self, trained: &Self) -> Vec<Violation> {
+        let (own, theirs) = (self.shape(), trained.shape());
+        let foreign = transfer::foreign(&self.space, own, theirs, self.search.weights);
+        // A space that cannot be built is refused elsewhere, with the reason.
+        if let Some(first) = foreign.unwrap_or_default().first() {
+            let detail = format!(
+                "must be data like `{}`, on which the weights were trained: `{first}` would have another shape",
+                trained.dataset.id
+            );
+            return vec![violation("dataset.id", &detail)];
+        }
+        if own.classes == theirs.classes || self.search.reset_head == Some(true) {
+            return vec![];
+        }
+        let detail = format!(
+            "must be true: `{}` has {} classes, and the weights were trained for {}, so that the last layer cannot be inherited",
+            self.dataset.id, own.classes, theirs.classes
+        );
+        vec![violation("search.reset_head", &detail)]
+    }
+}
+
+fn violation(field: &str, detail: &str) -> Violation {
+    Violation { field: field.to_owned(), detail: detail.to_owned() }
 }
 
 #[cfg(test)]
@@ -95,5 +169,86 @@ mod tests {
             assert_eq!(paths, [path]);
             assert!(unlike[0].detail.contains(&format!("not {value}")), "{}", unlike[0].detail);
         }
+    }
+
+    const CELL: &str = "toy-cell|normal=sep3,sep5,dil3|reduce=dil5,sep3,sep5";
+
+    fn given(changed: &Value) -> RunSpec {
+        let mut spec = json!({
+            "dataset": {"id": "cifar-10"},
+            "space": {"preset": "toy-cell"},
+            "search": {"optimizer": {"kind": "fixed", "architecture": CELL}, "from_run": "x"},
+        });
+        for (path, value) in changed.as_object().unwrap() {
+            super::super::check::set(&mut spec, path, value.clone());
+        }
+        RunSpec::parse(&spec).unwrap()
+    }
+
+    fn refused(own: &RunSpec, trained: &RunSpec) -> Vec<String> {
+        let said = |one: Violation| format!("{}: {}", one.field, one.detail);
+        own.unlike(trained).into_iter().map(said).collect()
+    }
+
+    #[test]
+    fn a_given_architecture_needs_only_what_its_weights_hang_on() {
+        let trained = spec(&json!({"dataset.id": "cifar-10"}));
+        let free = json!({
+            "seed": 2, "search.weight_lr": 0.5, "search.fidelity": "reference",
+            "resources.precision": "float64", "after.fine_tune.epochs": 3,
+        });
+        assert_eq!(given(&free).unlike(&trained), []);
+        for (path, value) in [
+            ("space.channels", json!(8)),
+            ("search.weights", json!("shared")),
+            ("dataset.limit", json!(4096)),
+            ("search.valid_limit", json!(64)),
+        ] {
+            let found = refused(&given(&json!({path: value})), &trained);
+            assert!(found.len() == 1 && found[0].starts_with(path), "{found:?}");
+            let none =
+                json!({path: value, "search.inherit": "none", "after.from_scratch.epochs": 1});
+            assert_eq!(refused(&given(&none), &trained), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn other_data_must_fit_and_other_classes_start_afresh() {
+        let trained = spec(&json!({"dataset.id": "cifar-10"}));
+        // Other images: how many were seen in the search does not matter.
+        let hundred = json!({"dataset.id": "cifar-100", "dataset.limit": 4096});
+        assert_eq!(
+            refused(&given(&hundred), &trained),
+            [
+                "search.reset_head: must be true: `cifar-100` has 100 classes, and the weights were trained for 10, so that the last layer cannot be inherited"
+            ]
+        );
+        assert_eq!(
+            refused(&given(&json!({"dataset.id": "fashion-mnist"})), &trained),
+            [
+                "dataset.id: must be data like `cifar-10`, on which the weights were trained: `cell0.pre.conv.weight` would have another shape"
+            ]
+        );
+        let mut hundred = hundred;
+        hundred["search.reset_head"] = json!(true);
+        assert_eq!(refused(&given(&hundred), &trained), [""; 0]);
+    }
+
+    #[test]
+    fn who_trained_no_supernet_lends_none() {
+        let one = given(&json!({}));
+        let message = "search.inherit: must be `result` or `none`: that run has no supernet that lends weights to a network";
+        assert_eq!(refused(&one, &one), [message]);
+        assert_eq!(refused(&given(&json!({"search.inherit": "result"})), &one), [""; 0]);
+        let again = spec(&json!({"dataset.id": "cifar-10", "search.from_run": "x"}));
+        assert!(
+            refused(&again, &one)[0].starts_with("search.from_run: must be a run that searched")
+        );
+        let partial = json!({
+            "dataset": {"id": "cifar-10"}, "space": {"preset": "darts"},
+            "search": {"optimizer": {"kind": "drnas-progressive"}},
+        });
+        let partial = RunSpec::parse(&partial).unwrap();
+        assert_eq!(refused(&one, &partial), [message]);
     }
 }

@@ -1,16 +1,23 @@
 //! The check of a JSON value against the table of fields.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+mod config;
 mod data;
+mod fixed;
+mod kind;
 mod list;
 mod progressive;
 mod rowless;
 
 use super::fields::{FIELDS, Field, Kind};
+use super::{Sharing, SpaceSpec};
 use crate::dataset::{self, DataShape};
-use crate::spaces::darts::head;
+use crate::graph::Graph;
+use crate::spaces::{self, darts::head};
 
 /// One thing that is wrong with a specification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +29,8 @@ pub struct Violation {
 }
 
 const OPTIMIZER: &str = "search.optimizer.kind";
+/// Where hyper-parameters of the published code may stand.
+pub(super) const CONFIG: &str = "config";
 
 /// Fields that had another path once, so that older specifications stay readable.
 const MOVED: &[(&str, &str)] = &[
@@ -39,18 +48,28 @@ const MOVED: &[(&str, &str)] = &[
 pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
     let mut violations = Violations(vec![]);
     if !value.is_object() {
-        violations.add("", format!("a JSON object is expected, not {}", describe(value)));
+        violations.add("", format!("a JSON object is expected, not {}", kind::describe(value)));
         return Err(violations.0);
     }
-    let value = &moved(value.clone());
+    let mut value = moved(value.clone());
+    let file = value.as_object_mut().and_then(|object| object.remove(CONFIG));
+    let file = file.filter(|file| !file.is_null());
+    let value = &value;
+    let config = file
+        .map_or_else(BTreeMap::new, |file| config::fields(&file, is_fixed(value), &mut violations));
     // A field follows earlier ones only, which are filled in by then.
     let mut filled = Value::Object(Map::new());
     for field in FIELDS {
         if !applies(field, &filled) {
+            // Nobody knows whether it does, as long as the field that it hangs on is wrong itself.
+            if let Some(given) = get(value, field.path).filter(|_| !is_decided(field, &filled)) {
+                check_kind(field, given, &mut violations);
+            }
             continue;
         }
-        let found = match get(value, field.path) {
-            Some(Value::Null) | None => field.default.value(&filled),
+        let given = get(value, field.path).filter(|given| !given.is_null());
+        let found = match given.or_else(|| config.get(field.path)) {
+            None => field.default.value(&filled),
             Some(Value::String(text)) if is_nothing(field, text) => Some(Value::Null),
             Some(given) => Some(check_kind(field, given, &mut violations)),
         };
@@ -63,6 +82,9 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
     name(&mut filled);
     if violations.0.is_empty() {
         rules(&filled, &mut violations);
+        if is_fixed(&filled) {
+            fixed::settle(&mut filled, &mut violations);
+        }
     }
     if violations.0.is_empty() { Ok(filled) } else { Err(violations.0) }
 }
@@ -83,7 +105,7 @@ impl Violations {
 
 fn missing(field: &Field) -> String {
     match field.kind {
-        Kind::OneOf(values) => format!("is missing; one of {}", list(values)),
+        Kind::OneOf(values) => format!("is missing; one of {}", kind::named(values)),
         _ => "is missing".to_owned(),
     }
 }
@@ -97,6 +119,14 @@ fn applies(field: &Field, value: &Value) -> bool {
         }
         Some(given) => given.as_str().is_some_and(|given| values.contains(&given)),
     }
+}
+
+/// Whether the field that another hangs on holds something that it may.
+fn is_decided(field: &Field, filled: &Value) -> bool {
+    field.when.is_none_or(|(when, _)| {
+        let found = super::fields::find(when).zip(get(filled, when));
+        found.is_some_and(|(at, given)| kind::fault(at.kind, given).is_ok())
+    })
 }
 
 /// The value with fields of older specifications at their present paths.
@@ -132,24 +162,9 @@ pub(super) fn set(target: &mut Value, path: &str, value: Value) {
     }
 }
 
-fn list(values: &[(&str, &str)]) -> String {
-    values.iter().map(|(value, _)| format!("`{value}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => format!("\"{}\"", text.chars().take(40).collect::<String>()),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-    }
-}
-
 /// The value in its normal form; a violation is noted if it has none.
 fn check_kind(field: &Field, given: &Value, violations: &mut Violations) -> Value {
-    match kind_fault(field.kind, given) {
+    match kind::fault(field.kind, given) {
         Ok(value) => value,
         Err(detail) => {
             violations.add(field.path, detail);
@@ -158,80 +173,17 @@ fn check_kind(field: &Field, given: &Value, violations: &mut Violations) -> Valu
     }
 }
 
-fn kind_fault(kind: Kind, given: &Value) -> Result<Value, String> {
-    let got = describe(given);
-    match kind {
-        Kind::Integer { min, max } => match whole(given) {
-            Some(value) if (min..=max).contains(&value) => Ok(value.into()),
-            Some(value) if value < min => Err(format!("must be at least {min}, not {got}")),
-            Some(_) => Err(format!("must be at most {max}, not {got}")),
-            None if given.as_f64().is_some_and(|value| value < 0.0) => {
-                Err(format!("must be at least {min}, not {got}"))
-            }
-            None => Err(format!("a whole number is expected, not {got}")),
-        },
-        Kind::Number { min, max } => match given.as_f64() {
-            Some(value) if (min..=max).contains(&value) => Ok(value.into()),
-            Some(value) if value < min => Err(format!("must be at least {min}, not {got}")),
-            Some(_) => Err(format!("must be at most {max}, not {got}")),
-            None => Err(format!("a number is expected, not {got}")),
-        },
-        Kind::Text { max_chars } => match given.as_str() {
-            Some(text) if text.chars().count() > max_chars => {
-                Err(format!("must have at most {max_chars} characters"))
-            }
-            Some(text) if text.chars().any(char::is_control) => {
-                Err("must not contain control characters".to_owned())
-            }
-            Some(text) => Ok(text.trim().into()),
-            None => Err(format!("text is expected, not {got}")),
-        },
-        Kind::OneOf(values) => match given.as_str() {
-            Some(text) if values.iter().any(|(value, _)| *value == text) => Ok(text.into()),
-            _ => Err(format!("must be one of {}, not {got}", list(values))),
-        },
-        Kind::Device => match given.as_str() {
-            Some(text) if is_device(text) => Ok(text.into()),
-            _ => Err(format!("must be `auto`, `cpu`, `cuda` or `cuda:N`, not {got}")),
-        },
-        Kind::Flag => match given.as_bool() {
-            Some(flag) => Ok(flag.into()),
-            None => Err(format!("true or false is expected, not {got}")),
-        },
-        Kind::List(item) => list::check(*item, given),
-    }
-}
-
-fn is_device(text: &str) -> bool {
-    let number = text.strip_prefix("cuda:");
-    matches!(text, "auto" | "cpu" | "cuda")
-        || number.is_some_and(|n| n.len() <= 3 && n.parse::<u8>().is_ok())
-}
-
-/// A whole number, also if it is written as `64.0`.
-fn whole(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        let number = value.as_f64()?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-        (number.fract() == 0.0 && (0.0..9.0e15).contains(&number)).then_some(number as u64)
-    })
-}
-
 /// Notes every field of `value` that the table does not know or that does not apply.
 fn unknown(prefix: &str, value: &Value, filled: &Value, violations: &mut Violations) {
     let Some(object) = value.as_object() else { return };
     for (key, inner) in object {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         if let Some(field) = super::fields::find(&path) {
-            if let Some((when, values)) = field.when.filter(|_| !applies(field, filled)) {
-                // A discriminator that is itself wrong is reported on its own.
-                let known = get(filled, when).is_some_and(|given| {
-                    super::fields::find(when).is_some_and(|at| kind_fault(at.kind, given).is_ok())
-                });
-                if known {
-                    let detail = format!("applies only if `{when}` is {}", values.join(" or "));
-                    violations.add(&path, detail);
-                }
+            let decided =
+                |_: &_| !inner.is_null() && !applies(field, filled) && is_decided(field, filled);
+            if let Some((when, values)) = field.when.filter(decided) {
+                let detail = format!("applies only if `{when}` is {}", values.join(" or "));
+                violations.add(&path, detail);
             }
             continue;
         }
@@ -240,7 +192,8 @@ fn unknown(prefix: &str, value: &Value, filled: &Value, violations: &mut Violati
             if inner.is_object() {
                 unknown(&path, inner, filled, violations);
             } else if !inner.is_null() {
-                violations.add(&path, format!("an object is expected, not {}", describe(inner)));
+                violations
+                    .add(&path, format!("an object is expected, not {}", kind::describe(inner)));
             }
         } else {
             violations.add(&path, unknown_detail(&path));
@@ -316,6 +269,9 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if let Some(kind) = rowless::name(text(OPTIMIZER)) {
         rowless::rules(kind, filled, violations);
     }
+    if is_fixed(filled) {
+        fixed::rules(filled, violations);
+    }
     let table = text("benchmark.table");
     if !table.is_empty() && !is_file_name(table) {
         violations.add("benchmark.table", "must be a file name of letters, digits, `.`, `_`, `-`");
@@ -324,6 +280,9 @@ fn rules(filled: &Value, violations: &mut Violations) {
     let Some(known) = dataset::find(id) else { return };
     data::rules(filled, known.kind, violations);
     head_rule(filled, known.shape, violations);
+    if is_fixed(filled) {
+        return;
+    }
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
     let complete = (known.train_images > 0).then_some(known.train_images as f64);
     let Some(images) = number("dataset.limit").or(complete) else { return };
@@ -337,6 +296,18 @@ fn rules(filled: &Value, violations: &mut Violations) {
             violations.add("search.batch_size", detail);
         }
     }
+}
+
+/// Whether one architecture is given, and nothing is searched.
+fn is_fixed(filled: &Value) -> bool {
+    get(filled, OPTIMIZER).and_then(Value::as_str) == Some("fixed")
+}
+
+/// The space and its graph for the data of its paper, if it can be built.
+fn space(filled: &Value) -> Option<(SpaceSpec, Graph)> {
+    let space: SpaceSpec = serde_json::from_value(get(filled, "space")?.clone()).ok()?;
+    let graph = spaces::build(&space, spaces::preset(&space).shape, Sharing::Entangled).ok()?;
+    Some((space, graph))
 }
 
 /// A plain name: no folder, nothing hidden.
@@ -563,7 +534,7 @@ mod tests {
     #[case::text_for_number(json!({"seed": "x"}), "seed a whole number is expected, not \"x\"")]
     #[case::list_for_object(json!({"after": []}), "after an object is expected, not a list")]
     #[case::other_kind(json!({"search": {"optimizer": {"tau_end": 1}}}), "search.optimizer.tau_end applies only if `search.optimizer.kind` is gdas")]
-    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `drnas-progressive`, `darts`, `gdas`, `spos`, `ofa`, not \"adam\"")]
+    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `drnas-progressive`, `darts`, `gdas`, `spos`, `ofa`, `fixed`, not \"adam\"")]
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]

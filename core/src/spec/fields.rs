@@ -33,6 +33,7 @@ pub struct Field {
 
 const OPTIMIZER: &str = "search.optimizer.kind";
 const PROGRESSIVE: &str = "drnas-progressive";
+const FIXED: &[&str] = &["fixed"];
 const DATASET: &str = "dataset.id";
 const WEIGHT_OPTIMIZER: &str = "search.weight_optimizer.kind";
 const RECIPE: &str = "after.recipe";
@@ -105,7 +106,7 @@ pub const FIELDS: &[Field] = &[
     field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
     field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Flag(false)), ("cifar-10", Flag(true)), ("cifar-100", Flag(true))])),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
-    field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
+    field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned; without an optimizer, one given architecture is measured and trained.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field("dataset.tokens", "Tokens", "What a text is cut into.", Kind::OneOf(TOKENS), Default::By(PRESET, &[("language-char", Text("characters")), ("language", Text("bpe"))])).only(DATASET, TEXTS).plain(),
     field("dataset.vocabulary", "Vocabulary", "Different byte pairs; they are learned from the training text unless the data set's folder holds a `tokenizer.json`.", integer(260, 1_000_000), Default::Is(Integer(4096))).only("dataset.tokens", &["bpe"]),
     field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
@@ -134,6 +135,7 @@ pub const FIELDS: &[Field] = &[
     field("space.image_size", "Image size", "Images are resized to this side.", integer(1, 1024), Default::Is(Integer(224))).unit("pixels").only(PRESET, RESIZED),
     field("space.patch", "Patch", "Side of a patch; a token each.", integer(1, 512), Default::Is(Integer(16))).unit("pixels").only(PRESET, AUTOFORMERS),
     field("space.drop_path", "Drop path", "Probability with which the last residual branch is left out for an image while training, in the search too; over the depth it rises linearly from 0. Spaces of cells have `after.drop_path` instead.", number(0.0, 0.9), Default::Is(Number(0.1))).only(PRESET, AUTOFORMERS),
+    field("search.optimizer.architecture", "Architecture", "What is measured and trained: the text form of a result, its `architecture.json`, a list of options, a genotype of DARTS, or a cell of NAS-Bench-201.", Kind::Architecture, Default::Required).only(OPTIMIZER, FIXED).plain(),
     field(
         "search.optimizer.kl_scale",
         "KL weight",
@@ -154,7 +156,7 @@ pub const FIELDS: &[Field] = &[
     field("search.optimizer.kd_ratio", "Distillation", "Weight of the cross-entropy with the predictions of the largest network, as it was at the end of its own stage, next to that with the labels; 0 for none.", number(0.0, 100.0), Default::Is(Number(1.0))).only(OPTIMIZER, &["ofa"]),
     field("search.weights", "Weights", "Entangled: all candidates are slices of the largest operation's weight.", Kind::OneOf(SHARINGS), Default::Is(Text("entangled"))).plain(),
     field("search.fidelity", "Fidelity", "Corrected: a group's weight scales its output instead of vanishing in batch norm. Reference: the published code's numbers.", Kind::OneOf(FIDELITIES), Default::Is(Text("corrected"))).plain(),
-    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), (PROGRESSIVE, Integer(50)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250)), ("ofa", Integer(590))])).plain(),
+    field("search.epochs", "Epochs", "Passes over the weight split; the default is the published recipe's.", integer(1, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(100)), (PROGRESSIVE, Integer(50)), ("darts", Integer(50)), ("gdas", Integer(250)), ("spos", Integer(250)), ("ofa", Integer(590))])).only(OPTIMIZER, SEARCHED).plain(),
     field("search.batch_size", "Batch size", "Images (of a text: windows) per step, for weights and rows alike.", integer(2, 65_536), Default::Is(Integer(64))).unit("images").plain(),
     field("search.train_portion", "Train portion", "Share of the training images that trains weights; the rest trains rows.", number(0.05, 0.95), Default::Is(Number(0.5))),
     field("search.cutout", "Cutout", "Blank a square of this side at a random place of each training image; 0 for none.", integer(0, 256), Default::Is(Integer(0))).unit("pixels"),
@@ -178,7 +180,9 @@ pub const FIELDS: &[Field] = &[
     field("search.valid_limit", "Validation images", "Images (of a text: windows) of the architecture split on which the supernet is validated after each epoch.", integer(1, 100_000_000), Default::By(PRESET, &[("toy-cell", Integer(2048)), ("language", Integer(256)), ("language-char", Integer(256))])).unit("images"),
     field("search.on_nonfinite", "If a loss is no number", "Go back: to the last checkpoint with half the learning rates, three times at most.", Kind::OneOf(&[("stop", "Fail the run"), ("rollback", "Go back")]), Default::Is(Text("stop"))),
     field("search.patience_epochs", "Patience", "End the search once neither the derived architecture nor the rows changed for so many epochs; 0 for never.", integer(0, 100_000), Default::Is(Integer(0))).unit("epochs"),
-    field("search.from_run", "Trained supernet of", "Id of a succeeded run: its trained supernet is searched again, within other limits or by another second stage, and nothing of the search is trained anew. All that the training hangs on must be as it is there; empty to train.", Kind::Text { max_chars: 36 }, Default::Absent),
+    field("search.from_run", "Trained weights of", "Id of a succeeded run. Its trained supernet is searched again, within other limits or by another second stage, and nothing of the search is trained anew; all that the training hangs on must be as it is there. A given architecture inherits weights from that run. Empty to train.", Kind::Text { max_chars: 36 }, Default::Absent),
+    field("search.inherit", "Inherited weights", "What the given architecture inherits of that run: slices of its supernet, the weights of its packaged network, or nothing.", Kind::OneOf(INHERITED), Default::Is(Text("supernet"))).only(OPTIMIZER, FIXED),
+    field("search.reset_head", "Fresh last layer", "Whether what tells the classes starts afresh; needed where the data have other classes than those of that run.", Kind::Flag, Default::Is(Flag(false))).only(OPTIMIZER, FIXED),
     field(SECOND_STAGE, "Second stage", "How architectures are compared on the trained supernet, each with batch norm recalibrated, to pick the best; without one, the rows tell it.", Kind::OneOf(SECOND_STAGES), Default::By(OPTIMIZER, &[("drnas", Text("none")), ("spos", Text("random")), ("ofa", Text("random"))])).plain(),
     field("search.second_stage.candidates", "Candidates", "Different random architectures that are compared.", integer(1, 100_000), Default::Is(Integer(64))).only(SECOND_STAGE, &["random"]),
     field("search.second_stage.population", "Population", "Candidates of a generation.", integer(1, 10_000), Default::Is(Integer(50))).only(SECOND_STAGE, &["evolution", "pareto"]),
@@ -238,6 +242,24 @@ pub const FIELDS: &[Field] = &[
 #[must_use]
 pub fn find(path: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.path == path)
+}
+
+/// Fields of a search that a run without one needs too, or beginnings of their paths.
+const NEEDED: [&str; 7] = [
+    "search.optimizer.",
+    "search.weights",
+    "search.train_portion",
+    "search.valid_limit",
+    "search.from_run",
+    "search.inherit",
+    "search.reset_head",
+];
+
+/// Whether a field does nothing because nothing is searched.
+#[must_use]
+pub fn is_idle(path: &str, optimizer: &str) -> bool {
+    let of_search = path.starts_with("search.") || path.starts_with("constraints.");
+    optimizer == "fixed" && of_search && !NEEDED.iter().any(|needed| path.starts_with(needed))
 }
 
 /// The name for people of one of a field's values.

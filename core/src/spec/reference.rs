@@ -12,6 +12,9 @@ pub fn markdown() -> String {
          A run is asked for as JSON (REST) or TOML (`skein search -f`). Only `dataset.id`, `space.preset` and\n\
          `search.optimizer.kind` must be given. Unknown fields are refused, and every violation is reported at once.\n\
          This page is made from the table that the check itself reads.\n\n\
+         A `.config` file of the published code may be added as `config`, an object (or its text) of entries such as\n\
+         `\"lr\": [\"float\", \"0.025\"]`. It fills in fields that are left out: those of the search, or, where an architecture\n\
+         is given, those of the training from scratch.\n\n\
          ```toml\n[dataset]\nid = \"fashion-mnist\"\n[space]\npreset = \"toy-cell\"\n[search.optimizer]\nkind = \"drnas\"\n```\n\n\
          | field | range | default | meaning |\n| --- | --- | --- | --- |\n",
     );
@@ -37,6 +40,7 @@ fn range(field: &Field) -> String {
         Kind::OneOf(values) => {
             values.iter().map(|(value, _)| format!("`{value}`")).collect::<Vec<_>>().join(", ")
         }
+        Kind::Architecture => "text, list or object".to_owned(),
         Kind::Device => "`auto`, `cpu`, `cuda`, `cuda:N`".to_owned(),
         Kind::Flag => "true, false".to_owned(),
         Kind::List(Item::Integers { min, max }) => format!("rising list, {min} to {max}"),

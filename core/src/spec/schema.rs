@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::check::CONFIG;
 use super::fields::{Default, FIELDS, Field, Item, Kind};
 
 /// JSON Schema (2020-12) of a run specification.
@@ -11,6 +12,11 @@ pub fn json_schema() -> Value {
     for field in FIELDS {
         insert(&mut root, field.path, field);
     }
+    root["properties"][CONFIG] = json!({
+        "type": ["object", "string", "null"],
+        "title": "Published hyper-parameters",
+        "description": "A `.config` file of the published code, as an object or as its text; it fills in what is left out otherwise.",
+    });
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     root["title"] = "Skein run specification".into();
     root
@@ -21,7 +27,7 @@ fn object() -> Value {
 }
 
 fn insert(schema: &mut Value, path: &str, field: &Field) {
-    let required = matches!(field.default, Default::Required);
+    let required = matches!(field.default, Default::Required) && field.when.is_none();
     let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
     if required
         && let Some(list) = schema["required"].as_array_mut()
@@ -47,6 +53,7 @@ fn leaf(field: &Field) -> Value {
             let values: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
             json!({"type": "string", "enum": values})
         }
+        Kind::Architecture => json!({"type": ["string", "array", "object"]}),
         Kind::Device => json!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]{1,3})?)$"}),
         Kind::Flag => json!({"type": "boolean"}),
         Kind::List(item) => list(*item),

@@ -108,7 +108,20 @@ pub fn recalibrated(
     images: u64,
 ) -> Result<Network, EngineError> {
     let fixed = search.net.graph().specialise(architecture)?;
-    let mut network = Network::inherited(fixed, &search.net.store, search.net.compute)?;
+    let network = Network::inherited(fixed, &search.net.store, search.net.compute)?;
+    recalibrate(network, search, data, images)
+}
+
+/// A network with batch norm's statistics estimated anew on images that train weights.
+///
+/// # Errors
+/// - [`EngineError`] if libtorch refuses.
+pub fn recalibrate(
+    mut network: Network,
+    search: &Search,
+    data: &Data,
+    images: u64,
+) -> Result<Network, EngineError> {
     let positions = search.weight_positions(images);
     network.recalibrate(&data.train, &positions, EVALUATION_BATCH)?;
     Ok(network)

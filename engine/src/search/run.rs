@@ -126,6 +126,18 @@ impl Search {
         })
     }
 
+    /// Whether anything is searched; otherwise one architecture is given.
+    #[must_use]
+    pub fn searches(&self) -> bool {
+        self.spec.search.epochs > 0
+    }
+
+    /// The last epoch of the search, from 0.
+    #[must_use]
+    pub fn last_epoch(&self) -> u64 {
+        self.spec.search.epochs.saturating_sub(1)
+    }
+
     /// Iterations of an epoch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {

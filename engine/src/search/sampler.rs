@@ -48,7 +48,9 @@ impl Sampler {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }
             // Progressive shrinking draws among the admitted options itself.
-            OptimizerSpec::Spos | OptimizerSpec::Ofa { .. } => Self::Uniform,
+            OptimizerSpec::Spos | OptimizerSpec::Ofa { .. } | OptimizerSpec::Fixed { .. } => {
+                Self::Uniform
+            }
         }
     }
 

@@ -65,7 +65,11 @@ impl Supernet {
         }
         let progressive = Progressive::of(spec, shape, &graph);
         let graph = progressive.as_ref().map_or(Ok(graph), Progressive::graph)?;
-        let store = Store::initialised(&graph, compute, spec.seed, Stream::Weights)?;
+        // Nobody asks for the weights where nothing is searched.
+        let store = match spec.search.optimizer.given() {
+            Some(_) => Store::zeroed(&graph, compute),
+            None => Store::initialised(&graph, compute, spec.seed, Stream::Weights)?,
+        };
         let alphas = Alphas::initialised(&graph.choices, compute.device, spec.seed);
         let exec = executor(graph, spec, compute)?;
         Ok(Self { progressive, ..Self::new(exec, store, alphas, compute) })

@@ -1,5 +1,8 @@
 //! A fixed network with its weights.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use skein_core::choice::Architecture;
 use skein_core::graph::{FixedNetwork, Graph, NodeId};
 use tch::Tensor;
@@ -65,18 +68,44 @@ impl Network {
         Self::with(graph, store, compute)
     }
 
-    /// The network of another graph with this one's tensors, as far as it has them; the others
-    /// start as `start` draws them, or at zero.
+    /// A network with the weights of a file.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the file cannot be read, or a tensor is missing or of another shape.
+    pub fn read(graph: Graph, path: &Path, compute: Compute) -> Result<Self, EngineError> {
+        let store = Store::zeroed(&graph, compute);
+        let saved: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
+        for param in graph.params() {
+            let tensor = saved.get(&param.name);
+            let tensor = tensor.ok_or_else(|| EngineError::Missing(param.name.clone()))?;
+            store.set(&param.name, tensor)?;
+        }
+        Self::with(graph, store, compute)
+    }
+
+    /// The network of another graph with this one's tensors, as far as it has them and they are not
+    /// among `but`; the others start as `start` draws them, or at zero.
     ///
     /// # Errors
     /// - [`EngineError::Shape`] if two tensors of one name differ.
-    pub fn within(&self, graph: Graph, start: Option<(u64, Stream)>) -> Result<Self, EngineError> {
+    pub fn within(
+        &self,
+        graph: Graph,
+        start: Option<(u64, Stream)>,
+        but: &[String],
+    ) -> Result<Self, EngineError> {
         let store = match start {
             Some((seed, stream)) => Store::initialised(&graph, self.compute, seed, stream)?,
             None => Store::zeroed(&graph, self.compute),
         };
-        store.take_over(&self.store)?;
+        store.take_over(&self.store, but)?;
         Self::with(graph, store, self.compute)
+    }
+
+    /// The same network, through which no gradients flow.
+    #[must_use]
+    pub fn held(self) -> Self {
+        Self { store: self.store.held(), ..self }
     }
 
     /// The graph.

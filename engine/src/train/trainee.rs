@@ -59,7 +59,7 @@ impl Trainee {
         spec: &RunSpec,
     ) -> Result<Self, EngineError> {
         let TrainedGraph { graph, auxiliary } = trained(&fixed, &spec.space, &spec.after)?;
-        let network = start.within(graph, Some((spec.seed, Stream::FineTuneHead)))?;
+        let network = start.within(graph, Some((spec.seed, Stream::FineTuneHead)), &[])?;
         Ok(Self { network, bare: fixed.graph, auxiliary })
     }
 
@@ -89,7 +89,7 @@ impl Trainee {
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.
     pub fn result(&self) -> Result<Network, EngineError> {
-        self.network.within(self.bare.clone(), None)
+        self.network.within(self.bare.clone(), None, &[])
     }
 
     /// The same with the average of its weights.
@@ -99,7 +99,7 @@ impl Trainee {
     pub fn averaged(&self, ema: &Ema) -> Result<Network, EngineError> {
         let mut network = self.network.emptied()?;
         ema.write(&mut network.store)?;
-        network.within(self.bare.clone(), None)
+        network.within(self.bare.clone(), None, &[])
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod after;
 mod again;
+mod given;
 mod packaged;
 mod searching;
 mod selecting;
@@ -31,6 +32,7 @@ use crate::search::run::Search;
 use crate::search::supernet::Supernet;
 use crate::state::checkpoint::{Damaged, Snapshot, newest};
 use crate::state::stop::Stop;
+use crate::train::network::Network;
 use crate::train::stage::Stage;
 use snapshot::{Derived, Kept, State};
 
@@ -69,6 +71,8 @@ struct Context<'a> {
     benchmark: Option<Table>,
     /// Candidates of the second stage so far.
     tried: Vec<Tried>,
+    /// The given architecture's network with the weights that it inherits, if it does.
+    start: Option<Network>,
 }
 
 /// Works on a run until it is complete or a stop is asked for.
@@ -106,32 +110,53 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         total_steps: search.total_steps(),
     }))?;
     warn_of(events, damaged)?;
-    let unit = data.text.as_ref().map_or_else(
-        || "images".to_owned(),
-        |text| format!("windows of a text with {} different tokens", text.vocabulary.size()),
-    );
-    events.log(format!(
-        "{}: {} {} train weights, {} train rows, {} test; {} architectures, {} parameters in the supernet",
-        dataset.title,
-        search.weight_images(),
-        unit,
-        images - search.weight_images(),
-        data.test.count(),
-        search.net.graph().count(),
-        search.net.exec.graph().stored_params(),
-    ))?;
+    events.log(introduction(dataset, &data, &search, images))?;
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
         Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));
     let choices = &search.net.graph().choices;
     let benchmark = read_benchmark(&session.attempt.run, &spec, choices)?;
-    let mut context =
-        Context { session, spec, dataset, compute, data, events, meter, benchmark, tried: vec![] };
+    let mut context = Context {
+        session,
+        spec,
+        dataset,
+        compute,
+        data,
+        events,
+        meter,
+        benchmark,
+        tried: vec![],
+        start: None,
+    };
     let derived = match (found, state) {
         (Some(snapshot), Some(state)) => context.restore(&mut search, &snapshot, state)?,
         _ => None,
     };
     context.finish(search, derived)
+}
+
+/// What is learned from, and what of.
+fn introduction(dataset: &Dataset, data: &Data, search: &Search, images: usize) -> String {
+    let unit = data.text.as_ref().map_or_else(
+        || "images".to_owned(),
+        |text| format!("windows of a text with {} different tokens", text.vocabulary.size()),
+    );
+    let (title, test) = (dataset.title, data.test.count());
+    let [weights, graph] = [search.net.exec.graph(), search.net.graph()];
+    if !search.searches() {
+        let valid = search.valid_positions().len();
+        return format!(
+            "{title}: {} {unit} to train on, {valid} of them to validate, {test} test",
+            data.train.count()
+        );
+    }
+    format!(
+        "{title}: {} {unit} train weights, {} train rows, {test} test; {} architectures, {} parameters in the supernet",
+        search.weight_images(),
+        images - search.weight_images(),
+        graph.count(),
+        weights.stored_params(),
+    )
 }
 
 impl Context<'_> {
@@ -156,7 +181,9 @@ impl Context<'_> {
         resumed: Option<Resumed>,
     ) -> Result<Ended, EngineError> {
         let trained = self.spec.search.from_run.clone().filter(|_| search.step == 0);
-        if let Some(run) = trained {
+        if let Some(architecture) = self.given(search.net.graph())? {
+            self.start(&search, &architecture)?;
+        } else if let Some(run) = trained {
             self.take_over(&mut search, &run)?;
         } else if resumed.is_none() && !self.search(&mut search)? {
             return Ok(Ended::Stopped);

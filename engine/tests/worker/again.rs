@@ -9,7 +9,7 @@ use skein_core::folder;
 
 use crate::harness::{Run, merge, wait};
 
-const TRAINED: &str = "00000000-0000-4000-8000-000000000001";
+pub(crate) const TRAINED: &str = "00000000-0000-4000-8000-000000000001";
 
 fn trained() -> Run {
     let run = Run::new(&json!({"after": {"from_scratch": {"epochs": 0}}}));
@@ -27,7 +27,7 @@ fn again(on: &Run, patch: &Value) -> Run {
     run
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
@@ -40,7 +40,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn summary(run: &Run) -> Value {
+pub(crate) fn summary(run: &Run) -> Value {
     run.record().unwrap()["outcome"]["summary"].clone()
 }
 

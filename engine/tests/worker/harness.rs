@@ -171,6 +171,20 @@ impl Run {
     }
 }
 
+/// Kills each attempt at a point, given as kind and number of events, then lets one finish.
+pub(crate) fn killed_when(run: &Run, deaths: &[(&str, usize)]) -> u32 {
+    for ((kind, count), attempt) in deaths.iter().zip(1..) {
+        let mut child = run.start(attempt);
+        run.wait_for(attempt, kind, *count, &mut child);
+        let _ = child.kill();
+        wait(&mut child);
+        assert!(run.record().is_none(), "attempt {attempt} was too fast to be killed");
+    }
+    let last = u32::try_from(deaths.len()).unwrap() + 1;
+    assert!(run.finish(last).success());
+    last
+}
+
 /// Waits for a worker's end.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let begun = Instant::now();

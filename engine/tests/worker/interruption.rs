@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use skein_core::event::{EventBody, PhaseName};
 
 use crate::halves::halves;
-use crate::harness::{Run, merge, wait, warnings};
+use crate::harness::{Run, killed_when, merge, wait, warnings};
 
 /// Everything that must not depend on interruptions.
 #[derive(PartialEq)]
@@ -155,20 +155,6 @@ fn two_stages(optimizer: &str) -> Value {
         "search": {"optimizer": {"kind": optimizer}, "epochs": 1, "second_stage": stage},
         "resources": {"checkpoint_every": 3}
     })
-}
-
-/// Kills each attempt at a point, given as kind and number of events, then lets one finish.
-fn killed_when(run: &Run, deaths: &[(&str, usize)]) -> u32 {
-    for ((kind, count), attempt) in deaths.iter().zip(1..) {
-        let mut child = run.start(attempt);
-        run.wait_for(attempt, kind, *count, &mut child);
-        let _ = child.kill();
-        wait(&mut child);
-        assert!(run.record().is_none(), "attempt {attempt} was too fast to be killed");
-    }
-    let last = u32::try_from(deaths.len()).unwrap() + 1;
-    assert!(run.finish(last).success());
-    last
 }
 
 /// The phases of an attempt in their order.

@@ -4,6 +4,7 @@
 
 mod again;
 mod bench;
+mod given;
 mod halves;
 mod harness;
 mod health;

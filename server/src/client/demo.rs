@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::follow::follow;
 use super::http::Api;
 use super::text::pairs;
-use super::{ClientError, check_end, runs, say, search};
+use super::{ClientError, check_end, runs, say};
 use crate::log::init_log;
 use crate::serve::{ServeError, Server};
 use crate::settings::{Cli, Command, Places, ServeArgs, token};
@@ -111,7 +111,7 @@ fn search_and_show(
 ) -> Result<(), ClientError> {
     let spec: Value = serde_json::from_str(SPEC)
         .map_err(|error| ClientError::Failed(format!("the demonstration is broken: {error}")))?;
-    let run = search::submit(api, &spec)?;
+    let run: RunView = api.create("/api/v1/runs", &spec)?;
     let page = format!("{}/runs/{}", api.base(), run.id);
     say(format!("A search runs. Watch it at {page}"))?;
     let run = follow(api, &run.id, &|| shutdown.is_cancelled())?;

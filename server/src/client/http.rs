@@ -73,6 +73,23 @@ impl Api {
         self.read(self.call(method, path, Some(body), headers)?)
     }
 
+    /// Creates something; if the answer is lost on the way, asks again without creating a second.
+    ///
+    /// # Errors
+    /// - like [`Api::get`].
+    pub fn create<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, ClientError> {
+        let key = uuid::Uuid::now_v7().to_string();
+        let send = || self.send(Method::POST, path, Some(body), &[("idempotency-key", &key)]);
+        match send() {
+            Err(ClientError::Failed(_)) => send(),
+            answered => answered,
+        }
+    }
+
     /// Deletes.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use ureq::http::Method;
 
@@ -15,7 +16,9 @@ use super::text::{duration, grouped, pairs, percent, short, table};
 use super::{ClientError, check_end, say, say_json};
 use crate::domain::clock;
 use crate::service::create::hex;
-use crate::views::{FileList, FileView, LogView, RunDetail, RunList, RunView};
+use crate::views::{
+    FileList, FileView, LogView, RunDetail, RunList, RunView, Training, TrainingAsked,
+};
 
 /// The commands about runs. `ID` may be the beginning of an id.
 #[derive(Debug, Subcommand)]
@@ -63,6 +66,27 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure or train what a run found, or another architecture of its space, in a new run.
+    Train {
+        /// The run.
+        id: String,
+        /// What to do.
+        #[arg(long = "as", value_enum, value_name = "WHAT")]
+        preset: Training,
+        /// Text form, `architecture.json`'s content, a list of options or a genotype [default:
+        /// what the run found].
+        #[arg(long)]
+        architecture: Option<String>,
+        /// Epochs of the training.
+        #[arg(long)]
+        epochs: Option<u64>,
+        /// Name of the new run.
+        #[arg(long)]
+        name: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Download the result package, or one file of it, and check its digest.
     Download {
         /// The run.
@@ -99,6 +123,11 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
         Command::Resume(one) => change(&api, &one, "resume"),
         Command::Rm { ids, json } => remove(&api, &ids, json),
         Command::Logs { id, attempt, tail, json } => logs(&api, &id, attempt, tail, json),
+        Command::Train { id, preset, architecture, epochs, name, json } => {
+            let asked =
+                TrainingAsked { preset, architecture: architecture.map(Value::from), epochs, name };
+            train(&api, &id, &asked, json)
+        }
         Command::Download { id, name, output, json } => {
             let id = api.resolve(&id)?;
             let output = output.unwrap_or_else(|| PathBuf::from(&name));
@@ -210,6 +239,12 @@ fn change(api: &Api, one: &One, action: &str) -> Result<(), ClientError> {
     let id = api.resolve(&one.id)?;
     let run: RunView = api.send(Method::POST, &format!("/api/v1/runs/{id}/{action}"), None, &[])?;
     if one.json { say_json(&run) } else { say(format!("{}  {}", run.id, run.status)) }
+}
+
+fn train(api: &Api, id: &str, asked: &TrainingAsked, json: bool) -> Result<(), ClientError> {
+    let path = format!("/api/v1/runs/{}/train", api.resolve(id)?);
+    let run: RunView = api.create(&path, &json!(asked))?;
+    if json { say_json(&run) } else { say(format!("{}  {}/runs/{0}", run.id, api.base())) }
 }
 
 fn remove(api: &Api, ids: &[String], json: bool) -> Result<(), ClientError> {

@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use ureq::http::Method;
 
 use super::follow::follow;
 use super::http::Api;
@@ -28,7 +27,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), ClientError> {
     let spec = read(&args.file)?;
     let api = Api::from_environment();
-    let run = submit(&api, &spec)?;
+    let run: RunView = api.create("/api/v1/runs", &spec)?;
     let page = format!("{}/runs/{}", api.base(), run.id);
     if !args.follow {
         return if args.json { say_json(&run) } else { say(format!("{}  {page}", run.id)) };
@@ -43,17 +42,6 @@ pub(super) fn run(args: &Args) -> Result<(), ClientError> {
         say(runs::result_table(&run))?;
     }
     check_end(&run)
-}
-
-/// Creates the run; if the answer is lost on the way, asks again without creating a second one.
-pub(super) fn submit(api: &Api, spec: &Value) -> Result<RunView, ClientError> {
-    let key = uuid::Uuid::now_v7().to_string();
-    let headers = [("idempotency-key", key.as_str())];
-    let send = || api.send(Method::POST, "/api/v1/runs", Some(spec), &headers);
-    match send() {
-        Err(ClientError::Failed(_)) => send(),
-        answered => answered,
-    }
 }
 
 fn read(path: &Path) -> Result<Value, ClientError> {

@@ -3,6 +3,7 @@
 //! Every page is a template below `templates/` filled by a struct of one of the modules below;
 //! only the handlers here fetch anything.
 
+mod again;
 mod assets;
 mod certify;
 mod charts;
@@ -10,6 +11,7 @@ mod examples;
 mod form;
 mod format;
 mod frame;
+mod ladder;
 mod list;
 mod new;
 mod show;
@@ -24,11 +26,12 @@ use axum::routing::get;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use self::again::Beside;
 use self::certify::CertifyPage;
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
 use self::new::{NewPage, Query as NewWords};
-use self::show::{Beside, ShowPage};
+use self::show::ShowPage;
 use self::small::{ErrorPage, LoginPage, Strip};
 use crate::app::AppState;
 use crate::domain::ids::RunId;
@@ -82,6 +85,12 @@ async fn new_run(
     ApiQuery(words): ApiQuery<NewWords>,
 ) -> Result<Response, ApiError> {
     let frame = frame(&app, "new");
+    if !words.train.is_empty() {
+        let id = run_id(&words.train)?;
+        let name = app.runs.get(id).await?.run.name;
+        let spec = app.runs.training(id, words.training())?;
+        return Ok(html(&NewPage::train(frame, id.to_string(), name, &spec)));
+    }
     if !words.again.is_empty() {
         let detail = app.runs.get(run_id(&words.again)?).await?;
         return Ok(html(&NewPage::again(frame, detail.run.id, detail.run.name, detail.spec)));
@@ -106,8 +115,9 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
     let trained_by = trained_by.and_then(|id| app.runs.entry(id).ok());
     let trained_by = trained_by.map(|entry| (entry.id.to_string(), entry.view().name));
     let files = app.runs.artifact_names(id).await?;
-    let now = OffsetDateTime::now_utc();
-    Ok(html(&ShowPage::new(frame(&app, "run"), detail, Beside { trained_by, files }, now)))
+    let followers = app.runs.followers(id).iter().map(|entry| entry.view()).collect();
+    let beside = Beside { trained_by, files, followers };
+    Ok(html(&ShowPage::new(frame(&app, "run"), detail, beside, OffsetDateTime::now_utc())))
 }
 
 async fn certify(State(app): State<AppState>) -> Response {

@@ -12,8 +12,9 @@ use crate::app::AppState;
 use crate::domain::run::RunStatus;
 use crate::extract::{ApiJson, ApiQuery, ApiRun};
 use crate::problem::{ApiError, Problem};
+use crate::service::create::Created;
 use crate::service::list::{ListQuery, Sort};
-use crate::views::{Preflight, RunDetail, RunList, RunView};
+use crate::views::{Preflight, RunDetail, RunList, RunView, TrainingAsked};
 
 /// Runs on a page, unless asked otherwise.
 const PAGE: usize = 50;
@@ -103,6 +104,29 @@ pub(super) async fn create(
     ApiJson(spec): ApiJson<Value>,
 ) -> Result<Response, ApiError> {
     let created = app.runs.create(spec, key(&headers)?).await?;
+    answer(&app, created)
+}
+
+/// Trains an architecture of a run in a run of its own: what the run found, or another of its space.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/train", params(("id" = String, Path)),
+    request_body = TrainingAsked, responses(
+    (status = 201, body = RunView, description = "The new run waits in the queue."),
+    (status = 404, body = Problem),
+    (status = 409, body = Problem, description = "The run has no architecture, or no weights, yet."),
+    (status = 422, body = Problem, description = "Every violation at once."),
+    (status = 507, body = Problem, description = "The data folder takes nothing more.")))]
+pub(super) async fn train(
+    State(app): State<AppState>,
+    ApiRun(id): ApiRun,
+    headers: HeaderMap,
+    ApiJson(asked): ApiJson<TrainingAsked>,
+) -> Result<Response, ApiError> {
+    let created = app.runs.train(id, asked, key(&headers)?).await?;
+    answer(&app, created)
+}
+
+/// Tells where a run is that was created.
+fn answer(app: &AppState, created: Created) -> Result<Response, ApiError> {
     let location = format!("{}/api/v1/runs/{}", app.settings.prefix, created.run.id);
     let replayed = if created.replayed { "true" } else { "false" };
     let headers = [

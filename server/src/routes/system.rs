@@ -122,6 +122,7 @@ fn field_value(field: &Field, specification: &Value) -> Value {
                 values.iter().map(|(value, title)| json!({"value": value, "title": title}));
             json!({ "type": "one_of", "values": values.collect::<Vec<_>>() })
         }
+        Kind::Architecture => json!({ "type": "architecture" }),
         Kind::Device => json!({ "type": "device" }),
         Kind::Flag => json!({ "type": "flag" }),
         Kind::List(item) => match *item {

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use skein_core::choice::Architecture;
 use skein_core::dataset::DataKind;
 use skein_core::draw::{self, Scene};
 use skein_core::graph::{Graph, GraphError};
@@ -35,7 +36,7 @@ struct Checked {
 struct Attached {
     /// The text of its benchmark.
     benchmark: Option<String>,
-    /// The supernet that it searches again.
+    /// What another run trained and it uses.
     trained: Option<Trained>,
 }
 
@@ -82,11 +83,16 @@ impl Runs {
         let runs = self.clone();
         blocking(move || {
             let Checked { spec, graph, .. } = runs.check(&spec)?;
-            let space = spaces::describe(&spec.space, spec.shape());
+            let given = given(&spec, &graph);
+            let space = match &given {
+                Some(given) => spaces::describe_one(&spec.space, &graph, given),
+                None => spaces::describe(&spec.space, spec.shape()),
+            };
             let space = space.map_err(|error| ServiceError::Invalid(vec![unbuilt(&error)]))?;
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
-            let drawing = draw::svg(&Scene { graph: &graph, architecture: None, rows: None });
+            let drawing =
+                draw::svg(&Scene { graph: &graph, architecture: given.as_ref(), rows: None });
             Ok(Preflight { spec: value, space, steps: steps(&spec, &runs.datasets), toml, drawing })
         })
         .await
@@ -189,6 +195,12 @@ impl Runs {
             mib(self.min_free_bytes)
         ))))
     }
+}
+
+/// The architecture that a specification gives, if it does.
+fn given(spec: &RunSpec, graph: &Graph) -> Option<Architecture> {
+    let text = spec.search.optimizer.given()?;
+    Architecture::parse(text, spec.space.preset(), &graph.choices).ok()
 }
 
 /// A space that cannot be built.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{describe, whole};
+use super::kind::{describe, whole};
 use crate::spec::fields::Item;
 
 /// Most entries of a list.

@@ -2,10 +2,8 @@
 
 use serde_json::Value;
 
-use super::{OPTIMIZER, Violations, get};
+use super::{OPTIMIZER, Violations, get, space};
 use crate::shrink::Stages;
-use crate::spaces;
-use crate::spec::{Sharing, SpaceSpec};
 
 /// Name for people of an optimizer that learns no rows.
 pub(super) fn name(kind: &str) -> Option<&'static str> {
@@ -34,11 +32,8 @@ pub(super) fn rules(name: &str, filled: &Value, violations: &mut Violations) {
 
 /// Progressive shrinking needs sizes, and an epoch for each stage.
 fn stages(filled: &Value, violations: &mut Violations) {
-    let space = get(filled, "space").cloned().unwrap_or_default();
     // A space that cannot be built is refused elsewhere, with the reason.
-    let Ok(space) = serde_json::from_value::<SpaceSpec>(space) else { return };
-    let shape = spaces::preset(&space).shape;
-    let Ok(graph) = spaces::build(&space, shape, Sharing::Entangled) else { return };
+    let Some((_, graph)) = space(filled) else { return };
     match Stages::count(&graph.choices) {
         None => violations.add(
             OPTIMIZER,

@@ -7,7 +7,13 @@ pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
     ("gdas", "GDAS"),
     ("spos", "SPOS (uniform sampling)"),
     ("ofa", "Once-for-all (progressive shrinking)"),
+    ("fixed", "None: a given architecture"),
 ];
+/// Optimizers that search.
+pub(super) const SEARCHED: &[&str] =
+    &["drnas", "drnas-progressive", "darts", "gdas", "spos", "ofa"];
+pub(super) const INHERITED: &[(&str, &str)] =
+    &[("supernet", "Its supernet"), ("result", "Its packaged network"), ("none", "None")];
 pub(super) const SHARINGS: &[(&str, &str)] = &[
     ("entangled", "Entangled, weights mixed"),
     ("entangled_outputs", "Entangled, outputs mixed"),

@@ -50,14 +50,7 @@ pub(super) fn write<'a>(
 ) -> Result<Written<'a>, EngineError> {
     let path = folder.join(WEIGHTS);
     save(&network.store, &path)?;
-    let store = Store::zeroed(network.graph(), PLAIN);
-    let saved: BTreeMap<String, Tensor> = Tensor::read_safetensors(&path)?.into_iter().collect();
-    for param in network.graph().params() {
-        let tensor =
-            saved.get(&param.name).ok_or_else(|| EngineError::Missing(param.name.clone()))?;
-        store.set(&param.name, tensor)?;
-    }
-    let copy = Network::with(network.graph().clone(), store.held(), PLAIN)?;
+    let copy = Network::read(network.graph().clone(), &path, PLAIN)?.held();
     let expected = tch::no_grad(|| network.forward(probe, Pass::EVALUATE))?;
     let plain = |tensor: &Tensor| match tensor.is_floating_point() {
         true => tensor.to_device(PLAIN.device).to_kind(PLAIN.kind),

@@ -1,6 +1,6 @@
 //! What happens to the network that was found: measured, trained, packed.
 
-use skein_core::choice::Architecture;
+use skein_core::choice::{Architecture, Choice};
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::graph::Cost;
 use skein_core::number::Num;
@@ -38,7 +38,10 @@ impl Context<'_> {
             None => {
                 let architecture = match self.select(search)? {
                     Selected::Best(architecture) => architecture,
-                    Selected::None => search.derive(&self.data, self.spec.search.epochs - 1)?,
+                    Selected::None => match self.given(search.net.graph())? {
+                        Some(given) => given,
+                        None => search.derive(&self.data, search.last_epoch())?,
+                    },
                     Selected::Stopped => return Ok(Ended::Stopped),
                 };
                 (self.inherit(search, architecture)?, None)
@@ -105,9 +108,10 @@ impl Context<'_> {
     ) -> Result<Derived, EngineError> {
         self.phase(PhaseName::Inherit, 0)?;
         let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
-        self.events.log(format!("derived {text}"))?;
+        self.events
+            .log(format!("{} {text}", if search.searches() { "derived" } else { "given" }))?;
         let mut ladder = vec![];
-        if search.net.lends_weights() {
+        if self.start.is_some() || search.searches() && search.net.lends_weights() {
             let network = self.inherited(search, &architecture)?;
             ladder.push(self.rung("inherited", &network, search)?);
             let network = self.recalibrated(search, &architecture)?;
@@ -124,6 +128,9 @@ impl Context<'_> {
         search: &Search,
         architecture: &Architecture,
     ) -> Result<Network, EngineError> {
+        if let Some(start) = &self.start {
+            return start.within(start.graph().clone(), None, &[]);
+        }
         let fixed = search.net.graph().specialise(architecture)?;
         Network::inherited(fixed, &search.net.store, self.compute)
     }
@@ -134,8 +141,8 @@ impl Context<'_> {
         search: &Search,
         architecture: &Architecture,
     ) -> Result<Network, EngineError> {
-        let images = self.spec.after.recalibrate_images;
-        candidates::recalibrated(search, &self.data, architecture, images)
+        let network = self.inherited(search, architecture)?;
+        candidates::recalibrate(network, search, &self.data, self.spec.after.recalibrate_images)
     }
 
     /// A training at its beginning.
@@ -201,6 +208,23 @@ impl Context<'_> {
         })
     }
 
+    /// How likely each option was at the end; what is given is certain.
+    fn rows(
+        &self,
+        search: &Search,
+        architecture: &Architecture,
+    ) -> Result<Vec<Vec<f64>>, EngineError> {
+        if search.searches() {
+            return search.probabilities(search.last_epoch());
+        }
+        let choices = search.net.graph().choices.iter().zip(&architecture.0);
+        let certain = |(choice, given): (&Choice, &usize)| {
+            let options = 0..choice.options.len();
+            options.map(|option| if option == *given { 1.0 } else { 0.0 }).collect()
+        };
+        Ok(choices.map(certain).collect())
+    }
+
     fn pack(
         &mut self,
         search: &Search,
@@ -219,7 +243,7 @@ impl Context<'_> {
             dataset: self.dataset,
             space,
             architecture,
-            rows: &search.probabilities(self.spec.search.epochs - 1)?,
+            rows: &self.rows(search, architecture)?,
             ladder: &ladder,
             packaged: &chosen.weights,
             cost,

@@ -1,5 +1,7 @@
 //! A run on the supernet that another run trained.
 
+use std::path::Path;
+
 use skein_core::event::PhaseName;
 use skein_core::folder;
 
@@ -16,14 +18,12 @@ impl Context<'_> {
     /// What the other run derived and compared is left behind.
     pub(super) fn take_over(&mut self, search: &mut Search, from: &str) -> Result<(), EngineError> {
         let path = self.session.attempt.run.join(folder::SUPERNET);
-        let unfit =
-            |reason: &str| EngineError::Content { path: path.clone(), reason: reason.into() };
         let (found, damaged) = newest_in(std::slice::from_ref(&path), self.compute.device)?;
         warn_of(self.events, damaged)?;
-        let snapshot = found.ok_or_else(|| unfit("holds no checkpoint that can be used"))?;
+        let snapshot = found.ok_or_else(|| no_checkpoint(&path))?;
         snapshot::load_search(search, &snapshot, &State::of(&snapshot)?)?;
         if search.step < search.total_steps() {
-            return Err(unfit("its search had not ended"));
+            return Err(unfit(&path, "its search had not ended"));
         }
         self.events.log(format!("searching the trained supernet of run {from} again"))?;
         let epoch = search.step.saturating_sub(1) / search.steps_per_epoch();
@@ -35,4 +35,13 @@ impl Context<'_> {
         let place = Place { phase: PhaseName::Search, step, total: step, per_epoch, images };
         self.progress(place, true)
     }
+}
+
+/// What to say of a folder that should hold another run's checkpoints.
+pub(super) fn no_checkpoint(path: &Path) -> EngineError {
+    unfit(path, "holds no checkpoint that can be used")
+}
+
+fn unfit(path: &Path, reason: &str) -> EngineError {
+    EngineError::Content { path: path.to_owned(), reason: reason.to_owned() }
 }

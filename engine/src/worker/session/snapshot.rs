@@ -13,6 +13,7 @@ use crate::search::health::Health;
 use crate::search::run::Search;
 use crate::search::shrink::Shrink;
 use crate::state::checkpoint::Snapshot;
+use crate::store::Store;
 use crate::train::fit::Fit;
 use crate::train::stage::Stage;
 
@@ -88,13 +89,12 @@ pub(super) fn take(
         derived: done.derived.cloned(),
     };
     let (net, bilevel) = (&search.net, &search.bilevel);
-    let mut weights: Tensors = [
-        ("supernet.weights", net.store.weights.buffer()),
-        ("supernet.statistics", net.store.stats.buffer()),
-        ("alpha", net.alphas.buffer()),
-    ]
-    .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
-    .into();
+    let mut weights = Tensors::new();
+    if search.searches() {
+        keep(&mut weights, "supernet.weights", Some(net.store.weights.buffer()));
+        keep(&mut weights, "supernet.statistics", Some(net.store.stats.buffer()));
+        keep(&mut weights, "alpha", Some(net.alphas.buffer()));
+    }
     if let Some(teacher) = search.shrink.as_ref().and_then(Shrink::teacher) {
         // Nothing is taught once the search is over.
         if search.step < search.total_steps() {
@@ -134,19 +134,27 @@ fn keep(tensors: &mut Tensors, name: &str, tensor: Option<&Tensor>) {
     }
 }
 
+/// Brings the weights and statistics of a supernet back.
+pub(super) fn load_supernet(store: &mut Store, snapshot: &Snapshot) -> Result<(), EngineError> {
+    let need = |name: &str| {
+        snapshot.weights.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))
+    };
+    store.weights.load(need("supernet.weights")?)?;
+    store.stats.load(need("supernet.statistics")?)
+}
+
 /// Brings a search back.
 pub(super) fn load_search(
     search: &mut Search,
     snapshot: &Snapshot,
     state: &State,
 ) -> Result<(), EngineError> {
-    let need = |name: &str| {
-        snapshot.weights.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))
-    };
-    search.go_over(state.kept.clone())?;
-    search.net.store.weights.load(need("supernet.weights")?)?;
-    search.net.store.stats.load(need("supernet.statistics")?)?;
-    search.net.alphas.load(need("alpha")?)?;
+    if search.searches() {
+        search.go_over(state.kept.clone())?;
+        load_supernet(&mut search.net.store, snapshot)?;
+        let alpha = snapshot.weights.get("alpha");
+        search.net.alphas.load(alpha.ok_or_else(|| EngineError::Missing("alpha".to_owned()))?)?;
+    }
     let kept = |name: &str| snapshot.optimizer.get(name).map(Tensor::copy);
     search.bilevel.weight.load(|name| kept(&format!("supernet.{name}")));
     search.bilevel.arch.means = kept("alpha.first").zip(kept("alpha.second"));

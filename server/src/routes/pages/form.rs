@@ -1,7 +1,7 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
-use skein_core::spec::fields::{Default, FIELDS, Field, Item, Kind, Literal, chosen};
+use skein_core::spec::fields::{self, Default, FIELDS, Field, Item, Kind, Literal, chosen};
 
 use super::format::thousands;
 
@@ -24,6 +24,8 @@ pub(super) struct Section {
     pub(super) more: String,
     /// Whether every field is what another run made it.
     pub(super) bound: bool,
+    /// Whether none of its fields applies.
+    pub(super) hidden: bool,
 }
 
 /// One field.
@@ -33,9 +35,10 @@ pub(super) struct Control {
     /// The path without dots.
     pub(super) id: String,
     pub(super) label: &'static str,
-    pub(super) help: &'static str,
+    pub(super) help: String,
     pub(super) unit: &'static str,
-    /// `integer`, `number`, `text`, `one-of`, `device`, `flag`, `integers`, `lists` or `names`.
+    /// `integer`, `number`, `text`, `architecture`, `one-of`, `device`, `flag`, `integers`, `lists`
+    /// or `names`.
     pub(super) kind: &'static str,
     pub(super) value: String,
     /// Defaults as a JSON object, by the value of another field; `_` for all others.
@@ -56,6 +59,8 @@ pub(super) struct Control {
     /// The path and the values, comma-separated, that it depends on.
     pub(super) when: Option<(&'static str, String)>,
     pub(super) hidden: bool,
+    /// Whether it does nothing where one architecture is given.
+    pub(super) idle: bool,
     /// Whether it must be as in the run whose supernet is searched again.
     pub(super) bound: bool,
     changed: bool,
@@ -109,9 +114,11 @@ fn section(id: &'static str, title: &'static str, spec: &Value, devices: &[Strin
         count => format!("{} and {} others", labels[..3].join(", "), count - 3),
     };
     let bound = plain.iter().chain(&advanced).all(|control| control.bound);
+    let hidden = plain.iter().chain(&advanced).all(|control| control.hidden);
     Section {
         id,
         title,
+        hidden,
         open: changed(&plain) || changed(&advanced),
         open_more: changed(&advanced),
         bound,
@@ -132,11 +139,12 @@ fn of_section<'a>(
     spec: &'a Value,
     devices: &'a [String],
 ) -> impl Iterator<Item = Control> + 'a {
-    let fields = FIELDS.iter().filter(move |field| field.section() == id);
-    fields.map(move |field| control(field, spec, devices))
+    let own = FIELDS.iter().filter(move |field| field.section() == id);
+    own.map(move |field| control(field, spec, devices))
 }
 
 fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
+    let optimizer = text(at(spec, "search.optimizer.kind"));
     let default = field.default.value(spec);
     let first = match field.kind {
         Kind::OneOf(values) => values.first().map_or("", |(value, _)| value),
@@ -150,12 +158,13 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         path: field.path,
         id: field.path.replace('.', "-"),
         label: field.label,
-        help: field.help,
+        help: field.help.replace('`', ""),
         unit: field.unit,
         kind: kind(field.kind),
         options: options(field.kind, &value, devices),
-        bound: skein_core::spec::is_bound(field.path)
+        bound: skein_core::spec::is_bound(field.path, &optimizer)
             && at(spec, "search.from_run").is_some_and(Value::is_string),
+        idle: fields::is_idle(field.path, "fixed"),
         changed: value != fallback,
         defaults: defaults(field, first),
         filled: fallback,
@@ -169,10 +178,11 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         empty: empty(field),
         range: range(field.kind),
         when: field.when.map(|(path, values)| (path, values.join(","))),
-        hidden: field.when.is_some_and(|(path, values)| {
-            let given = chosen(spec, path).unwrap_or_else(|| default_of(path, spec));
-            !values.contains(&given.as_str())
-        }),
+        hidden: fields::is_idle(field.path, &optimizer)
+            || field.when.is_some_and(|(path, values)| {
+                let given = chosen(spec, path).unwrap_or_else(|| default_of(path, spec));
+                !values.contains(&given.as_str())
+            }),
         value,
     }
 }
@@ -191,6 +201,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Integer { .. } => "integer",
         Kind::Number { .. } => "number",
         Kind::Text { .. } => "text",
+        Kind::Architecture => "architecture",
         Kind::OneOf(_) => "one-of",
         Kind::Device => "device",
         Kind::Flag => "flag",

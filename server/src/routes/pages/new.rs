@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::examples::{EXAMPLES, Example};
 use super::form::{self, Control, Section};
 use super::frame::Frame;
+use crate::views::{Training, TrainingAsked};
 
 /// Where the form's values come from.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -16,8 +17,26 @@ pub(super) struct Query {
     pub(super) from: String,
     /// Id of a run whose trained supernet is searched again.
     pub(super) again: String,
+    /// Id of a run whose architecture is trained again.
+    pub(super) train: String,
+    /// How, if one is.
+    pub(super) preset: Option<Training>,
+    /// Another architecture than what the run found.
+    pub(super) architecture: String,
     /// Id of an example.
     pub(super) example: String,
+}
+
+impl Query {
+    /// How an architecture is trained again; fine-tuned unless told otherwise.
+    pub(super) fn training(self) -> TrainingAsked {
+        TrainingAsked {
+            preset: self.preset.unwrap_or(Training::FineTune),
+            architecture: Some(self.architecture).filter(|text| !text.is_empty()).map(Value::from),
+            epochs: None,
+            name: None,
+        }
+    }
 }
 
 /// `/runs/new`.
@@ -26,7 +45,7 @@ pub(super) struct Query {
 pub(super) struct NewPage {
     frame: Frame,
     examples: &'static [Example],
-    /// `defaults`, the id of an example, `clone` or `again`.
+    /// `defaults`, the id of an example, `clone`, `again` or `train`.
     origin: &'static str,
     /// Id and name of the run that it starts from.
     other: Option<(String, String)>,
@@ -58,6 +77,11 @@ impl NewPage {
             general.insert("name".to_owned(), format!("{name}, again").into());
         }
         Self::filled(frame, "again", Some((id, name)), &spec)
+    }
+
+    /// The form for another training of what a run found.
+    pub(super) fn train(frame: Frame, id: String, name: String, spec: &Value) -> Self {
+        Self::filled(frame, "train", Some((id, name)), spec)
     }
 
     fn filled(

@@ -2,16 +2,18 @@
 
 use askama::Template;
 use serde_json::Value;
-use skein_core::event::{FailureClass, Rung};
+use skein_core::event::FailureClass;
 use skein_core::number::Num;
 use skein_core::package::{self, FileKind};
 use skein_core::spec::fields::{self, FIELDS, Field, Kind};
 use skein_core::spec::milliseconds;
 use time::OffsetDateTime;
 
+use super::again::{Again, Beside};
 use super::charts::{Chart, fit_charts, search_charts, words};
 use super::form::{at, text, title};
 use super::frame::Frame;
+use super::ladder::{LadderRow, ladder};
 use super::list::{is_active, took};
 use super::{form, format};
 use crate::views::{RunDetail, RunView};
@@ -38,8 +40,7 @@ pub(super) struct ShowPage {
     downloads: Vec<FileKind>,
     /// Whether a text is learned from.
     text: bool,
-    /// Id and name of the run whose supernet is searched, as long as there is one.
-    trained_by: Option<(String, String)>,
+    again: Again,
     example: &'static str,
     spec: Vec<Group>,
     changed: usize,
@@ -68,19 +69,6 @@ struct Figure {
     colour: &'static str,
 }
 
-struct LadderRow {
-    name: String,
-    packaged: bool,
-    width: String,
-    test: String,
-    valid: String,
-    loss: String,
-    /// Of a text.
-    perplexity: String,
-    /// Of a text.
-    bits: String,
-}
-
 struct Group {
     title: &'static str,
     lines: Vec<Line>,
@@ -92,14 +80,6 @@ struct Line {
     value: String,
     default: String,
     changed: bool,
-}
-
-/// What the page shows of other places.
-pub(super) struct Beside {
-    /// Id and name of the run whose supernet is searched, as long as there is one.
-    pub(super) trained_by: Option<(String, String)>,
-    /// Names of the files that the run offers.
-    pub(super) files: Vec<String>,
 }
 
 /// The files that most people want, of those that a run offers, in the order of a package.
@@ -116,7 +96,8 @@ impl ShowPage {
         beside: Beside,
         now: OffsetDateTime,
     ) -> Self {
-        let Beside { trained_by, files } = beside;
+        let files = downloads(&beside.files);
+        let again = Again::of(&detail, beside);
         let RunDetail { mut run, spec } = detail;
         run.reason = run.reason.map(|reason| format::quoted(&reason));
         let api = format!("{}/api/v1/runs/{}", frame.prefix, run.id);
@@ -132,10 +113,9 @@ impl ShowPage {
                 .filter(|p| p.phase.as_str() == "search")
                 .map_or(0, |p| p.total_steps),
             figures: figures(&run, is_text),
-            search_charts: search_charts(is_text, at(&spec, "search.from_run").is_some()),
+            search_charts: search_charts(is_text, again.given || again.from_run),
             fit_charts: fit_charts(is_text),
             text: is_text,
-            trained_by,
             example: words(is_text).0,
             drawing,
             drawing_alt,
@@ -146,8 +126,9 @@ impl ShowPage {
             macs: run.architecture.as_ref().map_or_else(dash, |now| format::short(now.cost.macs)),
             latency: latency(&run),
             arch_text: run.architecture.as_ref().map_or_else(dash, |now| now.text.clone()),
-            ladder: ladder(&run),
-            downloads: downloads(&files),
+            ladder: ladder(&run, &again.followers),
+            again,
+            downloads: files,
             changed: lines().filter(|line| line.changed).count(),
             fields: lines().count(),
             spec: groups,
@@ -220,32 +201,11 @@ fn figures(run: &RunView, text: bool) -> [Figure; 4] {
     ]
 }
 
-fn ladder(run: &RunView) -> Vec<LadderRow> {
-    let Some(summary) = &run.summary else { return Vec::new() };
-    let row = |rung: &Rung| LadderRow {
-        name: match rung.weights.as_str() {
-            "inherited" => "Inherited from the supernet".to_owned(),
-            "recalibrated" => "Inherited, batch norm recalibrated".to_owned(),
-            "fine_tuned" => "Fine-tuned".to_owned(),
-            "fine_tuned_ema" => "Fine-tuned, average of the weights".to_owned(),
-            "from_scratch" => "Trained from scratch".to_owned(),
-            "from_scratch_ema" => "Trained from scratch, average of the weights".to_owned(),
-            other => other.to_owned(),
-        },
-        packaged: rung.weights == summary.packaged,
-        width: format!("{:.2}", (rung.test_accuracy.0 * 100.0).clamp(0.0, 100.0)),
-        test: format::percent(rung.test_accuracy),
-        valid: format::percent(rung.valid_accuracy),
-        loss: format::value(rung.test_loss),
-        perplexity: rung.test_perplexity.map_or_else(dash, format::value),
-        bits: rung.test_bits_per_character.map_or_else(dash, format::value),
-    };
-    summary.ladder.iter().map(row).collect()
-}
-
 fn groups(spec: &Value) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for field in FIELDS.iter().filter(|field| field.path != "name") {
+    let kind = text(at(spec, "search.optimizer.kind"));
+    let said = |field: &&Field| field.path != "name" && !fields::is_idle(field.path, &kind);
+    for field in FIELDS.iter().filter(said) {
         let Some(value) = at(spec, field.path) else { continue };
         let title = if field.section().is_empty() { "Run" } else { title(field.section()) };
         let default = field.default.value(spec);
@@ -292,7 +252,7 @@ fn phase(run: &RunView) -> &'static str {
         ("succeeded", _) => "finished",
         (_, Some(PhaseName::Search)) => "searching",
         (_, Some(PhaseName::Select)) => "comparing architectures",
-        (_, Some(PhaseName::Inherit)) => "measuring the derived network",
+        (_, Some(PhaseName::Inherit)) => "measuring the network",
         (_, Some(PhaseName::FineTune)) => "fine-tuning",
         (_, Some(PhaseName::Fit)) => "training from scratch",
         (_, Some(PhaseName::Package)) => "writing the result",
