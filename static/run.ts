@@ -5,6 +5,7 @@ import { find, need, perFrame, toast } from "./dom.ts";
 import { swap } from "./morph.ts";
 import { bindActions } from "./run/actions.ts";
 import { ArchitectureView } from "./run/architecture.ts";
+import { bindBudget } from "./run/budget.ts";
 import { Curves } from "./run/curves.ts";
 import { Figures } from "./run/figures.ts";
 import { loadFiles } from "./run/files.ts";
@@ -30,6 +31,7 @@ const files = need("[data-artifacts]");
 
 bindActions(run, () => void refresh());
 bindTraining(run);
+bindBudget(run);
 void begin();
 
 async function begin(): Promise<void> {
@@ -138,6 +140,7 @@ async function refresh(): Promise<void> {
       const html = await answer.text();
       swap(html);
       document.dispatchEvent(new Event("skein:tell"));
+      bindBudget(run);
       header.status = find("[data-head]")?.dataset["status"] ?? header.status;
     }
   } catch {

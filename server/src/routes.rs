@@ -34,6 +34,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::pause))
         .routes(routes!(runs::resume))
         .routes(routes!(runs::train))
+        .routes(routes!(runs::front))
         .routes(routes!(events::events))
         .routes(routes!(run_data::metrics))
         .routes(routes!(run_data::rows))

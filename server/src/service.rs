@@ -12,6 +12,7 @@ pub mod datasets;
 pub mod digest;
 pub mod entry;
 pub mod final_record;
+pub mod front;
 pub mod list;
 pub mod logs;
 pub mod package;

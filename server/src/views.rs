@@ -8,6 +8,7 @@ use serde_json::Value;
 use skein_core::event::{ArchitectureNow, Failure, Front, Progress, Summary, Warning};
 use skein_core::number::Num;
 use skein_core::spaces::SpaceInfo;
+use skein_core::spec::Measure;
 use utoipa::ToSchema;
 
 /// A run as the API and the pages show it.
@@ -111,6 +112,15 @@ pub struct TrainingAsked {
     /// Name of the new run.
     #[serde(default)]
     pub name: Option<String>,
+}
+
+/// Other budgets for a trained supernet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrontAsked {
+    /// What accuracy is traded for: `params`, `macs` or `latency`.
+    #[schema(value_type = String)]
+    pub cost: Measure,
 }
 
 /// What a specification would mean.

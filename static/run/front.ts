@@ -50,8 +50,8 @@ function row({ text, accuracy, cost }: FrontPoint, timed: boolean): HTMLElement 
   );
 }
 
-/** Points with the steps between them: for a cost, the best accuracy that it buys. */
-function plot({ cost, points }: Front): Element[] {
+/** Points with the steps between them: for a cost, the best accuracy that it buys; one is marked. */
+export function plot({ cost, points }: Front, mark: [cost: number, accuracy: number] | null = null): Element[] {
   const costs = points.map((point) => (cost === "latency" ? (point.cost.latency_ns ?? 0) : point.cost[cost]));
   const say = cost === "latency" ? milliseconds : short;
   const accuracies = points.map((point) => number(point.accuracy));
@@ -66,6 +66,7 @@ function plot({ cost, points }: Front): Element[] {
     s("path", { class: "axis", d: `M${EDGE.left} ${EDGE.top}V${bottom}H${WIDTH - EDGE.right}` }),
     s("path", { class: "line", d: path }),
     ...at.map(([left, top]) => s("circle", { cx: left, cy: top, r: 4 })),
+    ...(mark ? [s("circle", { class: "mark", cx: x(cost === "latency" ? mark[0] * 1e6 : mark[0]), cy: y(mark[1]), r: 8 })] : []),
     text(x(first), bottom + 18, "start", say(first)),
     ...(last > first ? [text(x(last), bottom + 18, "end", say(last))] : []),
     text((EDGE.left + WIDTH - EDGE.right) / 2, HEIGHT - 6, "middle", NAMES[cost]),

@@ -9,6 +9,7 @@ mod artifacts;
 mod auth;
 mod client;
 mod events;
+mod front;
 mod queue;
 mod real_worker;
 mod shutdown;

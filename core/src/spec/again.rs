@@ -9,9 +9,10 @@ use crate::dataset::DataKind;
 use crate::spaces::transfer;
 
 /// Fields, or beginnings of their paths, that nothing in the training of a supernet hangs on.
-const FREE: [&str; 10] = [
+const FREE: [&str; 11] = [
     "name",
     "constraints.max_",
+    "search.valid_limit",
     "search.from_run",
     "search.second_stage.",
     "after.",
@@ -145,6 +146,7 @@ mod tests {
             "search.from_run": "00000000-0000-4000-8000-000000000000",
             "search.second_stage.kind": "pareto",
             "search.second_stage.cost": "macs",
+            "search.valid_limit": 64,
             "after.from_scratch.epochs": 3,
             "resources.threads": 1,
             "resources.keep_activations": 0.25,

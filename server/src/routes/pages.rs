@@ -37,7 +37,7 @@ use crate::app::AppState;
 use crate::domain::ids::RunId;
 use crate::extract::{ApiQuery, ApiRun, run_id};
 use crate::problem::{ApiError, Problem};
-use crate::service::ServiceError;
+use crate::service::{ServiceError, front};
 
 /// The routes of all pages and of `/static`.
 pub fn router() -> Router<AppState> {
@@ -116,7 +116,9 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
     let trained_by = trained_by.map(|entry| (entry.id.to_string(), entry.view().name));
     let files = app.runs.artifact_names(id).await?;
     let followers = app.runs.followers(id).iter().map(|entry| entry.view()).collect();
-    let beside = Beside { trained_by, files, followers };
+    let front = app.runs.front_of(id).map(|id| id.to_string());
+    let supernet = front::lends(&app.runs.entry(id)?.spec);
+    let beside = Beside { trained_by, files, followers, front, supernet };
     Ok(html(&ShowPage::new(frame(&app, "run"), detail, beside, OffsetDateTime::now_utc())))
 }
 

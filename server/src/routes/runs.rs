@@ -14,7 +14,7 @@ use crate::extract::{ApiJson, ApiQuery, ApiRun};
 use crate::problem::{ApiError, Problem};
 use crate::service::create::Created;
 use crate::service::list::{ListQuery, Sort};
-use crate::views::{Preflight, RunDetail, RunList, RunView, TrainingAsked};
+use crate::views::{FrontAsked, Preflight, RunDetail, RunList, RunView, TrainingAsked};
 
 /// Runs on a page, unless asked otherwise.
 const PAGE: usize = 50;
@@ -122,6 +122,25 @@ pub(super) async fn train(
     ApiJson(asked): ApiJson<TrainingAsked>,
 ) -> Result<Response, ApiError> {
     let created = app.runs.train(id, asked, key(&headers)?).await?;
+    answer(&app, created)
+}
+
+/// Compares architectures on a run's trained supernet, in a run of its own: the front of accuracy
+/// against cost, in a minute or two.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/front", params(("id" = String, Path)),
+    request_body = FrontAsked, responses(
+    (status = 201, body = RunView, description = "The new run waits in the queue."),
+    (status = 404, body = Problem),
+    (status = 409, body = Problem, description = "The run has no supernet that lends weights."),
+    (status = 422, body = Problem, description = "Every violation at once."),
+    (status = 507, body = Problem, description = "The data folder takes nothing more.")))]
+pub(super) async fn front(
+    State(app): State<AppState>,
+    ApiRun(id): ApiRun,
+    headers: HeaderMap,
+    ApiJson(asked): ApiJson<FrontAsked>,
+) -> Result<Response, ApiError> {
+    let created = app.runs.front(id, asked.cost, key(&headers)?).await?;
     answer(&app, created)
 }
 

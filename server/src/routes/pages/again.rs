@@ -13,6 +13,10 @@ pub(super) struct Beside {
     pub(super) trained_by: Option<(String, String)>,
     /// Runs that go on from this one.
     pub(super) followers: Vec<RunView>,
+    /// Id of the run that compares architectures on this one's supernet, if one does.
+    pub(super) front: Option<String>,
+    /// Whether this one has a supernet that lends its weights.
+    pub(super) supernet: bool,
     /// Names of the files that the run offers.
     pub(super) files: Vec<String>,
 }
@@ -27,6 +31,10 @@ pub(super) struct Again {
     pub(super) lends: bool,
     /// Whether it has an architecture that can be trained in another run.
     pub(super) trains: bool,
+    /// Whether other architectures can be compared on its supernet.
+    pub(super) compares: bool,
+    /// Id of the run that did, if one did.
+    pub(super) front: Option<String>,
     /// Epochs that a fine-tuning and a training from scratch are first offered with.
     pub(super) epochs: [u64; 2],
     /// Runs that go on from it.
@@ -43,6 +51,8 @@ impl Again {
             given: run.optimizer == "fixed",
             from_run: at(spec, "search.from_run").is_some_and(Value::is_string),
             lends: run.status == "succeeded",
+            compares: run.status == "succeeded" && beside.supernet,
+            front: beside.front,
             trains: run.architecture.is_some() && !is_active(&run.status),
             epochs: stages.map(|(stage, usual)| usual_epochs(&spec["after"], stage, usual)),
             followers: beside.followers,
