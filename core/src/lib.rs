@@ -14,7 +14,8 @@
 //!    [`shrink`]: which sizes are trained when;
 //! 7. [`benchmark`]: tables of what architectures really reach;
 //! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
-//!    curve, and where it is written; [`certificate`]: what a machine was found to compute.
+//!    curve, and where it is written; [`certificate`]: what a machine was found to compute;
+//!    [`predict`]: what a finished network is asked and answers.
 
 pub mod benchmark;
 pub mod certificate;
@@ -31,6 +32,7 @@ pub mod manifest;
 pub mod notation;
 pub mod number;
 pub mod package;
+pub mod predict;
 pub mod record;
 pub mod shrink;
 pub mod solve;

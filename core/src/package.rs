@@ -16,6 +16,11 @@ pub const ONNX: &str = "model.onnx";
 /// The network as TorchScript.
 pub const SCRIPT: &str = "model.torchscript.pt";
 
+/// How an input becomes what the network reads.
+pub const PREPROCESS: &str = "preprocess.json";
+/// What was chosen.
+pub const ARCHITECTURE: &str = "architecture.json";
+
 /// A kind of file in a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileKind {
@@ -47,13 +52,13 @@ pub const FILES: [FileKind; 20] = [
     file(WEIGHTS, "Weights", "weights and running statistics by PyTorch's names"),
     file(ONNX, "ONNX", "the network with its weights, operator set 17"),
     file(SCRIPT, "TorchScript", "the same for torch.jit.load"),
-    file("preprocess.json", "Preprocessing", "how an image or a text becomes the input").minor(),
+    file(PREPROCESS, "Preprocessing", "how an image or a text becomes the input").minor(),
     file(folder::TOKENIZER, "Tokenizer", "byte pairs, for the tokenizers library"),
     file(folder::VOCABULARY, "Vocabulary", "characters; a token's number is its place"),
     file(loaders::EXAMPLE, "Example", "some inputs with the outputs they must give").minor(),
     file("load_pytorch.py", "PyTorch loader", "runs model.py on the example").minor(),
     file("load_onnx.py", "ONNX loader", "runs model.onnx on the example").minor(),
-    file("architecture.json", "Architecture", "options by name, text form, cost, accuracies"),
+    file(ARCHITECTURE, "Architecture", "options by name, text form, cost, accuracies"),
     file("architecture.svg", "Drawing", "its picture"),
     file("candidates.csv", "Candidates", "every architecture that was compared").minor(),
     file("pareto.json", "Front", "the best trade-offs of accuracy against cost").minor(),

@@ -10,8 +10,8 @@
 //! 4. [`rows`]: from architecture parameters to the weights of the candidates;
 //! 5. [`optim`], [`search`]: the two-level loop; [`train`]: what happens to a derived network;
 //! 6. [`data`], [`state`]: batches, counted randomness, checkpoints;
-//! 7. [`worker`]: one run folder in, events out; [`mod@bench`]: timings and memory; [`certify`]:
-//!    proofs for the machine at hand.
+//! 7. [`worker`]: one run folder in, events out; [`predict`]: a package in, its network's
+//!    answer out; [`mod@bench`]: timings and memory; [`certify`]: proofs for the machine at hand.
 //!
 //! Layers call downwards only: nodes know no space, rows no node, `search` and `train` no file.
 
@@ -25,6 +25,7 @@ pub mod exec;
 pub mod latency;
 pub mod nodes;
 pub mod optim;
+pub mod predict;
 pub mod rows;
 pub mod search;
 pub mod state;

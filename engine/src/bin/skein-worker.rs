@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use skein_core::certificate::{Certificate, Proof};
 use skein_core::dataset::{DATASETS, DataKind};
 use skein_core::event::{EventBody, Failure};
 use skein_core::number::Num;
+use skein_core::predict::Answer;
 use skein_core::record::Outcome;
 use skein_core::spaces;
 use skein_core::spec::{RunSpec, Violation};
@@ -21,7 +23,7 @@ use skein_engine::worker::attempt::Attempt;
 use skein_engine::worker::events::Events;
 use skein_engine::worker::record;
 use skein_engine::worker::session::{Ended, Session, run};
-use skein_engine::{EngineError, bench, device};
+use skein_engine::{EngineError, bench, device, predict};
 
 /// The run failed; its final record says why.
 const FAILED: u8 = 1;
@@ -52,6 +54,22 @@ enum Command {
     /// Proves on this machine that Skein computes what it must; exit code 1 if something does not
     /// hold.
     Certify(CertifyArgs),
+    /// Answers an image or a prompt on standard input with the network of a result package: one
+    /// line of JSON; exit code 1 if it cannot.
+    Predict(PredictArgs),
+}
+
+#[derive(Args)]
+struct PredictArgs {
+    /// Folder of the package.
+    #[arg(long)]
+    package: PathBuf,
+    /// Seconds that it may take.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Inverts an image.
+    #[arg(long)]
+    invert: bool,
 }
 
 #[derive(Args)]
@@ -134,6 +152,7 @@ fn main() -> ExitCode {
         Command::Devices { json } => devices(json),
         Command::Bench(args) => measure(&args),
         Command::Certify(args) => prove(&args),
+        Command::Predict(args) => answer(&args),
     }
 }
 
@@ -204,9 +223,14 @@ fn guarded(args: &RunArgs, attempt: &Attempt, events: &mut Events) -> Result<End
     let stop = Stop::on_signals().map_err(|error| message_failure(&error.to_string()))?;
     let session =
         Session { attempt, datasets: &args.datasets, device: args.device.as_deref(), stop: &stop };
+    caught(|| run(&session, events).map_err(|error: EngineError| error.failure()))
+}
+
+/// What some work gives; a panic of libtorch is a failure like any other.
+fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     say_panics_plainly();
-    match catch_unwind(AssertUnwindSafe(|| run(&session, events))) {
-        Ok(result) => result.map_err(|error: EngineError| error.failure()),
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or(panic.downcast_ref::<&str>().copied());
@@ -250,6 +274,22 @@ fn measure(args: &BenchArgs) -> ExitCode {
         Ok(report) => print(table(&json!(report))),
         Err(error) => {
             complain(error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn answer(args: &PredictArgs) -> ExitCode {
+    let limit = Duration::from_secs(args.seconds);
+    let settings = predict::Settings { limit, invert: args.invert };
+    let found = caught(|| {
+        predict::bound(limit).map_err(|error| error.failure())?;
+        predict::predict(&args.package, std::io::stdin().lock(), settings)
+    });
+    match found {
+        Ok(prediction) => print(json!(Answer::Prediction(prediction))),
+        Err(failure) => {
+            print(json!(Answer::Failure(failure)));
             ExitCode::from(FAILED)
         }
     }

@@ -62,6 +62,8 @@ pub enum Stream {
     Breed = 40,
     /// Channels that new ones start as copies of; the step is the edge and its channels before.
     Widen = 41,
+    /// Tokens that continue a prompt; the step is the token's place.
+    Continuation = 50,
 }
 
 /// The seed of one draw.

@@ -1,8 +1,5 @@
 //! A fixed network with its weights.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use skein_core::choice::Architecture;
 use skein_core::graph::{FixedNetwork, Graph, NodeId};
 use tch::Tensor;
@@ -65,21 +62,6 @@ impl Network {
     pub fn emptied(&self) -> Result<Self, EngineError> {
         let (graph, compute) = (self.graph().clone(), self.compute);
         let store = Store::zeroed(&graph, compute);
-        Self::with(graph, store, compute)
-    }
-
-    /// A network with the weights of a file.
-    ///
-    /// # Errors
-    /// - [`EngineError`] if the file cannot be read, or a tensor is missing or of another shape.
-    pub fn read(graph: Graph, path: &Path, compute: Compute) -> Result<Self, EngineError> {
-        let store = Store::zeroed(&graph, compute);
-        let saved: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
-        for param in graph.params() {
-            let tensor = saved.get(&param.name);
-            let tensor = tensor.ok_or_else(|| EngineError::Missing(param.name.clone()))?;
-            store.set(&param.name, tensor)?;
-        }
         Self::with(graph, store, compute)
     }
 

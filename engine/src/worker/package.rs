@@ -1,7 +1,7 @@
 //! The result package: files that leave Skein, each verified or with its digest.
 
 mod about;
-mod model;
+pub(crate) mod model;
 mod runtime;
 mod tables;
 
@@ -103,7 +103,7 @@ fn records(
     contents: &Contents<'_>,
     folder: &mut Folder<'_>,
 ) -> Result<(), EngineError> {
-    folder.put("architecture.json", architecture_json(contents)?.as_bytes())?;
+    folder.put(package::ARCHITECTURE, architecture_json(contents)?.as_bytes())?;
     let scene = Scene {
         graph: contents.facts.space,
         architecture: Some(contents.facts.architecture),
@@ -113,7 +113,7 @@ fn records(
     folder.put("spec.json", pretty(&contents.facts.spec.to_value())?.as_bytes())?;
     folder.put("metrics.csv", metrics_csv(&attempt.run, attempt.number).as_bytes())?;
     folder.put("MODEL_CARD.md", card::card(&contents.facts).as_bytes())?;
-    folder.put("preprocess.json", about::preprocess_json(contents)?.as_bytes())?;
+    folder.put(package::PREPROCESS, about::preprocess_json(contents)?.as_bytes())?;
     folder.put("environment.json", about::environment_json(contents)?.as_bytes())?;
     if !contents.tried.is_empty() {
         folder.put("candidates.csv", candidates_csv(contents)?.as_bytes())?;

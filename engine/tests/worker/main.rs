@@ -14,6 +14,7 @@ mod language;
 mod latency;
 mod learning;
 mod package;
+mod predicting;
 mod recipes;
 mod result;
 mod shrinking;

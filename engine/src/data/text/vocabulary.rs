@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::json;
 use skein_core::dataset::TEXT_TOKENIZER;
 use skein_core::folder;
+use skein_core::spec::Tokens;
 use tokenizers::Tokenizer;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
@@ -68,14 +70,68 @@ impl Vocabulary {
             None if given.is_file() => load(given)?,
             None => learn(wanted, pieces()?)?,
         };
-        let numbers = tokenizer.get_vocab(true).into_values();
-        let size = numbers.max().map_or(0, |largest| largest as usize + 1);
-        let vocabulary = Self::Pairs { tokenizer: Box::new(tokenizer), size };
+        let vocabulary = Self::pairs(tokenizer);
         if let (Some(own), (_, bytes)) = (attempts.last(), vocabulary.file()?) {
             let path = own.join(folder::TOKENIZER);
             fs::write(&path, bytes).at(&path)?;
         }
         Ok(vocabulary)
+    }
+
+    /// Reads a file that [`Vocabulary::file`] gave.
+    ///
+    /// # Errors
+    /// - [`EngineError::Io`] if it is not there, [`EngineError::Content`] or [`EngineError::Data`] if
+    ///   it holds something else.
+    pub fn read(path: &Path, tokens: Tokens) -> Result<Self, EngineError> {
+        match tokens {
+            Tokens::Bpe => Ok(Self::pairs(load(path)?)),
+            Tokens::Characters => {
+                let list: List =
+                    serde_json::from_slice(&fs::read(path).at(path)?).map_err(|error| {
+                        EngineError::Content { path: path.to_owned(), reason: error.to_string() }
+                    })?;
+                let mut known = list.tokens;
+                if list.unknown {
+                    known.pop();
+                }
+                let numbers = known.iter().copied().zip(0..).collect();
+                Ok(Self::Characters { known, numbers, unknown: list.unknown })
+            }
+        }
+    }
+
+    fn pairs(tokenizer: Tokenizer) -> Self {
+        let numbers = tokenizer.get_vocab(true).into_values();
+        let size = numbers.max().map_or(0, |largest| largest as usize + 1);
+        Self::Pairs { tokenizer: Box::new(tokenizer), size }
+    }
+
+    /// Characters of a text that have no token of their own, each once, in their order.
+    #[must_use]
+    pub fn strange(&self, text: &str) -> Vec<char> {
+        let Self::Characters { numbers, .. } = self else { return vec![] };
+        let mut strange: Vec<char> = Vec::new();
+        for character in text.chars().filter(|character| !numbers.contains_key(character)) {
+            if !strange.contains(&character) {
+                strange.push(character);
+            }
+        }
+        strange
+    }
+
+    /// The text of some tokens.
+    ///
+    /// # Errors
+    /// - [`EngineError::Data`] if a tokenizer that was given refuses them.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        match self {
+            Self::Characters { known, .. } => {
+                let one = |token: &u32| known.get(*token as usize).copied().unwrap_or(UNKNOWN);
+                Ok(tokens.iter().map(one).collect())
+            }
+            Self::Pairs { tokenizer, .. } => tokenizer.decode(tokens, false).map_err(refused),
+        }
     }
 
     /// Number of different tokens.
@@ -132,6 +188,13 @@ impl Vocabulary {
         };
         Ok((name, text.map_err(EngineError::Bug)?.into_bytes()))
     }
+}
+
+/// A list of characters in a file.
+#[derive(Deserialize)]
+struct List {
+    unknown: bool,
+    tokens: Vec<char>,
 }
 
 /// Reads a `tokenizer.json`.

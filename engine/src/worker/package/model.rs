@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use skein_core::export::{About, onnx, pytorch};
+use skein_core::graph::Graph;
 use skein_core::package::{ONNX, SCRIPT, SOURCE, WEIGHTS, loaders};
 use tch::{CModule, Device, Kind, Tensor};
 
@@ -24,8 +25,12 @@ use crate::train::network::Network;
 const TOLERANCE: f64 = 1e-5;
 /// Examples in [`loaders::EXAMPLE`].
 const EXAMPLES: i64 = 8;
+/// How the names of batch norm's variances end.
+const VARIANCE: &str = "running_var";
+/// How those of its counters do, which PyTorch saves beside them.
+const COUNTER: &str = "num_batches_tracked";
 /// What the written forms are for.
-const PLAIN: Compute = Compute { device: Device::Cpu, kind: Kind::Float };
+pub(crate) const PLAIN: Compute = Compute { device: Device::Cpu, kind: Kind::Float };
 
 /// A written network that equals the one in memory.
 #[derive(Debug)]
@@ -39,6 +44,30 @@ pub(super) struct Written<'a> {
     expected: Tensor,
 }
 
+/// A network with the weights of a file, which holds exactly the network's tensors, and batch
+/// norm's counters.
+///
+/// # Errors
+/// - [`EngineError::Missing`], [`EngineError::Shape`] or [`EngineError::Content`] if it holds others;
+///   [`EngineError::Tensor`] if it is no safetensors file.
+pub(crate) fn read(graph: Graph, path: &Path, compute: Compute) -> Result<Network, EngineError> {
+    let store = Store::zeroed(&graph, compute);
+    let mut saved: BTreeMap<String, Tensor> = Tensor::read_safetensors(path)?.into_iter().collect();
+    for param in graph.params() {
+        let tensor =
+            saved.remove(&param.name).ok_or_else(|| EngineError::Missing(param.name.clone()))?;
+        store.set(&param.name, &tensor)?;
+        if let Some(norm) = param.name.strip_suffix(VARIANCE) {
+            saved.remove(&format!("{norm}{COUNTER}"));
+        }
+    }
+    if let Some(name) = saved.keys().next() {
+        let reason = format!("tensor `{name}` is none of the network's");
+        return Err(EngineError::Content { path: path.to_owned(), reason });
+    }
+    Network::with(graph, store, compute)
+}
+
 /// Writes the weights, reads them back and compares.
 ///
 /// # Errors
@@ -50,7 +79,7 @@ pub(super) fn write<'a>(
 ) -> Result<Written<'a>, EngineError> {
     let path = folder.join(WEIGHTS);
     save(&network.store, &path)?;
-    let copy = Network::read(network.graph().clone(), &path, PLAIN)?.held();
+    let copy = read(network.graph().clone(), &path, PLAIN)?.held();
     let expected = tch::no_grad(|| network.forward(probe, Pass::EVALUATE))?;
     let plain = |tensor: &Tensor| match tensor.is_floating_point() {
         true => tensor.to_device(PLAIN.device).to_kind(PLAIN.kind),
@@ -167,8 +196,8 @@ fn save(store: &Store, path: &Path) -> Result<(), EngineError> {
     let mut saved: Vec<(String, Tensor)> = Vec::new();
     for (name, tensor) in tensors(store) {
         saved.push((name.to_owned(), tensor));
-        if let Some(norm) = name.strip_suffix("running_var") {
-            saved.push((format!("{norm}num_batches_tracked"), Tensor::from(0_i64)));
+        if let Some(norm) = name.strip_suffix(VARIANCE) {
+            saved.push((format!("{norm}{COUNTER}"), Tensor::from(0_i64)));
         }
     }
     Tensor::write_safetensors(&saved, path)?;

@@ -17,6 +17,7 @@ use crate::state::checkpoint::newest_in;
 use crate::state::seed::Stream;
 use crate::store::Store;
 use crate::train::network::Network;
+use crate::worker::package::model;
 
 impl Context<'_> {
     /// The architecture that was given, if one was.
@@ -45,7 +46,7 @@ impl Context<'_> {
         let (network, what) = match inherit {
             Inherit::Result => {
                 let weights = path.join(package::WEIGHTS);
-                (Network::read(fixed.graph, &weights, self.compute)?, "packaged network")
+                (model::read(fixed.graph, &weights, self.compute)?, "packaged network")
             }
             _ => (self.slices(&graph, fixed, &path)?, "supernet"),
         };
