@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod follow;
 pub mod http;
+pub mod predict;
 pub mod runs;
 pub mod search;
 pub mod spaces;
@@ -30,6 +31,8 @@ pub enum Command {
     /// List, show, follow, stop, resume, delete and download runs.
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Try the network of a finished run on an image or a prompt.
+    Predict(predict::Args),
     /// Show the search spaces.
     #[command(subcommand)]
     Spaces(spaces::Command),
@@ -73,6 +76,7 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Search(args) => search::run(&args),
         Command::Runs(command) => runs::run(command),
+        Command::Predict(args) => predict::run(&args),
         Command::Spaces(command) => spaces::run(command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Certify(args) => certify::run(&args),

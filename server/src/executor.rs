@@ -5,6 +5,7 @@
 
 pub mod devices;
 pub mod local;
+pub mod predict;
 
 use std::path::PathBuf;
 

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::frame::request_id;
 use crate::service::ServiceError;
+use crate::service::predict::TrialError;
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -159,9 +160,33 @@ fn service_kind(error: &ServiceError) -> (StatusCode, &'static str, &'static str
         ServiceError::NoSpace(_) => {
             (StatusCode::INSUFFICIENT_STORAGE, "no-space", "The data folder takes nothing more")
         }
+        ServiceError::Trial(error) => trial_kind(error),
         ServiceError::Storage(_) | ServiceError::Io(_) | ServiceError::Task(_) => INTERNAL,
     }
 }
+
+fn trial_kind(error: &TrialError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        TrialError::Kind(_) => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Another input is expected")
+        }
+        TrialError::Input(_) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", "The input cannot be used")
+        }
+        TrialError::Package(_) => {
+            (StatusCode::CONFLICT, "unusable-package", "The network cannot be used")
+        }
+        TrialError::Busy(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "busy", "Others are asking already")
+        }
+        TrialError::Slow(_) => (StatusCode::GATEWAY_TIMEOUT, "too-slow", "It took too long"),
+        TrialError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not ready"),
+        TrialError::Worker(_) => INTERNAL,
+    }
+}
+
+/// Seconds after which a request that found the server busy may be repeated.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
@@ -180,6 +205,9 @@ impl IntoResponse for ApiError {
         if matches!(self, Self::Unauthorized) {
             let value = HeaderValue::from_static("Bearer realm=\"skein\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        if matches!(self, Self::Service(ServiceError::Trial(TrialError::Busy(_)))) {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         // The frame renders it as a page for a browser.
         response.extensions_mut().insert(problem);

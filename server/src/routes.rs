@@ -5,6 +5,7 @@ pub mod events;
 pub mod files;
 pub mod health;
 pub mod pages;
+pub mod predict;
 pub mod run_data;
 pub mod runs;
 pub mod session;
@@ -43,6 +44,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(run_data::architecture_txt))
         .routes(routes!(run_data::logs))
         .routes(routes!(run_data::artifacts))
+        .routes(routes!(predict::predict))
         .routes(routes!(system::spaces))
         .routes(routes!(system::space))
         .routes(routes!(system::space_drawing))

@@ -16,6 +16,7 @@ use tower::util::MapRequestLayer;
 use crate::app::{AppState, router, without_prefix};
 use crate::executor::devices::{self, Device};
 use crate::executor::local::Local;
+use crate::executor::predict::Predictor;
 use crate::guard::Auth;
 use crate::service::package::Digests;
 use crate::service::runs::{Inner, Runs};
@@ -155,6 +156,7 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
     });
     let runs = Runs::new(Inner {
         folder,
+        predictor: Predictor::new(worker.clone(), args.predict_seconds),
         executor: Arc::new(Local::new(worker, datasets.clone())),
         datasets,
         db,

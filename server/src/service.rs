@@ -16,6 +16,7 @@ pub mod front;
 pub mod list;
 pub mod logs;
 pub mod package;
+pub mod predict;
 pub mod queue;
 pub mod recover;
 pub mod runs;
@@ -50,6 +51,9 @@ pub enum ServiceError {
     /// The data folder takes nothing more.
     #[error("{0}; nothing was created")]
     NoSpace(String),
+    /// A network gives no answer.
+    #[error(transparent)]
+    Trial(#[from] predict::TrialError),
     /// The index fails.
     #[error(transparent)]
     Storage(#[from] StorageError),

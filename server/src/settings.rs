@@ -29,6 +29,9 @@ pub enum Command {
 /// New runs are refused below this much free disk, in MiB.
 pub const MIN_FREE_MIB: u64 = 256;
 
+/// Seconds that a prediction may take.
+pub const PREDICT_SECONDS: u64 = 30;
+
 /// Where things are; every command that works on this machine takes these.
 #[derive(Debug, Clone, Args)]
 pub struct Places {
@@ -64,6 +67,10 @@ pub struct ServeArgs {
     /// Refuse new runs when less than this is free in the data folder.
     #[arg(long, env = "SKEIN_MIN_FREE_MIB", default_value_t = MIN_FREE_MIB, value_name = "MIB")]
     pub min_free_mib: u64,
+    /// Seconds that a prediction by a finished run's network may take.
+    #[arg(long, env = "SKEIN_PREDICT_SECONDS", default_value_t = PREDICT_SECONDS, value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub predict_seconds: u64,
     /// Set the index aside and build a new one from the runs' folders.
     #[arg(long)]
     pub rebuild_index: bool,

@@ -10,6 +10,7 @@ mod auth;
 mod client;
 mod events;
 mod front;
+mod predict;
 mod queue;
 mod real_worker;
 mod shutdown;

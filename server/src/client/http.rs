@@ -70,7 +70,24 @@ impl Api {
         headers: &[(&str, &str)],
     ) -> Result<T, ClientError> {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        self.read(self.call(method, path, Some(body), headers)?)
+        self.read(self.call(
+            method,
+            path,
+            Some(("application/json", body.into_bytes())),
+            headers,
+        )?)
+    }
+
+    /// Sends a file's bytes.
+    ///
+    /// # Errors
+    /// - like [`Api::get`].
+    pub fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        self.read(self.call(Method::POST, path, Some(("application/octet-stream", bytes)), &[])?)
     }
 
     /// Creates something; if the answer is lost on the way, asks again without creating a second.
@@ -114,7 +131,7 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        body: Option<String>,
+        body: Option<(&str, Vec<u8>)>,
         headers: &[(&str, &str)],
     ) -> Result<Response<Body>, ClientError> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
@@ -127,8 +144,8 @@ impl Api {
         let fault = |error: ureq::http::Error| ClientError::Refused(self.bad_url(&error));
         let sent = match body {
             None => self.agent.run(request.body(()).map_err(fault)?),
-            Some(body) => {
-                let request = request.header("content-type", "application/json");
+            Some((kind, body)) => {
+                let request = request.header("content-type", kind);
                 self.agent.run(request.body(body).map_err(fault)?)
             }
         };

@@ -136,7 +136,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The package of the attempt that ended the run, or else the newest one.
-fn package_of(run: &Path) -> Option<PathBuf> {
+pub(super) fn package_of(run: &Path) -> Option<PathBuf> {
     let ended = final_record::read(run).map(|record| record.attempt);
     let newest = tail::attempts(run).into_iter().rev();
     let mut folders =

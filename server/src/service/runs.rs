@@ -17,6 +17,7 @@ use crate::domain::ids::RunId;
 use crate::domain::run::{RunEvent, RunStatus};
 use crate::executor::Executor;
 use crate::executor::devices::Device;
+use crate::executor::predict::Predictor;
 use crate::storage::db::Db;
 use crate::storage::folder::DataFolder;
 use crate::storage::runs::Wanted;
@@ -36,6 +37,8 @@ pub struct Inner {
     pub db: Db,
     /// What starts workers.
     pub executor: Arc<dyn Executor>,
+    /// What tries finished networks.
+    pub predictor: Predictor,
     /// The devices of this machine.
     pub devices: Vec<Device>,
     /// A run is refused if it would leave fewer bytes than this.

@@ -14,6 +14,8 @@
     reason = "a test's tool"
 )]
 
+mod predict;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("run") => run(&args),
+        Some("predict") => predict::run(&args),
         _ => ExitCode::from(2),
     }
 }
