@@ -69,6 +69,11 @@ export interface RowsData {
   rows: Num[][][];
 }
 
+/** What the network of a finished run makes of an input. */
+export type PredictionData =
+  | { kind: "classes"; classes: { number: number; name: string; probability: number }[]; of: number; fitted: string; hint: string | null; milliseconds: number }
+  | { kind: "continuation"; text: string; read: number; added: number; cut_short: boolean; milliseconds: number };
+
 export interface RunEvent<P> {
   seq: number;
   attempt: number;
@@ -111,10 +116,21 @@ export function number(value: Num | null | undefined): number {
 
 /** Sends a request; the JSON answer, or a thrown [`Problem`]. */
 export async function send<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const content = body === undefined ? null : { type: "application/json", body: JSON.stringify(body) };
+  return request(method, path, content, signal);
+}
+
+/** Sends a file; the JSON answer, or a thrown [`Problem`]. */
+export async function upload<T>(path: string, file: Blob, signal?: AbortSignal): Promise<T> {
+  const type = file.type.startsWith("image/") ? file.type : "application/octet-stream";
+  return request("POST", path, { type, body: file }, signal);
+}
+
+async function request<T>(method: string, path: string, content: { type: string; body: BodyInit } | null, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json" };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  if (content) headers["content-type"] = content.type;
   const init: RequestInit = { method, headers, credentials: "same-origin" };
-  if (body !== undefined) init.body = JSON.stringify(body);
+  if (content) init.body = content.body;
   if (signal) init.signal = signal;
   let answer: Response;
   try {

@@ -15,6 +15,7 @@ import { LogView } from "./run/log.ts";
 import { RowsView } from "./run/rows.ts";
 import { Store } from "./run/store.ts";
 import { bindTraining } from "./run/train.ts";
+import { bindTry } from "./run/try.ts";
 
 const page = need("[data-run]");
 const run = page.dataset["run"] ?? "";
@@ -28,10 +29,12 @@ const rows = new RowsView(need("[data-rows]"), store.history, total, (index) => 
 const front = new FrontView(need("[data-front]"));
 const log = new LogView(need("[data-logs]"), run);
 const files = need("[data-artifacts]");
+const trial = need("[data-try]");
 
 bindActions(run, () => void refresh());
 bindTraining(run);
 bindBudget(run);
+bindTry(trial, run);
 void begin();
 
 async function begin(): Promise<void> {
@@ -142,6 +145,7 @@ async function refresh(): Promise<void> {
       document.dispatchEvent(new Event("skein:tell"));
       bindBudget(run);
       header.status = find("[data-head]")?.dataset["status"] ?? header.status;
+      trial.hidden = header.status !== "succeeded";
     }
   } catch {
     if (!stream) setTimeout(() => void refresh(), 3_000);

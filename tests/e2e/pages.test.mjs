@@ -38,6 +38,16 @@ async function openSection(page, id) {
 }
 
 const field = (page, path) => page.locator(`[data-path="${path}"] :is(input, select)`);
+/** A BMP image with a bright stripe. */
+function bitmap(width, height) {
+  const [head, line] = [54, width * 3];
+  const bytes = Buffer.alloc(head + line * height, 20);
+  bytes.fill(0, 0, head).write("BM");
+  for (const [at, value] of [[2, bytes.length], [10, head], [14, 40], [18, width], [22, height]]) bytes.writeUInt32LE(value, at);
+  for (const [at, value] of [[26, 1], [28, 24]]) bytes.writeUInt16LE(value, at);
+  return bytes.fill(210, head + 12 * line, head + 15 * line);
+}
+
 const status = (page) => page.locator("[data-state]").textContent();
 
 describe("the pages", () => {
@@ -196,6 +206,34 @@ describe("the pages", () => {
       assert.equal(createHash("sha256").update(content).digest("hex"), sha256, name);
     }
     assert.equal(JSON.parse(files.get("spec.json").toString()).search.epochs, 2);
+    check();
+    await close();
+  });
+
+  test("a finished run's network is tried on an image", async () => {
+    const { page, expectStatus, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs/${finished}`);
+    const card = page.locator("[data-try]");
+    await card.locator("[data-try-file]").setInputFiles({ name: "grey.bmp", mimeType: "image/bmp", buffer: bitmap(28, 28) });
+    const rows = card.locator("[data-try-classes] tbody tr");
+    await rows.nth(9).waitFor({ timeout: 60_000 });
+    assert.match(await card.locator("[data-try-status]").textContent(), /^28×28 pixels, grey; the network took [\d.]+ ms$/);
+    const shares = (await rows.locator(".num").allTextContents()).map((text) => Number.parseFloat(text.replace("< ", "")));
+    assert.ok(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 100) < 1.1, shares.join(", "));
+    assert.ok(await card.locator("[data-try-preview]").isVisible());
+    const before = await rows.allTextContents();
+    await card.locator("[data-try-invert]").check();
+    await until("the inverted image is answered", 60, async () => (await card.locator("[data-try-status]").textContent()).includes("inverted"));
+    assert.notDeepEqual(await rows.allTextContents(), before);
+    expectStatus(422, "Unprocessable Entity");
+    const dropped = await page.evaluateHandle(() => {
+      const data = new DataTransfer();
+      data.items.add(new File(["no image"], "letter.txt", { type: "text/plain" }));
+      return data;
+    });
+    await card.locator("[data-try-drop]").dispatchEvent("drop", { dataTransfer: dropped });
+    await card.getByText("this is no PNG, JPEG, WebP, GIF or BMP image").waitFor({ timeout: 60_000 });
+    assert.ok(await card.locator("[data-try-classes]").isHidden(), "the answer to another image is gone");
     check();
     await close();
   });

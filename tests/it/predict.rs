@@ -221,8 +221,24 @@ fn a_server_that_stops_ends_a_prediction() {
 }
 
 #[test]
-fn the_interface_describes_it() {
+fn the_page_of_a_finished_run_offers_it_and_the_interface_describes_it() {
     let server = TestServer::start();
+    let page = |id: &str| {
+        let answer =
+            server.request("GET", &format!("/runs/{id}"), &[("accept", "text/html")], None);
+        answer.text()
+    };
+    let id = finished(&server, "");
+    let found = page(&id);
+    assert!(found.contains("data-try>"), "the card is hidden");
+    assert!(
+        found.contains("FashionMNIST, 28×28 pixels, grey") && found.contains("data-try-invert")
+    );
+    assert!(!found.contains("data-try-form"));
+    let text = page(&over_text(&server));
+    assert!(text.contains("data-try-form") && !text.contains("data-try-drop"));
+    let active = server.create("steps=2000 pace=20");
+    assert!(page(&active).contains("data-try hidden>"));
     let openapi: Value = server.get("/api/openapi.json").json();
     let post = &openapi["paths"]["/api/v1/runs/{id}/predict"]["post"];
     assert!(post["requestBody"]["content"]["image/*"].is_object(), "{post}");

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use serde_json::Value;
+use skein_core::dataset::{self, DataKind};
 use skein_core::event::FailureClass;
 use skein_core::number::Num;
 use skein_core::package::{self, FileKind};
@@ -40,6 +41,7 @@ pub(super) struct ShowPage {
     downloads: Vec<FileKind>,
     /// Whether a text is learned from.
     text: bool,
+    learned_from: Learned,
     again: Again,
     example: &'static str,
     spec: Vec<Group>,
@@ -67,6 +69,13 @@ struct Figure {
     value: String,
     unit: &'static str,
     colour: &'static str,
+}
+
+/// What a network has seen.
+struct Learned {
+    /// Whether it was grey images.
+    grey: bool,
+    said: String,
 }
 
 struct Group {
@@ -116,6 +125,7 @@ impl ShowPage {
             search_charts: search_charts(is_text, again.given || again.from_run),
             fit_charts: fit_charts(is_text),
             text: is_text,
+            learned_from: Learned::from(&run.dataset),
             example: words(is_text).0,
             drawing,
             drawing_alt,
@@ -155,6 +165,24 @@ impl ShowPage {
             frame,
             run,
         }
+    }
+}
+
+impl Learned {
+    fn from(id: &str) -> Self {
+        let Some(known) = dataset::find(id) else {
+            return Self { grey: false, said: id.to_owned() };
+        };
+        let title = known.title;
+        if known.kind == DataKind::Text {
+            return Self { grey: false, said: format!("the network has learned from: {title}") };
+        }
+        let (width, height) = (known.shape.width, known.shape.height);
+        let grey = known.shape.channels == 1;
+        let colour = if grey { "grey" } else { "coloured" };
+        let said =
+            format!("the network has learned from {title}, {width}×{height} pixels, {colour}");
+        Self { grey, said }
     }
 }
 
