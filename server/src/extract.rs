@@ -1,15 +1,19 @@
 //! Extractors whose refusals are problems.
 
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::app::BODY_LIMIT;
 use crate::domain::ids::RunId;
 use crate::problem::ApiError;
 use crate::service::ServiceError;
+
+/// Bytes beyond a limit that are read to no purpose but to be heard.
+const DRAINED: usize = 64 << 20;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -18,26 +22,39 @@ pub struct ApiJson<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("").to_ascii_lowercase();
         let essence = kind.split(';').next().unwrap_or("").trim();
         if essence != "application/json" && !essence.ends_with("+json") {
             return Err(ApiError::MediaType);
         }
-        let bytes = axum::body::Bytes::from_request(request, state).await;
-        let bytes = bytes.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(fault)
-                if fault.status() == StatusCode::PAYLOAD_TOO_LARGE =>
-            {
-                ApiError::TooLarge { limit_kib: BODY_LIMIT / 1024 }
-            }
-            _ => ApiError::BadRequest("the body could not be read".to_owned()),
-        })?;
+        let bytes = whole(request.into_body(), BODY_LIMIT).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             ApiError::BadRequest(format!("the body is not the JSON that is expected: {error}"))
         })
     }
+}
+
+/// A body that is not too large. Some of what is too much is read as well: a sender who is cut off
+/// does not hear why.
+///
+/// # Errors
+/// - [`ApiError::TooLarge`], or [`ApiError::BadRequest`] if the sender stops.
+pub async fn whole(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let (mut bytes, mut read) = (Vec::new(), 0);
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.next().await {
+        let unread = |_| ApiError::BadRequest("the body could not be read".to_owned());
+        let part = part.map_err(unread)?;
+        read += part.len();
+        if read <= limit {
+            bytes.extend_from_slice(&part);
+        } else if read > limit + DRAINED {
+            break;
+        }
+    }
+    if read <= limit { Ok(bytes) } else { Err(ApiError::TooLarge { limit_kib: limit / 1024 }) }
 }
 
 /// Query parameters; unknown ones are refused if `T` does so.

@@ -1,7 +1,6 @@
 //! Trying a finished run's network.
 
 use axum::Json;
-use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::header;
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use skein_core::predict::IMAGE_BYTES;
 use utoipa::IntoParams;
 
 use crate::app::AppState;
-use crate::extract::{ApiJson, ApiQuery, ApiRun};
+use crate::extract::{ApiJson, ApiQuery, ApiRun, whole};
 use crate::problem::{ApiError, Problem};
 use crate::service::predict::Trial;
 use crate::views::{PredictionView, PromptBody};
@@ -51,10 +50,8 @@ async fn trial(request: Request, invert: bool) -> Result<Trial, ApiError> {
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("").to_ascii_lowercase();
     let is_image = kind.starts_with("image/") || kind.starts_with("application/octet-stream");
     if is_image {
-        let bytes: Bytes = to_bytes(request.into_body(), IMAGE_BYTES)
-            .await
-            .map_err(|_| ApiError::TooLarge { limit_kib: IMAGE_BYTES / 1024 })?;
-        return Ok(Trial::Image { bytes: bytes.into(), invert });
+        let bytes = whole(request.into_body(), IMAGE_BYTES).await?;
+        return Ok(Trial::Image { bytes, invert });
     }
     let ApiJson(body): ApiJson<PromptBody> = ApiJson::from_request(request, &()).await?;
     Ok(Trial::Prompt(body.into()))
