@@ -155,7 +155,9 @@ fn search(facts: &Facts<'_>, text: &mut String) {
     let value = facts.spec.to_value();
     let kind = facts.spec.search.optimizer.kind();
     let _ = writeln!(text, "## How it was found\n\n| | |\n| --- | --- |");
-    for path in FOUND_BY.into_iter().filter(|path| !fields::is_idle(path, kind)) {
+    let alone = facts.spec.search.from_run.is_none();
+    let untold = |path: &&str| fields::is_idle(path, kind) || alone && *path == "search.inherit";
+    for path in FOUND_BY.into_iter().filter(|path| !untold(path)) {
         let found = path.split('.').try_fold(&value, |value, part| value.get(part));
         if let (Some(field), Some(found)) = (fields::find(path), found.filter(|it| !it.is_null())) {
             let text_form = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
@@ -285,6 +287,9 @@ mod tests {
             },
             "after": {"from_scratch": {"epochs": 5}},
         });
+        let mut alone = spec.clone();
+        alone["search"]["from_run"] = Value::Null;
+        assert!(!written(&alone, None).contains("Inherited weights"));
         let card = written(&spec, None);
         assert!(card.contains(
             "that tells 10 classes of images, given, and measured and trained on FashionMNIST"
