@@ -1,6 +1,7 @@
-//! The texts of a result package: how to prepare an input, how to load the network, and a card
-//! that says what it is.
+//! The texts of a result package: the architecture, how to prepare an input, how to load the
+//! network, and a card that says what it is.
 
+pub mod architecture;
 pub mod card;
 pub mod loaders;
 pub mod preprocess;

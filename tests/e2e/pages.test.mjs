@@ -183,7 +183,7 @@ describe("the pages", () => {
     assert.match(await page.locator("[data-arch-at]").textContent(), new RegExp(`step ${step}\\b`));
     const rows = (await api(server.base, "GET", `runs/${finished}/rows`)).body;
     const options = rows.rows[0].map((row, choice) => rows.choices[choice].options[row.indexOf(Math.max(...row))]);
-    const labels = await page.locator("[data-arch-drawing] svg:first-child text.halo:not(.dim)").allTextContents();
+    const labels = await page.locator("[data-arch-drawing] svg text.halo:not(.dim)").allTextContents();
     assert.deepEqual(labels, options, "the drawing shows the rows of its step");
     await page.locator("[data-play]").click();
     await until("playing reaches the end", 30, async () => (await at()) === newest);

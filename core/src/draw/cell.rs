@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{STYLE, Scene, escape};
+use super::sheet::{Panel, Sheet};
+use super::{Against, Scene, escape, float};
 use crate::choice::Site;
 use crate::graph::Op;
 
 /// Room between two nodes of a small cell, and of one with many nodes, in user units.
 const STEPS: (f64, f64) = (116.0, 104.0);
 const RADIUS: f64 = 17.0;
-/// How far an arc rises for each node that it passes.
-const RISE: f64 = 62.0;
+/// How far the middle of an arc rises for each node that it passes: with a line of words above it,
+/// and with another below it.
+const RISES: (f64, f64) = (31.0, 45.0);
+/// The option that stands for no operation.
+const NONE: &str = "none";
 
 struct Edge<'a> {
     from: usize,
@@ -18,32 +22,32 @@ struct Edge<'a> {
     options: &'a [String],
     selected: Option<usize>,
     row: Option<&'a [f64]>,
+    /// What the other architecture has instead, and what the mark says.
+    change: Option<(&'a str, String)>,
 }
 
-pub(super) fn draw(scene: &Scene<'_>) -> String {
+/// A cell's name and its edges.
+type Cell<'a> = (&'a str, Vec<Edge<'a>>);
+
+pub(super) fn draw(scene: &Scene<'_>) -> Sheet {
     let cells = cells(scene);
     let layout = Layout::of(scene, &cells);
-    let count = float(cells.len());
-    // Cells of many nodes stand below each other.
-    let (width, height) = match layout.wide {
-        true => (layout.width, layout.height * count),
-        false => (layout.width * count, layout.height),
+    let tallest = cells.iter().map(|(_, edges)| layout.line(edges)).fold(0.0, f64::max);
+    let panel = |(name, edges): &Cell<'_>| {
+        // Cells side by side have their nodes at one height.
+        let line = if layout.wide { layout.line(edges) } else { tallest };
+        Panel {
+            width: layout.width,
+            height: line + layout.below,
+            title: title(name, edges),
+            body: draw_cell(&layout, line, name, edges),
+        }
     };
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" role=\"img\" data-panels=\"{}\"><title>{}</title><style>{STYLE}</style>",
-        if layout.wide { 1 } else { cells.len() },
-        escape(&title(&cells))
-    );
-    for (at, (name, edges)) in cells.iter().enumerate() {
-        let (left, top) = match layout.wide {
-            true => (0.0, layout.height * float(at)),
-            false => (layout.width * float(at), 0.0),
-        };
-        draw_cell(&mut svg, &layout, (left, top), (name, edges));
-    }
-    svg.push_str("</svg>\n");
-    svg
+    let panels = cells.iter().map(panel).collect();
+    // Cells of many nodes stand below each other.
+    let columns = if layout.wide { 1 } else { cells.len() };
+    let kind = if layout.wide { "cells wide" } else { "cells" };
+    Sheet { kind, panels, columns, gap: 16.0, margin: 0.0 }
 }
 
 /// Where things stand within a cell.
@@ -55,45 +59,72 @@ struct Layout {
     concatenates: bool,
     wide: bool,
     step: f64,
+    rise: f64,
     width: f64,
-    height: f64,
-    /// Height of the nodes' centres.
-    line: f64,
+    /// Room below the nodes' centres.
+    below: f64,
 }
 
 impl Layout {
-    fn of(scene: &Scene<'_>, cells: &[(&str, Vec<Edge<'_>>)]) -> Self {
+    fn of(scene: &Scene<'_>, cells: &[Cell<'_>]) -> Self {
         let edges = || cells.iter().flat_map(|(_, edges)| edges);
         let last = edges().map(|edge| edge.to).max().unwrap_or(0);
         let inputs = edges().map(|edge| edge.to).min().unwrap_or(0);
-        let span = edges().map(|edge| edge.to - edge.from).max().unwrap_or(1);
         let ends = |op: &Op| matches!(op, Op::Concat(_));
         let concatenates =
             scene.graph.nodes.iter().any(|node| node.name.ends_with(".out") && ends(&node.op));
         let wide = last > 3;
         let step = if wide { STEPS.1 } else { STEPS.0 };
-        let line = 62.0 + RISE / 2.0 * float(span.max(2));
-        let below = if concatenates { 66.0 } else { 40.0 };
-        let (width, height) = (150.0 + step * float(last + 1), line + below);
-        Self { inputs, last, concatenates, wide, step, width, height, line }
+        let two_lines = edges().any(|edge| edge.change.is_some() || probability(edge).is_some());
+        let rise = if two_lines { RISES.1 } else { RISES.0 };
+        let width = (100.0 + step * (float(last) + 0.8)).ceil();
+        let below = if concatenates { 50.0 } else { 34.0 };
+        Self { inputs, last, concatenates, wide, step, rise, width, below }
+    }
+
+    /// Height of the nodes' centres, below the highest arc.
+    fn line(&self, edges: &[Edge<'_>]) -> f64 {
+        let span = edges.iter().filter(|edge| is_shown(edge)).map(|edge| edge.to - edge.from).max();
+        62.0 + self.rise * float(span.unwrap_or(0).max(2))
+    }
+
+    fn x(&self, node: usize) -> f64 {
+        45.0 + self.step * float(node)
+    }
+
+    /// How far the middle of an edge's arc rises or, for neighbours, does not.
+    fn lift(&self, edge: &Edge<'_>) -> f64 {
+        let span = edge.to - edge.from;
+        if span == 1 { 0.0 } else { self.rise * float(span) }
     }
 }
 
-fn float(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
 /// Cells in the order of their first choice.
-fn cells<'a>(scene: &Scene<'a>) -> Vec<(&'a str, Vec<Edge<'a>>)> {
-    let mut cells: Vec<(&str, Vec<Edge<'_>>)> = Vec::new();
+fn cells<'a>(scene: &Scene<'a>) -> Vec<Cell<'a>> {
+    let changes = scene.changes();
+    let mut cells: Vec<Cell<'_>> = Vec::new();
     for (id, choice) in scene.graph.choices.iter().enumerate() {
         let Site::Edge { cell, from, to } = &choice.site else { continue };
+        let selected = scene.architecture.and_then(|here| here.0.get(id).copied());
+        let is_none =
+            selected.and_then(|option| choice.options.get(option)).is_some_and(|it| it == NONE);
+        let change = changes.iter().find(|(changed, _)| *changed == id).map(|(_, other)| {
+            let before = matches!(scene.against, Some(Against::Before(_)));
+            let words = match (before, is_none) {
+                (true, true) => "removed".to_owned(),
+                (true, false) if *other == NONE => "added".to_owned(),
+                _ => scene.note(other),
+            };
+            (*other, words)
+        });
         let edge = Edge {
             from: *from,
             to: *to,
             options: &choice.options,
-            selected: scene.architecture.and_then(|architecture| architecture.0.get(id).copied()),
+            selected,
             row: scene.rows.and_then(|rows| rows.get(id)).map(Vec::as_slice),
+            // An edge that comes later is no part of this picture.
+            change: change.filter(|(_, words)| !is_none || words == "removed"),
         };
         match cells.iter_mut().find(|(name, _)| name == cell) {
             Some((_, edges)) => edges.push(edge),
@@ -104,15 +135,12 @@ fn cells<'a>(scene: &Scene<'a>) -> Vec<(&'a str, Vec<Edge<'a>>)> {
 }
 
 /// The picture in words, for those who cannot see it.
-fn title(cells: &[(&str, Vec<Edge<'_>>)]) -> String {
-    let words = cells.iter().map(|(name, edges)| {
-        let edges: Vec<String> = edges
-            .iter()
-            .map(|edge| format!("{} to {}: {}", edge.from, edge.to, label(edge)))
-            .collect();
-        format!("{name} cell: {}", edges.join(", "))
-    });
-    words.collect::<Vec<_>>().join("; ")
+fn title(name: &str, edges: &[Edge<'_>]) -> String {
+    let said = |edge: &Edge<'_>| {
+        let note = edge.change.as_ref().map(|(_, words)| format!(" ({words})"));
+        format!("{} to {}: {}{}", edge.from, edge.to, label(edge), note.unwrap_or_default())
+    };
+    format!("{name} cell: {}", edges.iter().map(said).collect::<Vec<_>>().join(", "))
 }
 
 fn label(edge: &Edge<'_>) -> String {
@@ -122,41 +150,43 @@ fn label(edge: &Edge<'_>) -> String {
     }
 }
 
-fn draw_cell(
-    svg: &mut String,
-    layout: &Layout,
-    (left, top): (f64, f64),
-    (name, edges): (&str, &[Edge<'_>]),
-) {
-    let x = |node: usize| left + 45.0 + layout.step * float(node);
-    let y = top + layout.line;
+/// Whether an edge has an operation.
+fn is_kept(edge: &Edge<'_>) -> bool {
+    edge.selected.is_none() || label(edge) != NONE
+}
+
+/// Whether an edge is drawn: it is kept, or was before.
+fn is_shown(edge: &Edge<'_>) -> bool {
+    is_kept(edge) || edge.change.is_some()
+}
+
+fn draw_cell(layout: &Layout, y: f64, name: &str, edges: &[Edge<'_>]) -> String {
     let head = if name == "cell" { "cell".to_owned() } else { format!("{name} cell") };
-    let _ = write!(
-        svg,
-        "<text x=\"{}\" y=\"{}\" font-weight=\"600\">{}</text>",
-        left + 28.0,
-        top + 24.0,
-        escape(&head)
-    );
-    let shown = || edges.iter().filter(|edge| edge.selected.is_none() || label(edge) != "none");
-    for edge in shown() {
-        draw_edge(svg, x(edge.from), x(edge.to), y, edge);
-    }
-    // Words go on top, so that no arc crosses them.
-    for edge in shown() {
-        draw_label(svg, x(edge.from), x(edge.to), y, edge);
-    }
-    let out = x(layout.last) + layout.step * 0.8;
+    let mut body = format!("<text x=\"28\" y=\"24\" font-weight=\"600\">{}</text>", escape(&head));
+    let out = layout.x(layout.last) + layout.step * 0.8;
     let first = if layout.concatenates { layout.inputs } else { layout.last };
     for node in first..=layout.last {
         let lift = if node == layout.last { 0.0 } else { 60.0 };
-        let (from, middle) = (x(node), f64::midpoint(x(node), out));
+        let (from, middle) = (layout.x(node), f64::midpoint(layout.x(node), out));
         let _ = write!(
-            svg,
+            body,
             "<path class=\"edge open\" stroke-dasharray=\"3 3\" d=\"M{from:.1},{y} Q{middle:.1},{:.1} {out:.1},{y}\"/>",
             y + lift
         );
     }
+    // What changed lies above what did not, and words on top, so that no arc crosses them.
+    for changed in [false, true] {
+        let these = |edge: &&Edge<'_>| is_shown(edge) && edge.change.is_some() == changed;
+        edges.iter().filter(these).for_each(|edge| draw_edge(&mut body, layout, y, edge));
+    }
+    for edge in edges.iter().filter(|edge| is_shown(edge)) {
+        draw_label(&mut body, layout, y, edge);
+    }
+    draw_nodes(&mut body, layout, y, out);
+    body
+}
+
+fn draw_nodes(body: &mut String, layout: &Layout, y: f64, out: f64) {
     for node in 0..=layout.last {
         let label = match node {
             node if layout.inputs < 2 => node.to_string(),
@@ -164,16 +194,15 @@ fn draw_cell(
             node => (node - layout.inputs).to_string(),
         };
         let _ = write!(
-            svg,
-            "<circle class=\"node\" cx=\"{:.1}\" cy=\"{y}\" r=\"{RADIUS}\"/><text x=\"{:.1}\" y=\"{}\" \
+            body,
+            "<circle class=\"node\" cx=\"{0:.1}\" cy=\"{y}\" r=\"{RADIUS}\"/><text x=\"{0:.1}\" y=\"{1}\" \
              text-anchor=\"middle\">{label}</text>",
-            x(node),
-            x(node),
+            layout.x(node),
             y + 4.5
         );
     }
     let _ = write!(
-        svg,
+        body,
         "<rect class=\"node\" x=\"{:.1}\" y=\"{}\" width=\"40\" height=\"30\" rx=\"6\"/>\
          <text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">out</text>",
         out - 6.0,
@@ -183,77 +212,54 @@ fn draw_cell(
     );
 }
 
-/// How far an edge's arc rises or, for neighbours, does not.
-fn lift(edge: &Edge<'_>) -> f64 {
-    let span = edge.to - edge.from;
-    if span == 1 { 0.0 } else { -RISE * float(span) }
-}
-
 fn probability(edge: &Edge<'_>) -> Option<f64> {
     edge.selected.zip(edge.row).and_then(|(option, row)| row.get(option)).copied()
 }
 
-fn draw_edge(svg: &mut String, from: f64, to: f64, y: f64, edge: &Edge<'_>) {
+fn draw_edge(body: &mut String, layout: &Layout, y: f64, edge: &Edge<'_>) {
+    let (from, to) = (layout.x(edge.from), layout.x(edge.to));
     let middle = f64::midpoint(from, to);
     let weight = 1.6 + 5.0 * probability(edge).unwrap_or(0.2).clamp(0.0, 1.0);
-    let class = if edge.selected.is_some() { "edge" } else { "edge open" };
+    let (class, weight) = match &edge.change {
+        Some(_) if !is_kept(edge) => ("gone", 1.6),
+        Some(_) => ("edge changed", weight + 2.4),
+        None if edge.selected.is_some() => ("edge", weight),
+        None => ("edge open", weight),
+    };
+    // A curve rises half as high as its control point.
     let _ = write!(
-        svg,
+        body,
         "<path class=\"{class}\" stroke-width=\"{weight:.2}\" d=\"M{from:.1},{y} Q{middle:.1},{:.1} {to:.1},{y}\"/>",
-        y + lift(edge)
+        y - 2.0 * layout.lift(edge)
     );
 }
 
-fn draw_label(svg: &mut String, from: f64, to: f64, y: f64, edge: &Edge<'_>) {
-    let middle = f64::midpoint(from, to);
-    let at = y + lift(edge) / 2.0 - 8.0;
+/// Above the line the operation; below it what changed, and how likely it is.
+fn draw_label(body: &mut String, layout: &Layout, y: f64, edge: &Edge<'_>) {
+    let middle = f64::midpoint(layout.x(edge.from), layout.x(edge.to));
+    let at = y - layout.lift(edge) - 8.0;
+    let (class, words) = match &edge.change {
+        Some((other, _)) if !is_kept(edge) => ("dim halo", (*other).to_owned()),
+        Some(_) => ("halo strong", label(edge)),
+        None => ("halo", label(edge)),
+    };
     let _ = write!(
-        svg,
-        "<text class=\"halo\" x=\"{middle:.1}\" y=\"{at:.1}\" text-anchor=\"middle\">{}</text>",
-        escape(&label(edge))
+        body,
+        "<text class=\"{class}\" x=\"{middle:.1}\" y=\"{at:.1}\" text-anchor=\"middle\">{}</text>",
+        escape(&words)
     );
-    if let Some(probability) = probability(edge) {
+    let likely = probability(edge).filter(|_| is_kept(edge)).map(|p| format!("{p:.2}"));
+    let note = edge.change.as_ref().map(|(_, words)| words.clone());
+    let class = if note.is_some() { "note halo" } else { "dim halo" };
+    let below: Vec<String> = likely.into_iter().chain(note).collect();
+    // Nodes would cover the ends of what is said below a straight line.
+    let down = if edge.change.is_some() && edge.to == edge.from + 1 { 38.0 } else { 24.0 };
+    if !below.is_empty() {
         let _ = write!(
-            svg,
-            "<text class=\"dim halo\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{probability:.2}</text>",
-            at + 26.0
+            body,
+            "<text class=\"{class}\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            at + down,
+            escape(&below.join(" · "))
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::choice::Architecture;
-    use crate::spaces::{build, toy_cell::PRESET};
-    use crate::spec::Sharing;
-
-    #[test]
-    fn a_drawing_says_what_was_chosen() {
-        let graph = build(&(PRESET.defaults)(), PRESET.shape, Sharing::Entangled).unwrap();
-        let architecture = Architecture(vec![0, 1, 2, 3, 0, 1]);
-        let rows = vec![vec![0.7, 0.1, 0.1, 0.1]; 6];
-        let scene = Scene { graph: &graph, architecture: Some(&architecture), rows: Some(&rows) };
-        let svg = draw(&scene);
-        let title = "<title>normal cell: 0 to 1: sep3, 0 to 2: sep5, 1 to 2: dil3; \
-                     reduce cell: 0 to 1: dil5, 0 to 2: sep3, 1 to 2: sep5</title>";
-        assert!(svg.contains(title), "{svg}");
-        assert_eq!(svg.matches("class=\"edge\"").count(), 6);
-        assert!(svg.contains(">0.70<"));
-        // Every arc and label lies within the picture.
-        let drawn = |svg: &str, key: &str| -> Vec<f64> {
-            svg.split(key).skip(1).filter_map(|rest| rest.split('"').next()?.parse().ok()).collect()
-        };
-        for preset in
-            [&PRESET, &crate::spaces::darts::PRESET, &crate::spaces::nas_bench_201::PRESET]
-        {
-            let graph = build(&(preset.defaults)(), preset.shape, Sharing::Entangled).unwrap();
-            let svg = draw(&Scene { graph: &graph, architecture: None, rows: None });
-            let (width, height) = (drawn(&svg, " width=\"")[0], drawn(&svg, " height=\"")[0]);
-            assert!(drawn(&svg, " y=\"").iter().all(|y| (8.0..height).contains(y)), "{svg}");
-            assert!(drawn(&svg, " x=\"").iter().all(|x| (8.0..width).contains(x)), "{svg}");
-        }
-        let open = draw(&Scene { graph: &graph, architecture: None, rows: None });
-        assert!(open.contains("0 to 1: 4 options"));
     }
 }

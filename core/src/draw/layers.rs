@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{STYLE, Scene, escape};
+use super::sheet::{Panel, Sheet};
+use super::{Against, Scene, escape, float};
 use crate::choice::{Choice, ChoiceId, Site};
 
 const BOX: f64 = 172.0;
@@ -12,128 +13,182 @@ const HEAD: f64 = 30.0;
 const MARGIN: f64 = 14.0;
 /// Boxes side by side.
 const COLUMNS: usize = 5;
+/// Room for the stroke of a box.
+const EDGE: f64 = 2.0;
 
 /// A layer's name and its choices.
-type Layer<'a> = (&'a str, Vec<(ChoiceId, &'a str, &'a Choice)>);
-
-pub(super) fn draw(scene: &Scene<'_>) -> String {
-    let layers = layers(scene);
-    let (count, columns) = (layers.len().max(1), layers.len().clamp(1, COLUMNS));
-    let lines = layers.iter().map(|(_, choices)| choices.len()).max().unwrap_or(0);
-    let tall = HEAD + LINE * float(lines) + 8.0;
-    let width = 2.0 * MARGIN + float(columns) * (BOX + GAP) - GAP;
-    let height = 2.0 * MARGIN + float(count.div_ceil(columns)) * (tall + GAP) - GAP;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" role=\"img\"><title>{}</title><style>{STYLE}</style>",
-        escape(&title(scene, &layers))
-    );
-    for (at, layer) in layers.iter().enumerate() {
-        let left = MARGIN + float(at % columns) * (BOX + GAP);
-        let top = MARGIN + float(at / columns) * (tall + GAP);
-        draw_layer(&mut svg, scene, layer, (left, top, tall));
-    }
-    svg.push_str("</svg>\n");
-    svg
+struct Layer<'a> {
+    name: &'a str,
+    choices: Vec<(ChoiceId, &'a str, &'a Choice)>,
 }
 
-/// Layers in the order of their first choice.
+pub(super) fn draw(scene: &Scene<'_>) -> Sheet {
+    let layers = layers(scene);
+    let lines = layers.iter().map(|layer| layer.choices.len()).max().unwrap_or(0);
+    let height = HEAD + LINE * float(lines) + 8.0;
+    let changes = scene.changes();
+    let panel = |layer: &Layer<'_>| Panel {
+        width: BOX,
+        height,
+        title: title(scene, layer, &changes),
+        body: draw_layer(scene, layer, &changes, height),
+    };
+    let panels = layers.iter().map(panel).collect();
+    Sheet { kind: "layers", panels, columns: COLUMNS, gap: GAP, margin: MARGIN }
+}
+
+/// Layers in the order of their first choice; those of a stage follow it.
 fn layers<'a>(scene: &Scene<'a>) -> Vec<Layer<'a>> {
     let mut layers: Vec<Layer<'_>> = Vec::new();
     for (id, choice) in scene.graph.choices.iter().enumerate() {
         let Site::Layer { layer, property } = &choice.site else { continue };
-        match layers.iter_mut().find(|(name, _)| name == layer) {
-            Some((_, choices)) => choices.push((id, property, choice)),
-            None => layers.push((layer, vec![(id, property, choice)])),
+        match layers.iter_mut().find(|known| known.name == layer) {
+            Some(known) => known.choices.push((id, property, choice)),
+            None => layers.push(Layer { name: layer, choices: vec![(id, property, choice)] }),
         }
     }
+    let stage = |layer: &Layer<'_>| layer.name.split('.').next().unwrap_or_default().to_owned();
+    let stages: Vec<String> = layers.iter().map(stage).collect();
+    layers.sort_by_key(|layer| stages.iter().position(|known| *known == stage(layer)));
     layers
 }
 
-/// The picture in words, for those who cannot see it.
-fn title(scene: &Scene<'_>, layers: &[Layer<'_>]) -> String {
-    let words = layers.iter().map(|(name, choices)| {
-        let said: Vec<String> = choices
-            .iter()
-            .map(|(id, property, choice)| match selected(scene, *id) {
-                Some(option) => format!("{property} {}", choice.options[option]),
-                None => format!("{property} {}", choice.options.join(" or ")),
-            })
-            .collect();
-        format!("{name}: {}", said.join(", "))
+fn title(scene: &Scene<'_>, layer: &Layer<'_>, changes: &[(ChoiceId, &str)]) -> String {
+    let said = layer.choices.iter().map(|(id, property, choice)| {
+        let options = match selected(scene, *id) {
+            Some(option) => choice.options[option].clone(),
+            None => choice.options.join(" or "),
+        };
+        let note = find(changes, *id).map(|other| format!(" ({})", scene.note(other)));
+        format!("{property} {options}{}", note.unwrap_or_default())
     });
-    words.collect::<Vec<_>>().join("; ")
+    let fate = fate(scene, layer).map(|word| format!(" ({word})")).unwrap_or_default();
+    format!("{}{fate}: {}", layer.name, said.collect::<Vec<_>>().join(", "))
 }
 
-/// The selected option; none where the choice does not matter.
+fn find<'a>(changes: &[(ChoiceId, &'a str)], id: ChoiceId) -> Option<&'a str> {
+    changes.iter().find(|(changed, _)| *changed == id).map(|(_, other)| *other)
+}
+
+/// The selected option.
 fn selected(scene: &Scene<'_>, id: ChoiceId) -> Option<usize> {
     let architecture = scene.architecture?;
     let option = *architecture.0.get(id)?;
     (option < scene.graph.choices[id].options.len()).then_some(option)
 }
 
-fn draw_layer(svg: &mut String, scene: &Scene<'_>, layer: &Layer<'_>, at: (f64, f64, f64)) {
-    let (name, choices) = layer;
-    let (left, top, tall) = at;
-    let open = |id| scene.architecture.is_none_or(|it| scene.graph.is_open(it, id));
-    let idle = if choices.iter().any(|(id, ..)| open(*id)) { "" } else { " opacity=\"0.4\"" };
-    let _ = write!(
-        svg,
-        "<g{idle}><rect class=\"node\" x=\"{left}\" y=\"{top}\" width=\"{BOX}\" height=\"{tall}\" rx=\"8\"/>\
-         <text x=\"{}\" y=\"{}\" font-weight=\"600\">{}</text>",
-        left + 12.0,
-        top + 20.0,
-        escape(name)
-    );
-    for (line, (id, property, choice)) in choices.iter().enumerate() {
-        let y = top + HEAD + LINE * float(line) + 12.0;
-        let _ = write!(
-            svg,
-            "<text class=\"dim\" x=\"{}\" y=\"{y}\">{}</text>",
-            left + 12.0,
-            escape(property)
-        );
-        draw_options(svg, scene, *id, choice, (left + 12.0, y + 6.0));
-    }
-    svg.push_str("</g>");
+/// Whether a choice matters.
+fn is_open(scene: &Scene<'_>, id: ChoiceId) -> bool {
+    scene.architecture.is_none_or(|here| scene.graph.is_open(here, id))
 }
 
-/// A cell per option: outlined, filled as far as it is likely, and marked if it is selected.
-fn draw_options(
-    svg: &mut String,
+/// What becomes of a layer that only one of two architectures has.
+fn fate(scene: &Scene<'_>, layer: &Layer<'_>) -> Option<&'static str> {
+    let other = scene.other()?;
+    let here = layer.choices.iter().any(|(id, ..)| is_open(scene, *id));
+    let there = layer.choices.iter().any(|(id, ..)| scene.graph.is_open(other, *id));
+    match (here, there, scene.against?) {
+        (true, false, Against::Before(_)) => Some("added"),
+        (false, true, Against::Before(_)) => Some("removed"),
+        (true, false, Against::After(_)) => Some("→ removed"),
+        (false, true, Against::After(_)) => Some("→ added"),
+        _ => None,
+    }
+}
+
+fn draw_layer(
     scene: &Scene<'_>,
-    id: ChoiceId,
-    choice: &Choice,
-    at: (f64, f64),
+    layer: &Layer<'_>,
+    changes: &[(ChoiceId, &str)],
+    height: f64,
+) -> String {
+    let is_used = layer.choices.iter().any(|(id, ..)| is_open(scene, *id));
+    let fate = fate(scene, layer);
+    let altered = layer.choices.iter().any(|(id, ..)| find(changes, *id).is_some());
+    let class = match fate {
+        Some(_) if !is_used => "node gone",
+        Some(_) => "node changed",
+        None if altered => "node changed",
+        None => "node",
+    };
+    let mut body = format!(
+        "<rect class=\"{class}\" x=\"{EDGE}\" y=\"{EDGE}\" width=\"{}\" height=\"{}\" rx=\"8\"/>",
+        BOX - 2.0 * EDGE,
+        height - 2.0 * EDGE
+    );
+    // Beside the first property: the name may fill its line.
+    if let Some(word) = fate {
+        write_note(&mut body, HEAD + 12.0, word);
+    }
+    body.push_str(if is_used { "<g>" } else { "<g opacity=\"0.45\">" });
+    let name = escape(layer.name);
+    let _ = write!(body, "<text x=\"12\" y=\"20\" font-weight=\"600\">{name}</text>");
+    for (line, (id, property, choice)) in layer.choices.iter().enumerate() {
+        let y = HEAD + LINE * float(line) + 12.0;
+        let _ = write!(body, "<text class=\"dim\" x=\"12\" y=\"{y}\">{}</text>", escape(property));
+        let other = find(changes, *id);
+        if let Some(other) = other {
+            write_note(&mut body, y, &scene.note(other));
+        }
+        draw_options(&mut body, scene, (*id, choice, other), y + 6.0);
+    }
+    body.push_str("</g>");
+    body
+}
+
+/// A few words at the right end of a line.
+fn write_note(body: &mut String, y: f64, words: &str) {
+    let _ = write!(
+        body,
+        "<text class=\"note\" x=\"{}\" y=\"{y}\" text-anchor=\"end\">{}</text>",
+        BOX - 12.0,
+        escape(words)
+    );
+}
+
+/// A cell per option: outlined, filled as far as it is likely, and marked if it is selected; the
+/// other architecture's is dashed.
+fn draw_options(
+    body: &mut String,
+    scene: &Scene<'_>,
+    (id, choice, other): (ChoiceId, &Choice, Option<&str>),
+    top: f64,
 ) {
-    let (left, top) = at;
     let width = (BOX - 24.0) / float(choice.options.len());
     let row = scene.rows.and_then(|rows| rows.get(id));
-    let open = scene.architecture.is_none_or(|it| scene.graph.is_open(it, id));
-    let marked = selected(scene, id).filter(|_| open);
-    for (option, text) in choice.options.iter().enumerate() {
-        let x = left + width * float(option);
+    let marked = selected(scene, id).filter(|_| is_open(scene, id));
+    let cell = |body: &mut String, class: &str, option: usize, share: f64, inset: f64| {
+        let _ = write!(
+            body,
+            "<rect class=\"{class}\" x=\"{:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{}\"/>",
+            12.0 + width * float(option) + inset,
+            top + inset,
+            width * share - 2.0 * inset,
+            19.0 - 2.0 * inset
+        );
+    };
+    for option in 0..choice.options.len() {
         let likely = row.and_then(|row| row.get(option)).copied().unwrap_or(0.0).clamp(0.0, 1.0);
         if likely > 0.0 {
-            let _ = write!(
-                svg,
-                "<rect class=\"likely\" x=\"{x:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"19\"/>",
-                width * likely
-            );
+            cell(body, "likely", option, likely, 0.0);
         }
-        let (class, weight) =
-            if marked == Some(option) { ("edge", "600") } else { ("edge open", "400") };
+        cell(body, "edge open", option, 1.0, 0.0);
+    }
+    // Marks go on top of all outlines.
+    if let Some(option) = choice.options.iter().position(|name| other == Some(name.as_str())) {
+        cell(body, "gone", option, 1.0, 2.5);
+    }
+    if let Some(option) = marked {
+        cell(body, "chosen", option, 1.0, 0.0);
+    }
+    for (option, text) in choice.options.iter().enumerate() {
+        let weight = if marked == Some(option) { "600" } else { "400" };
         let _ = write!(
-            svg,
-            "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"19\"/>\
-             <text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"{weight}\">{}</text>",
-            x + width / 2.0,
+            body,
+            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" font-weight=\"{weight}\">{}</text>",
+            12.0 + width * (float(option) + 0.5),
             top + 14.0,
             escape(text)
         );
     }
-}
-
-fn float(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

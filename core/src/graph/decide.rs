@@ -69,6 +69,18 @@ impl Graph {
         )
     }
 
+    /// The choices in which two architectures differ: those that matter in both and have different
+    /// options. A layer that only one of them has differs by what decides on it, as the depth.
+    ///
+    /// Both must belong to the space (see [`Architecture::check`]).
+    #[must_use]
+    pub fn differences(&self, one: &Architecture, other: &Architecture) -> Vec<ChoiceId> {
+        let differs = |id: &ChoiceId| {
+            one.0[*id] != other.0[*id] && self.is_open(one, *id) && self.is_open(other, *id)
+        };
+        (0..self.choices.len()).filter(differs).collect()
+    }
+
     /// The architecture that weights per option prefer: the largest entry of each row, and where
     /// only some choices keep an operation, those whose best operation weighs most.
     ///
@@ -143,6 +155,13 @@ mod tests {
         assert_eq!(graph.count(), 3 + 9);
         assert_eq!(graph.canonical(&Architecture(vec![0, 2, 2])).0, [0, 2, 0]);
         assert_eq!(graph.canonical(&Architecture(vec![1, 2, 2])).0, [1, 2, 2]);
+        let differences = |one: [usize; 3], other: [usize; 3]| {
+            graph.differences(&Architecture(one.to_vec()), &Architecture(other.to_vec()))
+        };
+        assert_eq!(differences([0, 2, 0], [0, 2, 2]), [0; 0]);
+        assert_eq!(differences([0, 2, 0], [0, 1, 2]), [1]);
+        assert_eq!(differences([0, 2, 0], [1, 2, 2]), [0]);
+        assert_eq!(differences([1, 2, 0], [1, 0, 2]), [1, 2]);
         let (shallow, same) = ([0, 2, 0], [0, 2, 2]);
         let cost = |picked: [usize; 3]| graph.cost(&Architecture(picked.to_vec())).unwrap();
         assert_eq!(cost(shallow), cost(same));

@@ -105,9 +105,9 @@ fn records(
 ) -> Result<(), EngineError> {
     folder.put(package::ARCHITECTURE, architecture_json(contents)?.as_bytes())?;
     let scene = Scene {
-        graph: contents.facts.space,
         architecture: Some(contents.facts.architecture),
         rows: Some(contents.facts.rows),
+        ..Scene::of(contents.facts.space)
     };
     folder.put("architecture.svg", svg(&scene).as_bytes())?;
     folder.put("spec.json", pretty(&contents.facts.spec.to_value())?.as_bytes())?;

@@ -89,7 +89,7 @@ pub(super) async fn space_drawing(preset: ApiPath<String>) -> Result<Response, A
     let preset = find(preset)?;
     let graph = spaces::build(&(preset.defaults)(), preset.shape, Sharing::Entangled);
     let graph = graph.map_err(broken)?;
-    let drawing = svg(&Scene { graph: &graph, architecture: None, rows: None });
+    let drawing = svg(&Scene::of(&graph));
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], drawing).into_response())
 }
 

@@ -91,8 +91,8 @@ impl Runs {
             let space = space.map_err(|error| ServiceError::Invalid(vec![unbuilt(&error)]))?;
             let value = spec.to_value();
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
-            let drawing =
-                draw::svg(&Scene { graph: &graph, architecture: given.as_ref(), rows: None });
+            let scene = Scene { architecture: given.as_ref(), ..Scene::of(&graph) };
+            let drawing = draw::svg(&scene);
             Ok(Preflight { spec: value, space, steps: steps(&spec, &runs.datasets), toml, drawing })
         })
         .await

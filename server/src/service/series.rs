@@ -111,9 +111,9 @@ impl Runs {
             let architecture = architecture.or_else(|| rows.as_deref().map(Architecture::argmax));
             let architecture = architecture.filter(|found| found.check(&graph.choices).is_ok());
             let scene = Scene {
-                graph: &graph,
                 architecture: architecture.as_ref(),
                 rows: architecture.as_ref().and(rows.as_deref()),
+                ..Scene::of(&graph)
             };
             Ok(svg(&scene))
         })

@@ -9,6 +9,7 @@ use serde_json::json;
 use skein_core::curve::Curve;
 use skein_core::event::{Event, EventBody, Front, Metrics};
 use skein_core::folder;
+use skein_core::package::architecture::ArchitectureFile;
 use skein_core::package::card::Facts;
 use skein_core::spec::milliseconds;
 
@@ -16,28 +17,15 @@ use super::{Contents, pretty};
 use crate::EngineError;
 use crate::search::evolve::Tried;
 
-/// Version of `architecture.json`.
-const ARCHITECTURE_VERSION: u32 = 1;
 /// Version of `pareto.json`.
 const FRONT_VERSION: u32 = 1;
 
 /// `architecture.json`.
 pub(super) fn architecture_json(contents: &Contents<'_>) -> Result<String, EngineError> {
     let Facts { spec, space, architecture, ladder, packaged, cost, .. } = contents.facts;
-    let preset = spec.space.preset();
-    let choices = space.choices.iter().zip(&architecture.0).map(|(choice, option)| {
-        json!({"tensor": choice.tensor, "label": choice.label, "option": choice.options[*option]})
-    });
-    pretty(&json!({
-        "version": ARCHITECTURE_VERSION,
-        "space": spec.space,
-        "text": architecture.to_text(preset, &space.choices),
-        "choices": choices.collect::<Vec<_>>(),
-        "cost": cost,
-        "input_shape": space.input_shape(),
-        "ladder": ladder,
-        "packaged": packaged,
-    }))
+    let file = ArchitectureFile::new(spec, space, architecture, cost);
+    let file = ArchitectureFile { ladder: Some(ladder), packaged: Some(packaged), ..file };
+    pretty(&json!(file))
 }
 
 /// All candidates of the second stage, in the order in which they were scored.

@@ -311,7 +311,7 @@ impl Worker {
         let place = self.here.join(folder::ARTIFACTS);
         fs::create_dir_all(&place).expect("artifacts");
         let architecture = Architecture(now.choices.clone());
-        let scene = Scene { graph: &self.graph, architecture: Some(&architecture), rows: None };
+        let scene = Scene { architecture: Some(&architecture), ..Scene::of(&self.graph) };
         let mut files: Vec<(&str, Vec<u8>)> = vec![
             ("architecture.json", serde_json::to_vec(now).expect("json")),
             ("architecture.svg", svg(&scene).into_bytes()),
