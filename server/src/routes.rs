@@ -42,6 +42,8 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(run_data::architecture))
         .routes(routes!(run_data::architecture_svg))
         .routes(routes!(run_data::architecture_txt))
+        .routes(routes!(run_data::architectures))
+        .routes(routes!(run_data::architecture_file))
         .routes(routes!(run_data::logs))
         .routes(routes!(run_data::artifacts))
         .routes(routes!(predict::predict))

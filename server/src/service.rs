@@ -5,6 +5,7 @@
 //! together again after a restart. Everything else reads a run's folder on demand.
 
 mod again;
+pub mod architectures;
 pub mod benchmarks;
 pub mod certificate;
 pub mod create;

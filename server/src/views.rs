@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skein_core::event::{ArchitectureNow, Failure, Front, Progress, Summary, Warning};
+use skein_core::graph::Cost;
 use skein_core::number::Num;
 use skein_core::predict::{self, Class, Prediction, Prompt};
 use skein_core::spaces::SpaceInfo;
@@ -206,6 +207,90 @@ pub struct ArchitectureView {
     /// The newest trade-offs of accuracy against cost, if there are any.
     #[schema(value_type = Option<Object>)]
     pub front: Option<Front>,
+}
+
+/// Why an architecture stands out; also its name in an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArchitectureLabel {
+    /// That of the newest epoch.
+    Last,
+    /// The best by validation accuracy (of a text: by validation loss), the earliest of equals; of
+    /// candidates that a second stage compared, if there are any.
+    Best,
+    /// What the run found in the end.
+    Derived,
+}
+
+impl ArchitectureLabel {
+    /// All labels.
+    pub const ALL: [Self; 3] = [Self::Last, Self::Best, Self::Derived];
+
+    /// The label as it is written in JSON and in an address.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::Best => "best",
+            Self::Derived => "derived",
+        }
+    }
+}
+
+/// The architecture that would have been derived at the end of an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EpochArchitecture {
+    /// The epoch, from 0; generations of a second stage count on. Null if the run found an
+    /// architecture that no epoch had.
+    pub epoch: Option<u64>,
+    /// The generation of a second stage, from 0.
+    pub generation: Option<u64>,
+    /// The step after which it holds.
+    pub step: Option<u64>,
+    /// Why it stands out.
+    pub labels: Vec<ArchitectureLabel>,
+    /// One-line text form.
+    pub text: String,
+    /// One option per choice.
+    pub choices: Vec<usize>,
+    /// What it costs.
+    #[schema(value_type = Object)]
+    pub cost: Cost,
+    /// Validation accuracy, `0..=1`: of the supernet at the end of the epoch, or of the best
+    /// candidate of a second stage. Null before the epoch is over.
+    #[schema(value_type = Option<f64>)]
+    pub valid_accuracy: Option<Num>,
+    /// Validation loss, nats, of the same.
+    #[schema(value_type = Option<f64>)]
+    pub valid_loss: Option<Num>,
+    /// Accuracy that the attached benchmark tells, `0..=1`.
+    #[schema(value_type = Option<f64>)]
+    pub true_accuracy: Option<Num>,
+    /// Its rank in the attached benchmark, from 1.
+    pub true_rank: Option<u64>,
+    /// Choices that differ from the entry before; null for the first. What belongs to a layer that
+    /// only one of the two has is not counted, the depth is.
+    pub changes: Option<usize>,
+    /// Choices that differ from the last epoch's.
+    pub changes_to_last: usize,
+}
+
+/// The architectures of all epochs, in their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ArchitecturesView {
+    /// One entry an epoch; none before the first architecture was told.
+    pub architectures: Vec<EpochArchitecture>,
+}
+
+/// A choice in which two architectures differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The choice.
+    pub name: String,
+    /// The first one's option.
+    pub before: String,
+    /// The second one's option.
+    pub after: String,
 }
 
 /// The log of an attempt.

@@ -383,7 +383,7 @@ describe("the pages", () => {
           await api(server.base, "DELETE", `runs/${other.body.id}`);
         });
         expectStatus(404, "Not Found");
-        const places = { runs: "runs", new: "runs/new", example: "runs/new?example=quick", clone: `runs/new?from=${finished}`, finished: `runs/${finished}`, running: `runs/${other.body.id}`, login: "login", certify: "certify", missing: "runs/none" };
+        const places = { runs: "runs", new: "runs/new", example: "runs/new?example=quick", clone: `runs/new?from=${finished}`, finished: `runs/${finished}`, architectures: `runs/${finished}/architectures?a=0&b=last&all=true`, running: `runs/${other.body.id}`, login: "login", certify: "certify", missing: "runs/none" };
         for (const [name, path] of Object.entries(places)) {
           await page.goto(`${server.base}/${path}`);
           await page.waitForTimeout(1200);

@@ -4,6 +4,7 @@
 //! only the handlers here fetch anything.
 
 mod again;
+mod architectures;
 mod assets;
 mod certify;
 mod charts;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use self::again::Beside;
+use self::architectures::{ArchitecturesPage, Query as ArchitectureWords};
 use self::certify::CertifyPage;
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
@@ -51,6 +53,7 @@ pub fn router() -> Router<AppState> {
         .route("/runs", get(list))
         .route("/runs/new", get(new_run))
         .route("/runs/{id}", get(show))
+        .route("/runs/{id}/architectures", get(architectures))
         .route("/certify", get(certify))
         .route("/strip", get(strip))
         .route("/login", get(login))
@@ -120,6 +123,18 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
     let supernet = front::lends(&app.runs.entry(id)?.spec);
     let beside = Beside { trained_by, files, followers, front, supernet };
     Ok(html(&ShowPage::new(frame(&app, "run"), detail, beside, OffsetDateTime::now_utc())))
+}
+
+async fn architectures(
+    State(app): State<AppState>,
+    ApiRun(id): ApiRun,
+    ApiQuery(words): ApiQuery<ArchitectureWords>,
+) -> Result<Response, ApiError> {
+    let detail = app.runs.get(id).await?;
+    let (view, pair) = app.runs.compared(id, [words.a, words.b]).await?;
+    let frame = frame(&app, "run");
+    let page = ArchitecturesPage::new(frame, detail, &view.architectures, pair, words.all);
+    Ok(html(&page))
 }
 
 async fn certify(State(app): State<AppState>) -> Response {

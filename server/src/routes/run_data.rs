@@ -9,10 +9,13 @@ use skein_core::package;
 use utoipa::IntoParams;
 
 use crate::app::AppState;
-use crate::extract::{ApiQuery, ApiRun};
+use crate::extract::{ApiPath, ApiQuery, ApiRun, run_id};
 use crate::problem::{ApiError, Problem};
 use crate::service::ServiceError;
-use crate::views::{ArchitectureView, FileList, FileView, LogView, MetricsView, RowsView};
+use crate::service::architectures::Form;
+use crate::views::{
+    ArchitectureView, ArchitecturesView, FileList, FileView, LogView, MetricsView, RowsView,
+};
 
 /// Most points of a curve that may be asked for.
 const MOST_POINTS: usize = 100_000;
@@ -128,6 +131,51 @@ pub(super) async fn architecture_txt(
     let found = app.runs.architecture(id, params.step).await?.current;
     let none = || ServiceError::NotFound { what: "architecture yet".to_owned() };
     Ok(found.ok_or_else(none)?.text + "\n")
+}
+
+/// The architectures of all epochs: which is the last, which the best, how much they differ.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/architectures", params(("id" = String, Path)),
+    responses((status = 200, body = ArchitecturesView), (status = 404, body = Problem)))]
+pub(super) async fn architectures(
+    State(app): State<AppState>,
+    ApiRun(id): ApiRun,
+) -> Result<Json<ArchitecturesView>, ApiError> {
+    Ok(Json(app.runs.architectures(id).await?))
+}
+
+/// What a drawing is compared with.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AgainstParams {
+    /// Of a drawing: an epoch or a label; what differs from its architecture is marked.
+    pub against: Option<String>,
+}
+
+/// One of them as a file: an epoch (from 0), `last`, `best` or `derived`, and `.json`, `.txt` or
+/// `.svg`.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/architectures/{file}",
+    params(("id" = String, Path), ("file" = String, Path), AgainstParams),
+    responses((status = 200, content_type = "application/json", body = Object),
+        (status = 404, body = Problem)))]
+pub(super) async fn architecture_file(
+    State(app): State<AppState>,
+    path: ApiPath<(String, String)>,
+    ApiQuery(params): ApiQuery<AgainstParams>,
+) -> Result<Response, ApiError> {
+    let (id, file) = path.0.0;
+    let id = run_id(&id)?;
+    let (which, form, kind) = match file.rsplit_once('.') {
+        Some((which, "json")) => (which, Form::Json, "application/json"),
+        Some((which, "txt")) => (which, Form::Text, "text/plain; charset=utf-8"),
+        Some((which, "svg")) => (which, Form::Drawing, "image/svg+xml"),
+        _ => return Err(ApiError::NoRoute),
+    };
+    if params.against.is_some() && form != Form::Drawing {
+        return Err(ApiError::BadRequest("only a drawing (`.svg`) takes `against`".to_owned()));
+    }
+    let text = app.runs.architecture_file(id, which.to_owned(), params.against, form).await?;
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// Of which attempt, and how much.

@@ -122,7 +122,7 @@ impl Runs {
 }
 
 /// The run's space, for its data.
-fn graph(entry: &Entry) -> Result<Graph, ServiceError> {
+pub(super) fn graph(entry: &Entry) -> Result<Graph, ServiceError> {
     spaces::build(&entry.spec.space, entry.spec.shape(), entry.spec.search.weights)
         .map_err(|error| std::io::Error::other(error).into())
 }

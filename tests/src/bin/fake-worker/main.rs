@@ -4,7 +4,9 @@
 //! `steps=N` (20), `pace=MS` milliseconds a step (5), `crash@N` kills itself after step N of the
 //! first attempt, `crash-always@N` after step N more of every attempt, `fail@N` fails there,
 //! `nan@N` has non-finite numbers there, `deaf` ignores SIGTERM, `child` starts a process of its
-//! own, `instead` leaves without a word, `late` writes its final record after SIGTERM.
+//! own, `instead` leaves without a word, `late` writes its final record after SIGTERM, `wander`
+//! tells another architecture every epoch, `level@N` keeps the validation accuracy from step N on,
+//! `generations=N` compares candidates after the search, `astray` finds what no epoch told.
 
 #![expect(
     clippy::expect_used,
@@ -203,7 +205,9 @@ impl Worker {
         ]
         .into();
         if step.is_multiple_of(EPOCH) {
-            values.insert("valid_accuracy".to_owned(), Num(share * 0.9));
+            let level =
+                self.told("level").map_or(share, |level| share.min(level as f64 / total as f64));
+            values.insert("valid_accuracy".to_owned(), Num(level * 0.9));
             values.insert("valid_loss".to_owned(), Num(loss));
         }
         self.say(EventBody::Metrics(Metrics { phase: PhaseName::Search, step, epoch, values }));
@@ -238,7 +242,15 @@ impl Worker {
     }
 
     fn architecture(&self, step: u64, epoch: u64) -> ArchitectureNow {
-        let choices = vec![0; self.graph.choices.len()];
+        let mut choices = vec![0; self.graph.choices.len()];
+        if self.is_told("wander") {
+            let count = choices.len();
+            choices[usize::try_from(epoch).expect("epoch") % count] = 1;
+        }
+        self.architecture_of(step, epoch, choices)
+    }
+
+    fn architecture_of(&self, step: u64, epoch: u64, choices: Vec<usize>) -> ArchitectureNow {
         let architecture = Architecture(choices.clone());
         let text = architecture.to_text(self.spec.space.preset(), &self.graph.choices);
         let cost = self.graph.cost(&architecture).expect("cost");
@@ -262,7 +274,23 @@ impl Worker {
         ExitCode::from(1)
     }
 
+    /// Generations of four candidates; the best is found in the second.
+    fn select(&mut self, total: u64) {
+        for generation in 0..self.told("generations").unwrap_or(0) {
+            let step = 4 * (generation + 1);
+            let accuracy = if generation == 0 { 0.5 } else { 0.6 };
+            let values = [("best_accuracy", accuracy), ("best_loss", 1.0 - accuracy)];
+            let values = values.map(|(name, value)| (name.to_owned(), Num(value))).into();
+            let phase = PhaseName::Select;
+            self.say(EventBody::Metrics(Metrics { phase, step, epoch: generation, values }));
+            let epoch = self.spec.search.epochs + generation;
+            let now = self.architecture(total + step, epoch);
+            self.say(EventBody::Architecture(now));
+        }
+    }
+
     fn finish(&mut self, total: u64) -> ExitCode {
+        self.select(total);
         for (name, total_steps) in
             [(PhaseName::Inherit, 0), (PhaseName::Fit, 1), (PhaseName::Package, 0)]
         {
@@ -270,7 +298,11 @@ impl Worker {
         }
         let values = [("loss".to_owned(), Num(0.5))].into();
         self.say(EventBody::Metrics(Metrics { phase: PhaseName::Fit, step: 1, epoch: 0, values }));
-        let now = self.architecture(total, 0);
+        let mut now = self.architecture(total, (total - 1) / EPOCH);
+        if self.is_told("astray") {
+            let largest = self.graph.choices.iter().map(|choice| choice.options.len() - 1);
+            now = self.architecture_of(total, 0, largest.collect());
+        }
         let accuracy = Num(0.8123);
         self.front(&now, accuracy);
         let rung = Rung {
