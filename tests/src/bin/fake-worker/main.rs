@@ -16,6 +16,7 @@
     reason = "a test's tool"
 )]
 
+mod package;
 mod predict;
 
 use std::collections::BTreeMap;
@@ -29,16 +30,13 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, getpid, kill_process};
-use sha2::{Digest as _, Sha256};
 use skein_core::choice::Architecture;
-use skein_core::draw::{Scene, svg};
 use skein_core::event::{
     ArchitectureNow, Checkpoint, Event, EventBody, Failure, FailureClass, Front, FrontPoint, Log,
     Metrics, Phase, PhaseName, Progress, Rows, Rung, Started, Summary, Warning,
 };
 use skein_core::folder;
 use skein_core::graph::Graph;
-use skein_core::manifest::{Manifest, ManifestFile};
 use skein_core::number::Num;
 use skein_core::record::{FORMAT_VERSION, FinalRecord, Outcome};
 use skein_core::spaces;
@@ -337,42 +335,6 @@ impl Worker {
         let (choices, text) = (now.choices.clone(), now.text.clone());
         let point = FrontPoint { choices, text, accuracy, loss: Num(0.5), cost: now.cost };
         self.say(EventBody::Front(Front { step: 9, generation: 2, cost, points: vec![point] }));
-    }
-
-    fn package(&self, now: &ArchitectureNow) {
-        let place = self.here.join(folder::ARTIFACTS);
-        fs::create_dir_all(&place).expect("artifacts");
-        let architecture = Architecture(now.choices.clone());
-        let scene = Scene { architecture: Some(&architecture), ..Scene::of(&self.graph) };
-        let mut files: Vec<(&str, Vec<u8>)> = vec![
-            ("architecture.json", serde_json::to_vec(now).expect("json")),
-            ("architecture.svg", svg(&scene).into_bytes()),
-            ("model.safetensors", (0..100_000_u32).flat_map(u32::to_le_bytes).collect()),
-            ("spec.json", serde_json::to_vec(&self.spec).expect("json")),
-            ("metrics.csv", b"phase,step,epoch,name,value,attempt\n".to_vec()),
-        ];
-        if self.spec.dataset.tokens.is_some() {
-            files.push((folder::VOCABULARY, b"[\"a\", \"b\"]".to_vec()));
-        }
-        let entry = |name: &str, bytes: &[u8]| ManifestFile {
-            name: name.to_owned(),
-            bytes: bytes.len() as u64,
-            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-        };
-        let manifest =
-            Manifest { files: files.iter().map(|(name, bytes)| entry(name, bytes)).collect() };
-        let manifest = serde_json::to_vec(&manifest).expect("json");
-        let zip = File::create(place.join(folder::RESULT_ZIP)).expect("zip");
-        let mut zip = zip::ZipWriter::new(zip);
-        let options = zip::write::SimpleFileOptions::default();
-        for (name, bytes) in
-            files.iter().map(|(name, bytes)| (*name, bytes)).chain([(folder::MANIFEST, &manifest)])
-        {
-            fs::write(place.join(name), bytes).expect("artifact");
-            zip.start_file(name, options).expect("zip");
-            zip.write_all(bytes).expect("zip");
-        }
-        zip.finish().expect("zip");
     }
 
     fn end(&self, outcome: Outcome) {
