@@ -7,7 +7,7 @@ pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
     ("gdas", "GDAS"),
     ("spos", "SPOS (uniform sampling)"),
     ("ofa", "Once-for-all (progressive shrinking)"),
-    ("fixed", "None: a given architecture"),
+    ("fixed", "Given architecture"),
 ];
 /// Optimizers that search.
 pub(super) const SEARCHED: &[&str] =

@@ -184,7 +184,10 @@ fn column_head(column: (&'static str, &'static str, &'static str, bool), query: 
 fn row(run: RunView, now: OffsetDateTime) -> Row {
     let active = is_active(&run.status);
     let fraction = run.progress.as_ref().map_or(Num(0.0), |progress| progress.fraction);
-    let best = run.sparkline.iter().map(|x| x.0).filter(|x| x.is_finite()).fold(f64::NAN, f64::max);
+    // A run without a search has what its network scores in the end.
+    let found = run.summary.iter().filter(|_| run.sparkline.is_empty());
+    let all = run.sparkline.iter().copied().chain(found.map(|summary| summary.valid_accuracy));
+    let best = all.map(|x| x.0).filter(|x| x.is_finite()).fold(f64::NAN, f64::max);
     let percent = format::whole_percent(fraction);
     Row {
         why: run
