@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::check::get;
 use super::fields::FIELDS;
-use super::{Inherit, OptimizerSpec, RunSpec, Violation};
+use super::{Inherit, RunSpec, Violation};
 use crate::dataset::DataKind;
 use crate::spaces::transfer;
 
@@ -39,18 +39,17 @@ impl RunSpec {
     /// Everything that keeps a run from using what another one trained.
     #[must_use]
     pub fn unlike(&self, trained: &Self) -> Vec<Violation> {
-        let supernet = trained.search.optimizer.given().is_none();
+        let optimizer = &trained.search.optimizer;
         let Some(inherit) = self.search.inherit else {
-            if supernet {
+            if optimizer.given().is_none() {
                 return self.differing(trained, |path| is_bound(path, ""), "the supernet was");
             }
             let detail = "must be a run that searched: that one has no supernet, but trained one given architecture";
             return vec![violation("search.from_run", detail)];
         };
-        let lends = supernet && !trained.is_progressive();
         match inherit {
             Inherit::None => return vec![],
-            Inherit::Supernet if !lends => {
+            Inherit::Supernet if !optimizer.lends_weights() => {
                 let detail = "must be `result` or `none`: that run has no supernet that lends weights to a network";
                 return vec![violation("search.inherit", detail)];
             }
@@ -65,10 +64,6 @@ impl RunSpec {
         };
         let unlike = self.differing(trained, bound, "the weights were");
         if unlike.is_empty() { self.unfit(trained) } else { unlike }
-    }
-
-    fn is_progressive(&self) -> bool {
-        matches!(self.search.optimizer, OptimizerSpec::DrnasProgressive { .. })
     }
 
     /// Every bound field that is not as it was where `what` trained.

@@ -169,6 +169,12 @@ impl OptimizerSpec {
         !matches!(self, Self::Spos | Self::Ofa { .. } | Self::Fixed { .. })
     }
 
+    /// Whether it trains a supernet of which networks can have slices.
+    #[must_use]
+    pub fn lends_weights(&self) -> bool {
+        !matches!(self, Self::DrnasProgressive { .. } | Self::Fixed { .. })
+    }
+
     /// The text form of the architecture, if one is given and nothing is searched.
     #[must_use]
     pub fn given(&self) -> Option<&str> {

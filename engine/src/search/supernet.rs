@@ -81,12 +81,6 @@ impl Supernet {
         self.progressive.as_ref().map_or(self.exec.graph(), |progressive| &progressive.space)
     }
 
-    /// Whether networks of the space can have weights of the supernet.
-    #[must_use]
-    pub fn lends_weights(&self) -> bool {
-        self.progressive.is_none()
-    }
-
     /// Where a search of partial channels stands.
     #[must_use]
     pub fn progressive(&self) -> Option<&Progressive> {

@@ -90,9 +90,9 @@ async fn new_run(
     let frame = frame(&app, "new");
     if !words.train.is_empty() {
         let id = run_id(&words.train)?;
-        let name = app.runs.get(id).await?.run.name;
-        let spec = app.runs.training(id, words.training())?;
-        return Ok(html(&NewPage::train(frame, id.to_string(), name, &spec)));
+        let run = app.runs.get(id).await?.run;
+        let spec = app.runs.training(id, words.training(run.status == "succeeded"))?;
+        return Ok(html(&NewPage::train(frame, run.id, run.name, &spec)));
     }
     if !words.again.is_empty() {
         let detail = app.runs.get(run_id(&words.again)?).await?;
@@ -118,10 +118,14 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
     let trained_by = trained_by.and_then(|id| app.runs.entry(id).ok());
     let trained_by = trained_by.map(|entry| (entry.id.to_string(), entry.view().name));
     let files = app.runs.artifact_names(id).await?;
-    let followers = app.runs.followers(id).iter().map(|entry| entry.view()).collect();
-    let front = app.runs.front_of(id).map(|id| id.to_string());
-    let supernet = front::lends(&app.runs.entry(id)?.spec);
-    let beside = Beside { trained_by, files, followers, front, supernet };
+    let (entry, followers) = (app.runs.entry(id)?, app.runs.followers(id));
+    let beside = Beside {
+        trained_by,
+        files,
+        front: front::newest(std::iter::once(&entry).chain(&followers)).map(|id| id.to_string()),
+        supernet: entry.spec.search.optimizer.lends_weights(),
+        followers: followers.iter().map(|entry| entry.view()).collect(),
+    };
     Ok(html(&ShowPage::new(frame(&app, "run"), detail, beside, OffsetDateTime::now_utc())))
 }
 

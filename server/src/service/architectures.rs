@@ -131,8 +131,8 @@ impl Known {
         Ok(Self { entry: Arc::clone(entry), graph, list })
     }
 
-    fn list(&self) -> ArchitecturesView {
-        ArchitecturesView { architectures: self.list.clone() }
+    fn list(self) -> ArchitecturesView {
+        ArchitecturesView { architectures: self.list }
     }
 
     /// The place of an epoch, or of what has a label.

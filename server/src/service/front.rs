@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use skein_core::event::{EventBody, PhaseName};
-use skein_core::spec::{Measure, OptimizerSpec, RunSpec, SecondStageSpec};
+use skein_core::spec::{Measure, SecondStageSpec};
 
 use super::create::Created;
 use super::entry::Entry;
@@ -50,33 +51,24 @@ impl Runs {
         key: Option<String>,
     ) -> Result<Created, ServiceError> {
         let entry = self.entry(id)?;
-        if !lends(&entry.spec) || entry.status() != RunStatus::Succeeded {
+        if !entry.spec.search.optimizer.lends_weights() || entry.status() != RunStatus::Succeeded {
             let detail = "only a run that has succeeded and trained a supernet that lends its weights has other budgets";
             return Err(ServiceError::Conflict(detail.to_owned()));
         }
         let spec = super::blocking(move || Ok(asked(&entry, cost)?)).await?;
         self.create(spec, key).await
     }
-
-    /// The newest run that compares architectures on a run's supernet, the run itself included.
-    #[must_use]
-    pub fn front_of(&self, id: RunId) -> Option<RunId> {
-        let compares = |entry: &Entry| {
-            let pareto = matches!(entry.spec.search.second_stage, SecondStageSpec::Pareto { .. });
-            let useless = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Lost];
-            pareto && !useless.contains(&entry.status())
-        };
-        let own = self.entry(id).ok().into_iter();
-        let all = own.chain(self.followers(id)).filter(|entry| compares(entry));
-        all.last().map(|entry| entry.id)
-    }
 }
 
-/// Whether networks can have slices of the supernet that a run trained.
+/// The newest of some runs that compares architectures, or did.
 #[must_use]
-pub fn lends(spec: &RunSpec) -> bool {
-    let optimizer = &spec.search.optimizer;
-    !matches!(optimizer, OptimizerSpec::Fixed { .. } | OptimizerSpec::DrnasProgressive { .. })
+pub fn newest<'a>(runs: impl IntoIterator<Item = &'a Arc<Entry>>) -> Option<RunId> {
+    let compares = |entry: &&Arc<Entry>| {
+        let pareto = matches!(entry.spec.search.second_stage, SecondStageSpec::Pareto { .. });
+        let useless = [RunStatus::Failed, RunStatus::Cancelled, RunStatus::Lost];
+        pareto && !useless.contains(&entry.status())
+    };
+    runs.into_iter().filter(compares).last().map(|entry| entry.id)
 }
 
 /// The specification of the comparison.

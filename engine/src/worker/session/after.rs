@@ -111,7 +111,7 @@ impl Context<'_> {
         self.events
             .log(format!("{} {text}", if search.searches() { "derived" } else { "given" }))?;
         let mut ladder = vec![];
-        if self.start.is_some() || search.searches() && search.net.lends_weights() {
+        if self.start.is_some() || self.spec.search.optimizer.lends_weights() {
             let network = self.inherited(search, &architecture)?;
             ladder.push(self.rung("inherited", &network, search)?);
             let network = self.recalibrated(search, &architecture)?;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use skein_core::number::Num;
 
 use super::charts::words;
-use super::format;
+use super::format::{self, dash};
 use super::frame::Frame;
 use super::list::is_active;
 use crate::service::architectures::Pair;
@@ -34,8 +34,6 @@ pub(super) struct ArchitecturesPage {
     api: String,
     example: &'static str,
     active: bool,
-    /// What a training of one of them starts as.
-    preset: &'static str,
     lines: Vec<Line>,
     /// Epochs in the list.
     epochs: usize,
@@ -103,7 +101,6 @@ impl ArchitecturesPage {
         Self {
             api: format!("{}/api/v1/runs/{}/architectures", frame.prefix, run.id),
             active: is_active(&run.status),
-            preset: if run.status == "succeeded" { "fine_tune" } else { "from_scratch" },
             run: run.id,
             name: run.name,
             example: words(is_text).0,
@@ -197,10 +194,6 @@ fn compared(list: &[EpochArchitecture], pair: Pair) -> Compared {
         sides: [side(0, first), side(1, second)],
         differences,
     }
-}
-
-fn dash() -> String {
-    "–".to_owned()
 }
 
 fn figure(number: Option<Num>) -> String {

@@ -37,6 +37,11 @@ pub(super) fn short(count: u64) -> String {
     }
 }
 
+/// What stands for a figure that is not there.
+pub(super) fn dash() -> String {
+    "–".to_owned()
+}
+
 /// `8 s`, `2 min 05 s`, `3 h 12 min`, `2 d 03 h`; a dash if it cannot be told.
 #[must_use]
 pub(super) fn duration(seconds: f64) -> String {

@@ -2,7 +2,7 @@
 
 use skein_core::event::{Rung, Summary};
 
-use super::format;
+use super::format::{self, dash};
 use crate::views::RunView;
 
 /// The network with some weights.
@@ -62,8 +62,4 @@ fn row(rung: &Rung, summary: &Summary) -> LadderRow {
         perplexity: rung.test_perplexity.map_or_else(dash, format::value),
         bits: rung.test_bits_per_character.map_or_else(dash, format::value),
     }
-}
-
-fn dash() -> String {
-    "–".to_owned()
 }

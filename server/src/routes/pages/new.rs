@@ -28,10 +28,12 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// How an architecture is trained again; fine-tuned unless told otherwise.
-    pub(super) fn training(self) -> TrainingAsked {
+    /// How an architecture is trained again; unless told otherwise on from its weights, if the run
+    /// lends any.
+    pub(super) fn training(self, lends: bool) -> TrainingAsked {
+        let usual = if lends { Training::FineTune } else { Training::FromScratch };
         TrainingAsked {
-            preset: self.preset.unwrap_or(Training::FineTune),
+            preset: self.preset.unwrap_or(usual),
             architecture: Some(self.architecture).filter(|text| !text.is_empty()).map(Value::from),
             epochs: None,
             name: None,

@@ -12,11 +12,12 @@ use time::OffsetDateTime;
 
 use super::again::{Again, Beside};
 use super::charts::{Chart, fit_charts, search_charts, words};
+use super::form;
 use super::form::{at, text, title};
+use super::format::{self, dash};
 use super::frame::Frame;
 use super::ladder::{LadderRow, ladder};
 use super::list::{is_active, took};
-use super::{form, format};
 use crate::views::{RunDetail, RunView};
 
 /// `/runs/{id}`.
@@ -184,10 +185,6 @@ impl Learned {
             format!("the network has learned from {title}, {width}×{height} pixels, {colour}");
         Self { grey, said }
     }
-}
-
-fn dash() -> String {
-    "–".to_owned()
 }
 
 /// Milliseconds of what would be derived; empty if it was not measured.
