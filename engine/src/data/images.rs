@@ -18,10 +18,49 @@ pub struct Images {
     pixels: Tensor,
     /// `[count]`.
     labels: Tensor,
+    normalise: Normalise,
+}
+
+/// How bytes become numbers: a division, then, channel by channel, mean and standard deviation.
+#[derive(Debug)]
+pub struct Normalise {
+    divide: f64,
     mean: Tensor,
     std: Tensor,
-    compute: Compute,
+    kind: Kind,
 }
+
+impl Normalise {
+    /// That of a data set.
+    #[must_use]
+    pub fn new(divide: f64, mean: &[f64], std: &[f64], compute: Compute) -> Self {
+        let constant = |values: &[f64]| {
+            Tensor::from_slice(values)
+                .view([1, -1, 1, 1])
+                .to_kind(compute.kind)
+                .to_device(compute.device)
+        };
+        Self { divide, mean: constant(mean), std: constant(std), kind: compute.kind }
+    }
+
+    /// Numbers of pixels `[count, channels, height, width]`.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn apply(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
+        let x = pixels.f_to_kind(self.kind)? / self.divide;
+        Ok((x - &self.mean) / &self.std)
+    }
+
+    fn share(&self) -> Self {
+        let Self { divide, mean, std, kind } = self;
+        let (mean, std) = (mean.shallow_clone(), std.shallow_clone());
+        Self { divide: *divide, mean, std, kind: *kind }
+    }
+}
+
+/// What the bytes of an image are divided by.
+const WHITE: f64 = 255.0;
 
 impl Images {
     pub(super) fn new(raw: &Raw, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
@@ -32,19 +71,8 @@ impl Images {
             Tensor::f_from_data_size(&raw.pixels, &size, Kind::Uint8)?.f_to(compute.device)?;
         let labels: Vec<i64> = raw.labels.iter().map(|label| i64::from(*label)).collect();
         let labels = Tensor::f_from_slice(&labels)?.f_to(compute.device)?;
-        let constant = |values: &[f64]| {
-            Tensor::from_slice(values)
-                .view([1, -1, 1, 1])
-                .to_kind(compute.kind)
-                .to_device(compute.device)
-        };
-        Ok(Self {
-            pixels,
-            labels,
-            mean: constant(dataset.mean),
-            std: constant(dataset.std),
-            compute,
-        })
+        let normalise = Normalise::new(WHITE, dataset.mean, dataset.std, compute);
+        Ok(Self { pixels, labels, normalise })
     }
 
     /// Images of noise with random labels, in the shape of a data set: for measuring.
@@ -68,9 +96,7 @@ impl Images {
         Self {
             pixels: self.pixels.shallow_clone(),
             labels: self.labels.shallow_clone(),
-            mean: self.mean.shallow_clone(),
-            std: self.std.shallow_clone(),
-            compute: self.compute,
+            normalise: self.normalise.share(),
         }
     }
 
@@ -86,7 +112,7 @@ impl Images {
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn batch(&self, positions: &[i64]) -> Result<Batch, EngineError> {
         let (pixels, y) = self.select(positions)?;
-        Ok(Batch { x: self.normalise(&pixels)?, y })
+        Ok(Batch { x: self.normalise.apply(&pixels)?, y })
     }
 
     /// The images at these positions, changed at random, normalised.
@@ -100,18 +126,13 @@ impl Images {
         at: At,
     ) -> Result<Batch, EngineError> {
         let (pixels, y) = self.select(positions)?;
-        let x = self.normalise(&augment.place(pixels, at)?)?;
+        let x = self.normalise.apply(&augment.place(pixels, at)?)?;
         Ok(Batch { x: augment.blank(x, at)?, y })
     }
 
     fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
         let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
         Ok((self.pixels.f_index_select(0, &at)?, self.labels.f_index_select(0, &at)?))
-    }
-
-    fn normalise(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
-        let x = pixels.f_to_kind(self.compute.kind)? / 255.0;
-        Ok((x - &self.mean) / &self.std)
     }
 
     /// Where the images lie.

@@ -15,6 +15,7 @@ use tch::Tensor;
 
 use super::Fault;
 use crate::EngineError;
+use crate::data::images::Normalise;
 use crate::exec::Pass;
 use crate::train::network::Network;
 use crate::worker::package::model::PLAIN;
@@ -237,12 +238,9 @@ pub(super) fn classify(
 /// Class scores of one image, normalised as the images of a data set are.
 fn scores(network: &Network, bytes: &[u8], scale: &Scale<'_>) -> Result<Vec<f64>, EngineError> {
     let [channels, height, width] = scale.shape;
-    let constant =
-        |values: &[f64]| Tensor::from_slice(values).view([1, -1, 1, 1]).to_kind(PLAIN.kind);
     let pixels = Tensor::f_from_slice(bytes)?.f_view([1, channels, height, width])?;
-    let x =
-        (pixels.to_kind(PLAIN.kind) / scale.divide - constant(scale.mean)) / constant(scale.std);
-    let logits = network.forward(&x, Pass::EVALUATE)?;
+    let normalise = Normalise::new(scale.divide, scale.mean, scale.std, PLAIN);
+    let logits = network.forward(&normalise.apply(&pixels)?, Pass::EVALUATE)?;
     Ok(Vec::<f64>::try_from(&logits.to_kind(tch::Kind::Double).f_view([-1])?)?)
 }
 
