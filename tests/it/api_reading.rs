@@ -52,9 +52,7 @@ fn a_front_can_be_read_and_has_its_place_on_the_page() {
     let server = TestServer::start();
     let mut spec = spec("steps=4");
     spec["search"]["second_stage"] = json!({"kind": "pareto", "cost": "macs"});
-    let answer = server.post("/api/v1/runs", &spec);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let id = server.post("/api/v1/runs", &spec).created();
     server.wait_status(&id, "succeeded");
     let front = server.get(&format!("/api/v1/runs/{id}/architecture")).json()["front"].take();
     assert_eq!((&front["cost"], &front["generation"]), (&json!("macs"), &json!(2)));

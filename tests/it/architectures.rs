@@ -115,9 +115,7 @@ fn the_best_of_a_text_is_told_by_its_loss() {
     spec["dataset"] = json!({"id": "text"});
     spec["space"] = json!({"preset": "language-char", "layers": [1, 2], "embed_widths": [8, 16], "heads": [1, 2], "context": 8});
     spec["search"]["batch_size"] = json!(4);
-    let answer = server.post("/api/v1/runs", &spec);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let id = server.post("/api/v1/runs", &spec).created();
     server.wait_status(&id, "succeeded");
     // The accuracy stays from the second epoch on, the loss falls.
     let list = list(&server, &id);

@@ -54,9 +54,8 @@ fn every_route_asks_for_the_token() {
     let bearer = format!("Bearer {TOKEN}");
     let authorized = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = integration_tests::spec("steps=1").to_string();
-    let created = server.request("POST", "/api/v1/runs", &authorized, Some(&body));
-    assert_eq!(created.status, 201, "{}", created.text());
-    let id = created.json()["id"].as_str().unwrap().to_owned();
+    let made = server.request("POST", "/api/v1/runs", &authorized, Some(&body));
+    let id = made.created();
     for (method, path) in ROUTES {
         let path = path.replace("{id}", &id);
         for headers in [&[][..], &[("authorization", "Bearer wrong-token")]] {

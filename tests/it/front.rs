@@ -1,32 +1,15 @@
 //! Other budgets for a trained supernet: compared in a short run, packed by picking a point.
 
-use integration_tests::{Options, TestServer};
+use integration_tests::{Options, TestServer, searched};
 use serde_json::{Value, json};
-
-fn create(server: &TestServer, path: &str, body: &Value) -> String {
-    let answer = server.post(path, body);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.json()["id"].as_str().unwrap().to_owned()
-}
-
-fn spec() -> Value {
-    json!({
-        "name": "searched",
-        "dataset": {"id": "fashion-mnist", "limit": 128},
-        "space": {"preset": "toy-cell", "channels": 4},
-        "search": {"optimizer": {"kind": "drnas"}, "epochs": 2, "batch_size": 16, "valid_limit": 32},
-        "constraints": {"max_params": 100_000_000},
-        "after": {"recalibrate_images": 32},
-        "resources": {"device": "cpu", "threads": 1}
-    })
-}
 
 #[test]
 fn a_front_is_found_on_the_trained_supernet_and_a_point_becomes_a_package() {
     let server = TestServer::with(Options { real: true, ..Options::default() });
-    let first = create(&server, "/api/v1/runs", &spec());
-    let searched = server.wait_status(&first, "succeeded");
-    let front = create(&server, &format!("/api/v1/runs/{first}/front"), &json!({"cost": "macs"}));
+    let first = server.post("/api/v1/runs", &searched()).created();
+    let first_run = server.wait_status(&first, "succeeded");
+    let front =
+        server.post(&format!("/api/v1/runs/{first}/front"), &json!({"cost": "macs"})).created();
     let detail = server.get(&format!("/api/v1/runs/{front}")).json();
     let search = &detail["spec"]["search"];
     assert_eq!(
@@ -43,19 +26,19 @@ fn a_front_is_found_on_the_trained_supernet_and_a_point_becomes_a_package() {
     let page = server.request("GET", &format!("/runs/{first}"), &[("accept", "text/html")], None);
     assert!(page.text().contains(&format!("data-front-run=\"{front}\"")), "{}", page.text());
     let asked = json!({"preset": "inherit", "architecture": points[0]["text"]});
-    let packed = create(&server, &format!("/api/v1/runs/{first}/train"), &asked);
+    let packed = server.post(&format!("/api/v1/runs/{first}/train"), &asked).created();
     let packed = server.wait_status(&packed, "succeeded");
     assert_eq!(packed["summary"]["architecture"], points[0]["text"]);
     assert_eq!(packed["summary"]["cost"]["macs"], points[0]["cost"]["macs"]);
     let files = server.get(&format!("/api/v1/runs/{}/artifacts", packed["id"].as_str().unwrap()));
     assert!(files.text().contains("model.onnx"), "{}", files.text());
-    assert!(searched["summary"]["cost"]["macs"].as_u64().unwrap() >= macs(&points[0]));
+    assert!(first_run["summary"]["cost"]["macs"].as_u64().unwrap() >= macs(&points[0]));
 }
 
 #[test]
 fn only_a_supernet_that_lends_weights_has_other_budgets() {
     let server = TestServer::start();
-    let first = create(&server, "/api/v1/runs", &integration_tests::spec("steps=6"));
+    let first = server.post("/api/v1/runs", &integration_tests::spec("steps=6")).created();
     server.wait_status(&first, "succeeded");
     let of = |run: &str, cost: &str| {
         server.post(&format!("/api/v1/runs/{run}/front"), &json!({"cost": cost})).status
@@ -63,9 +46,9 @@ fn only_a_supernet_that_lends_weights_has_other_budgets() {
     assert_eq!(of(&first, "watts"), 400);
     assert_eq!(of("01900000-0000-7000-8000-000000000000", "params"), 404);
     let scratch = json!({"preset": "from_scratch", "epochs": 1, "name": "steps=6"});
-    let given = create(&server, &format!("/api/v1/runs/{first}/train"), &scratch);
+    let given = server.post(&format!("/api/v1/runs/{first}/train"), &scratch).created();
     server.wait_status(&given, "succeeded");
     assert_eq!(of(&given, "params"), 409, "it trained one architecture");
-    let running = create(&server, "/api/v1/runs", &integration_tests::spec("pace=20000"));
+    let running = server.post("/api/v1/runs", &integration_tests::spec("pace=20000")).created();
     assert_eq!(of(&running, "params"), 409, "it has not succeeded");
 }

@@ -32,9 +32,7 @@ fn over_text(server: &TestServer) -> String {
     let folder = server.datasets().join("tiny-shakespeare");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("input.txt"), "to be or not to be\n".repeat(2000)).unwrap();
-    let answer = server.post("/api/v1/runs", &spec);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    let id = server.post("/api/v1/runs", &spec).created();
     server.wait_status(&id, "succeeded");
     id
 }

@@ -42,7 +42,7 @@ fn a_busy_gpu_makes_only_its_own_runs_wait() {
     let on = |device: &str, name: &str| {
         let mut spec = integration_tests::spec(name);
         spec["resources"]["device"] = device.into();
-        server.post("/api/v1/runs", &spec).json()["id"].as_str().unwrap().to_owned()
+        server.post("/api/v1/runs", &spec).created()
     };
     let (gpu, waits, cpu) = (on("auto", "steps=1000"), on("cuda", "steps=2"), on("cpu", "steps=1"));
     assert_eq!(server.wait_status(&gpu, "running")["device"], "cuda:0");

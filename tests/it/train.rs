@@ -1,24 +1,7 @@
 //! An architecture that a run found, measured and trained in runs of its own.
 
-use integration_tests::{Answer, Options, TestServer};
+use integration_tests::{Answer, Options, TestServer, searched};
 use serde_json::{Value, json};
-
-fn spec() -> Value {
-    json!({
-        "name": "searched",
-        "dataset": {"id": "fashion-mnist", "limit": 128},
-        "space": {"preset": "toy-cell", "channels": 4},
-        "search": {"optimizer": {"kind": "drnas"}, "epochs": 2, "batch_size": 16, "valid_limit": 32},
-        "constraints": {"max_params": 100_000_000},
-        "after": {"recalibrate_images": 32, "limit": 64, "batch_size": 16},
-        "resources": {"device": "cpu", "threads": 1}
-    })
-}
-
-fn id(answer: &Answer) -> String {
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.json()["id"].as_str().unwrap().to_owned()
-}
 
 fn train(server: &TestServer, run: &str, asked: &Value) -> Answer {
     server.post(&format!("/api/v1/runs/{run}/train"), asked)
@@ -37,9 +20,9 @@ fn page(server: &TestServer, path: &str) -> String {
 #[test]
 fn what_a_run_found_is_trained_again_by_one_request() {
     let server = TestServer::with(Options { real: true, ..Options::default() });
-    let first = id(&server.post("/api/v1/runs", &spec()));
+    let first = server.post("/api/v1/runs", &searched()).created();
     let found = server.wait_status(&first, "succeeded");
-    let tuned = id(&train(&server, &first, &json!({"preset": "fine_tune", "epochs": 1})));
+    let tuned = train(&server, &first, &json!({"preset": "fine_tune", "epochs": 1})).created();
     let tuned_run = server.wait_status(&tuned, "succeeded");
     assert_eq!(rungs(&tuned_run), ["inherited", "recalibrated", "fine_tuned"]);
     assert_eq!(tuned_run["name"], "searched, fine-tuned");
@@ -54,7 +37,7 @@ fn what_a_run_found_is_trained_again_by_one_request() {
     assert_eq!(detail["spec"]["constraints"]["max_params"], Value::Null);
     // Its packaged network goes on, whatever becomes of the supernet's run.
     let longer = train(&server, &tuned, &json!({"preset": "inherit", "name": "as packaged"}));
-    let longer = id(&longer);
+    let longer = longer.created();
     let run = server.wait_status(&longer, "succeeded");
     let packaged = tuned_run["summary"]["test_accuracy"].clone();
     assert_eq!(
@@ -62,7 +45,7 @@ fn what_a_run_found_is_trained_again_by_one_request() {
         (Some("as packaged"), &packaged)
     );
     let scratch = train(&server, &first, &json!({"preset": "from_scratch", "epochs": 1}));
-    let scratch_run = server.wait_status(&id(&scratch), "succeeded");
+    let scratch_run = server.wait_status(&scratch.created(), "succeeded");
     assert_eq!(rungs(&scratch_run), ["inherited", "recalibrated", "from_scratch"]);
     // The first run's page shows all of it side by side, and the others lead back to it.
     let shown = page(&server, &format!("/runs/{first}"));
@@ -82,7 +65,7 @@ fn what_a_run_found_is_trained_again_by_one_request() {
 #[test]
 fn architectures_come_in_many_forms_and_wrong_ones_are_told() {
     let server = TestServer::start();
-    let first = id(&server.post("/api/v1/runs", &integration_tests::spec("succeed")));
+    let first = server.post("/api/v1/runs", &integration_tests::spec("succeed")).created();
     server.wait_status(&first, "succeeded");
     let scratch = |architecture: Value| {
         let asked = json!({"preset": "from_scratch", "epochs": 3, "architecture": architecture});
@@ -93,7 +76,7 @@ fn architectures_come_in_many_forms_and_wrong_ones_are_told() {
         json!(["sep3", "sep5", "dil3", "dil5", "sep3", "sep5"]),
         json!({"text": "toy-cell|normal=sep3,sep5,dil3|reduce=dil5,sep3,sep5"}),
     ] {
-        let made = id(&scratch(form));
+        let made = scratch(form).created();
         let spec = server.get(&format!("/api/v1/runs/{made}")).json()["spec"].clone();
         assert_eq!(
             spec["search"]["optimizer"],
@@ -114,7 +97,7 @@ fn architectures_come_in_many_forms_and_wrong_ones_are_told() {
 #[test]
 fn a_run_without_weights_trains_from_scratch_only() {
     let server = TestServer::start();
-    let running = id(&server.post("/api/v1/runs", &integration_tests::spec("pace=20000")));
+    let running = server.post("/api/v1/runs", &integration_tests::spec("pace=20000")).created();
     server.wait_status(&running, "running");
     let none = train(&server, &running, &json!({"preset": "from_scratch"}));
     assert_eq!(
@@ -124,7 +107,7 @@ fn a_run_without_weights_trains_from_scratch_only() {
     let tune = json!({"preset": "fine_tune", "architecture": [0, 0, 0, 0, 0, 0]});
     assert_eq!(train(&server, &running, &tune).status, 409);
     let scratch = json!({"preset": "from_scratch", "architecture": [0, 0, 0, 0, 0, 0]});
-    let made = id(&train(&server, &running, &scratch));
+    let made = train(&server, &running, &scratch).created();
     let search = server.get(&format!("/api/v1/runs/{made}")).json()["spec"]["search"].clone();
     assert_eq!((&search["inherit"], &search["from_run"]), (&json!("none"), &json!(running)));
     assert_eq!(train(&server, "01900000-0000-7000-8000-000000000000", &scratch).status, 404);
@@ -158,7 +141,7 @@ fn a_genotype_of_darts_is_a_run() {
 #[test]
 fn the_command_line_trains_what_a_run_found() {
     let server = TestServer::start();
-    let first = id(&server.post("/api/v1/runs", &integration_tests::spec("steps=6")));
+    let first = server.post("/api/v1/runs", &integration_tests::spec("steps=6")).created();
     server.wait_status(&first, "succeeded");
     let args = [
         "runs",

@@ -36,6 +36,13 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
+    /// Id of the run that was created.
+    #[must_use]
+    pub fn created(&self) -> String {
+        assert_eq!(self.status, 201, "{}", self.text());
+        self.json()["id"].as_str().expect("an id").to_owned()
+    }
+
     /// A header, or nothing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {

@@ -9,6 +9,7 @@
 )]
 
 mod answer;
+mod specs;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,12 +17,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::{Method, Request};
 
 pub use answer::{Answer, Events, Sent};
+pub use specs::{searched, spec, tiny};
 
 /// Nothing that a test waits for takes longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,18 +38,6 @@ pub fn program(name: &str) -> PathBuf {
         panic!(
             "`{name}` is not built; run `cargo build --release -p skein-server -p integration-tests`"
         )
-    })
-}
-
-/// A specification that the fake worker works on; its instructions are the run's name.
-#[must_use]
-pub fn spec(name: &str) -> Value {
-    json!({
-        "name": name,
-        "dataset": {"id": "fashion-mnist", "limit": 256},
-        "space": {"preset": "toy-cell"},
-        "search": {"optimizer": {"kind": "drnas"}, "epochs": 2, "batch_size": 16},
-        "resources": {"device": "cpu"}
     })
 }
 
@@ -240,9 +230,7 @@ impl TestServer {
 
     /// Creates a run and gives its id.
     pub fn create(&self, name: &str) -> String {
-        let answer = self.post("/api/v1/runs", &spec(name));
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        answer.json()["id"].as_str().expect("an id").to_owned()
+        self.post("/api/v1/runs", &spec(name)).created()
     }
 
     /// A run as the API shows it.
