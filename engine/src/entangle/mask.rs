@@ -24,9 +24,18 @@ pub struct Factor {
     partial: bool,
     parts: Vec<Steps>,
     /// Dimension of each part, and its sizes if it keeps the first entries.
-    axes: Vec<(usize, Option<Vec<i64>>)>,
+    axes: Vec<(usize, Option<Vec<Reach>>)>,
     /// Shape of the mask, ones where the factor says nothing.
     shape: Vec<i64>,
+}
+
+/// A part of a dimension between two sizes, and who takes part in it.
+#[derive(Debug)]
+struct Reach {
+    start: i64,
+    length: i64,
+    /// `[options]`, ones for those that reach beyond its start.
+    options: Tensor,
 }
 
 /// What the options keep of one dimension.
@@ -61,7 +70,7 @@ impl Factor {
                 .map_or_else(|| own(elastic, dim, compute), |scaled| ratios(scaled, dim, compute));
             let length = dim.size.largest();
             let prefix = scaled.is_none() && dim.part == Part::First;
-            let axis = (at, prefix.then(|| elastic.sizes.iter().map(|(_, size)| *size).collect()));
+            let axis = (at, prefix.then(|| reaches(elastic, compute)));
             match factors.iter_mut().find(|factor| factor.choice == elastic.choice) {
                 Some(factor) => {
                     factor.parts.push(steps);
@@ -137,11 +146,11 @@ impl Factor {
     pub fn gate(&self, rows: &[Tensor], fidelity: Fidelity) -> Option<Gate> {
         match (&self.axes[..], &self.parts[..]) {
             ([(axis, _)], [_]) => Some(Gate::Whole(*axis, self.mask(rows, fidelity).reshape([-1]))),
-            ([(first, Some(sizes)), _], [_, other]) => {
-                Some(self.bands((*first, sizes), other, rows, fidelity))
+            ([(first, Some(reaches)), _], [_, other]) => {
+                Some(self.bands((*first, reaches), other, rows, fidelity))
             }
-            ([_, (second, Some(sizes))], [other, _]) => {
-                Some(self.bands((*second, sizes), other, rows, fidelity))
+            ([_, (second, Some(reaches))], [other, _]) => {
+                Some(self.bands((*second, reaches), other, rows, fidelity))
             }
             _ => None,
         }
@@ -150,24 +159,16 @@ impl Factor {
     /// Between two sizes of one dimension, the same candidates take part: a gate each.
     fn bands(
         &self,
-        (axis, sizes): (usize, &[i64]),
+        (axis, reaches): (usize, &[Reach]),
         other: &Steps,
         rows: &[Tensor],
         fidelity: Fidelity,
     ) -> Gate {
         let weights = self.weights(rows, fidelity);
         let table = other.table(rows);
-        let mut ends = sizes.to_vec();
-        ends.sort_unstable();
-        ends.dedup();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let bands = starts.zip(&ends).map(|(start, end)| {
-            let reach: Vec<f64> =
-                sizes.iter().map(|size| f64::from(u8::from(*size > start))).collect();
-            let reach =
-                Tensor::from_slice(&reach).to_kind(weights.kind()).to_device(weights.device());
-            let gate = (&weights * reach).unsqueeze(0).matmul(&table).reshape([-1]);
-            Band { start, length: end - start, gate }
+        let bands = reaches.iter().map(|reach| {
+            let gate = (&weights * &reach.options).unsqueeze(0).matmul(&table).reshape([-1]);
+            Band { start: reach.start, length: reach.length, gate }
         });
         Gate::Bands(axis, bands.collect())
     }
@@ -287,6 +288,20 @@ fn kept(size: i64, largest: i64, part: Part) -> Vec<f64> {
     let ranges = part.of(size, largest);
     let within = |at: i64| ranges.iter().any(|(first, n)| (*first..first + n).contains(&at));
     (0..largest).map(|at| f64::from(u8::from(within(at)))).collect()
+}
+
+/// The parts of a dimension between its sizes.
+fn reaches(elastic: &Elastic, (kind, device): (Kind, Device)) -> Vec<Reach> {
+    let mut ends: Vec<i64> = elastic.sizes.iter().map(|(_, size)| *size).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let reach = |(start, end): (i64, &i64)| {
+        let beyond = elastic.sizes.iter().map(|(_, size)| f64::from(u8::from(*size > start)));
+        let options = Tensor::from_slice(&beyond.collect::<Vec<_>>());
+        Reach { start, length: end - start, options: options.to_kind(kind).to_device(device) }
+    };
+    starts.zip(&ends).map(reach).collect()
 }
 
 fn table(rows: &[Vec<f64>], (kind, device): (Kind, Device)) -> Tensor {

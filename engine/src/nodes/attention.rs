@@ -189,8 +189,10 @@ pub fn mixed(
         let own = width / split.heads;
         #[expect(clippy::cast_precision_loss, reason = "widths are small")]
         let raise = (split.width as f64 / *width as f64).powf(0.25);
-        let scale = Tensor::from_slice(&[raise, raise, 1.0]).to_kind(qkv.kind());
-        let scale = scale.to_device(qkv.device()).view([1, 1, 3, 1, 1]) * weight;
+        // Written where it is read: a GPU would wait for a copy.
+        let place = (qkv.kind(), qkv.device());
+        let scale = Tensor::cat(&[Tensor::full([2], raise, place), Tensor::ones([1], place)], 0);
+        let scale = scale.view([1, 1, 3, 1, 1]) * weight;
         let part = all.narrow(3, 0, *width).reshape([batch, tokens, 3, split.heads, own]);
         part.constant_pad_nd([0, head - own]) * scale
     });
