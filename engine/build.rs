@@ -1,4 +1,5 @@
-//! Compiles the place of libtorch into the binary, so that it runs without `LD_LIBRARY_PATH`.
+//! Compiles the place of libtorch into the binary, so that it runs without `LD_LIBRARY_PATH`, and
+//! what tch leaves out of libtorch's own interface.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
@@ -7,10 +8,27 @@ fn main() {
     if let Ok(libtorch) = libtorch {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch}/lib");
         println!("cargo:rustc-env=SKEIN_LIBTORCH={libtorch}");
+        compile(&libtorch);
         let version = format!("{libtorch}/build-version");
         println!("cargo:rerun-if-changed={version}");
         if let Ok(version) = std::fs::read_to_string(version) {
             println!("cargo:rustc-env=SKEIN_LIBTORCH_VERSION={}", version.trim());
         }
     }
+}
+
+/// Compiles `src/arithmetic.cpp` against libtorch's headers.
+fn compile(libtorch: &str) {
+    const SOURCE: &str = "src/arithmetic.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    let include = std::env::var("LIBTORCH_INCLUDE").unwrap_or_else(|_| libtorch.to_owned());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++20")
+        .pic(true)
+        .warnings(false)
+        .include(format!("{include}/include"))
+        .file(SOURCE)
+        .compile("skein_arithmetic");
 }

@@ -169,6 +169,10 @@ pub enum Precision {
     Float32,
     /// Double precision, for checks.
     Float64,
+    /// Single precision whose products read their factors rounded to ten bits, on a GPU.
+    Tf32,
+    /// Weights in single precision, products in `bfloat16` (autocast).
+    Bfloat16,
 }
 
 impl RunSpec {

@@ -2,7 +2,7 @@
 
 mod input;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use skein_core::choice::Choice;
@@ -12,7 +12,8 @@ use skein_core::{dataset, spaces};
 use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
-use crate::device::{self, Compute, synchronise};
+use crate::arithmetic::gpu_peak_bytes;
+use crate::device::{self, Compute, Watch, synchronise};
 use crate::exec::{Pass, Plan};
 use crate::optim::clip;
 use crate::search::bilevel::{Batch, Bilevel, cross_entropy, is_unrolled};
@@ -72,6 +73,15 @@ pub struct Report {
     pub threads: usize,
     /// The device.
     pub device: String,
+    /// Width of the numbers.
+    pub precision: String,
+    /// An iteration in a row of them that nobody waits for in between; absent on a CPU, like the
+    /// next two.
+    pub queued_ms: Option<f64>,
+    /// Per cent of that row's time in which the GPU computed something.
+    pub gpu_busy_percent: Option<f64>,
+    /// Most memory that tensors had of the GPU after two iterations.
+    pub gpu_peak_mb: Option<f64>,
 }
 
 /// Measures search iterations on random images, in the shape of the data set that was `asked` for
@@ -90,6 +100,7 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     let mut searched = Searched::new(spec, shape, compute)?;
     let segments = searched.net.exec.segments();
     let peak = searched.warm_up(WARM_UP, spec.resources.keep_activations)?;
+    let gpu_peak = gpu_peak_bytes(compute.device);
     let kept_peak = if segments > 1 { searched.warm_up(WARM_UP, 1.0)? } else { peak };
     let mut alone = Largest::of(&searched, &spec.search)?;
     let rounds: Result<Vec<Round>, EngineError> =
@@ -97,6 +108,7 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     // The first round warms up.
     let rounds = &rounds?[1..];
     let of = |number: fn(&Round) -> f64| median(rounds.iter().map(number).collect());
+    let queued = searched.queued()?;
     let input = input::measure(spec, shape, steps, compute)?;
     let text = |value| {
         serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
@@ -125,8 +137,17 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
         recompute_ratio: of(|round| (round.arch + round.weight) / round.kept),
         threads,
         device: device::name(compute.device),
+        precision: text(serde_json::json!(spec.resources.precision)).unwrap_or_default(),
+        queued_ms: queued.map(|(iteration, _)| iteration),
+        gpu_busy_percent: queued.and_then(|(_, busy)| busy),
+        gpu_peak_mb: gpu_peak.map(megabytes),
     })
 }
+
+/// The row of iterations has so many at least, and lasts so long: the driver's numbers are means
+/// over up to a second.
+const QUEUED: u32 = 5;
+const QUEUED_FOR: Duration = Duration::from_millis(2500);
 
 /// Iterations before anything is measured.
 const WARM_UP: u64 = 2;
@@ -217,29 +238,61 @@ impl Searched {
 
     /// One iteration; gives how long the step of the rows and that of the weights took.
     fn iterate(&mut self, step: u64) -> Result<(f64, f64), EngineError> {
-        let Self { net, bilevel, sampler, shrink, batch, lr, .. } = self;
-        let device = net.compute.device;
-        let at = |stream| At { seed: self.seed, stream, step };
+        let device = self.net.compute.device;
         let begin = Instant::now();
-        if *sampler != Sampler::Uniform {
-            let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
-            if self.unrolled {
-                bilevel.unrolled_step(net, (batch, batch), draw, Pass::train(step), *lr)?;
-            } else {
-                bilevel.arch_step(net, batch, &draw(net)?, Pass::train(step))?;
-            }
-            synchronise(device);
-        }
+        self.arch_step(step)?;
+        synchronise(device);
         let middle = Instant::now();
-        let drawn = at(Stream::WeightDraw);
-        if let Some((shrink, epoch)) = shrink {
-            let _ = shrink.step((net, bilevel), batch, (drawn, *epoch), *lr)?;
-        } else {
-            let draw = sampler.draw(net, drawn, true)?;
-            let _ = bilevel.weight_step(net, batch, &draw, Pass::train(!step), *lr)?;
-        }
+        self.weight_step(step)?;
         synchronise(device);
         Ok((milliseconds(begin, middle), milliseconds(middle, Instant::now())))
+    }
+
+    fn arch_step(&mut self, step: u64) -> Result<(), EngineError> {
+        let Self { net, bilevel, sampler, batch, lr, .. } = self;
+        if *sampler == Sampler::Uniform {
+            return Ok(());
+        }
+        let at = At { seed: self.seed, stream: Stream::ArchDraw, step };
+        let draw = |net: &Supernet| sampler.draw(net, at, false);
+        if self.unrolled {
+            bilevel.unrolled_step(net, (batch, batch), draw, Pass::train(step), *lr)?;
+        } else {
+            bilevel.arch_step(net, batch, &draw(net)?, Pass::train(step))?;
+        }
+        Ok(())
+    }
+
+    fn weight_step(&mut self, step: u64) -> Result<(), EngineError> {
+        let Self { net, bilevel, sampler, shrink, batch, lr, .. } = self;
+        let at = At { seed: self.seed, stream: Stream::WeightDraw, step };
+        if let Some((shrink, epoch)) = shrink {
+            let _ = shrink.step((net, bilevel), batch, (at, *epoch), *lr)?;
+        } else {
+            let draw = sampler.draw(net, at, true)?;
+            let _ = bilevel.weight_step(net, batch, &draw, Pass::train(!step), *lr)?;
+        }
+        Ok(())
+    }
+
+    /// A row of iterations on a GPU, as a search makes them: milliseconds of one, and per cent of
+    /// the time in which the GPU computed something.
+    fn queued(&mut self) -> Result<Option<(f64, Option<f64>)>, EngineError> {
+        let device = self.net.compute.device;
+        if !device.is_cuda() {
+            return Ok(None);
+        }
+        let watch = Watch::begin(device);
+        let begin = Instant::now();
+        let mut steps = 0_u32;
+        while steps < QUEUED || begin.elapsed() < QUEUED_FOR {
+            self.arch_step(steps.into())?;
+            self.weight_step(steps.into())?;
+            steps += 1;
+        }
+        synchronise(device);
+        let end = Instant::now();
+        Ok(Some((milliseconds(begin, end) / f64::from(steps), watch.end())))
     }
 
     /// Forward and backward, superposed.

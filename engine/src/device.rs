@@ -1,10 +1,15 @@
 //! Devices: which there are, and which one a run gets.
 
+mod gpu;
+
 use serde::Serialize;
 use skein_core::spec::Precision;
 use tch::{Cuda, Device, Kind};
 
 use crate::EngineError;
+use crate::arithmetic::Arithmetic;
+
+pub use gpu::Watch;
 
 /// A device as `skein-worker devices` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,7 +18,7 @@ pub struct DeviceInfo {
     pub id: String,
     /// Words for people.
     pub title: String,
-    /// Main memory of the machine, or 0 where libtorch does not tell.
+    /// Its memory; 0 where the driver does not tell.
     pub memory_bytes: u64,
 }
 
@@ -24,25 +29,36 @@ pub struct Compute {
     pub device: Device,
     /// Width of weights and images.
     pub kind: Kind,
+    /// How exactly products are computed.
+    pub arithmetic: Arithmetic,
 }
 
 impl Compute {
+    /// The CPU in single precision.
+    pub const PLAIN: Self =
+        Self { device: Device::Cpu, kind: Kind::Float, arithmetic: Arithmetic::Full };
+
     /// The CPU in double precision, for checks.
     #[must_use]
     pub fn exact() -> Self {
-        Self { device: Device::Cpu, kind: Kind::Double }
+        Self { kind: Kind::Double, ..Self::PLAIN }
     }
 
-    /// Device and width that a specification asks for.
+    /// Device and width that a specification asks for; the whole process multiplies single-precision
+    /// numbers on GPUs so from now on.
     ///
     /// # Errors
     /// - [`EngineError::Device`] if there is no such GPU.
     pub fn choose(device: &str, precision: Precision) -> Result<Self, EngineError> {
-        let kind = match precision {
-            Precision::Float32 => Kind::Float,
-            Precision::Float64 => Kind::Double,
+        let (kind, arithmetic) = match precision {
+            Precision::Float32 => (Kind::Float, Arithmetic::Full),
+            Precision::Float64 => (Kind::Double, Arithmetic::Full),
+            Precision::Tf32 => (Kind::Float, Arithmetic::Tf32),
+            Precision::Bfloat16 => (Kind::Float, Arithmetic::Bfloat16),
         };
-        Ok(Self { device: choose(device)?, kind })
+        let device = choose(device)?;
+        arithmetic.set_up();
+        Ok(Self { device, kind, arithmetic })
     }
 }
 
@@ -82,6 +98,19 @@ fn choose(text: &str) -> Result<Device, EngineError> {
     refuse(format!("there are {count} GPUs, counted from 0"))
 }
 
+/// Why a machine with a GPU's driver has no GPU that can be used, if so.
+#[must_use]
+pub fn trouble() -> Option<String> {
+    if !gpu::has_driver() {
+        return None;
+    }
+    match gpu::load() {
+        Err(reason) => Some(format!("libtorch's GPU half cannot be loaded: {reason}")),
+        Ok(()) if Cuda::device_count() == 0 => Some("libtorch finds no GPU".to_owned()),
+        Ok(()) => None,
+    }
+}
+
 /// All devices of this machine.
 #[must_use]
 pub fn list() -> Vec<DeviceInfo> {
@@ -92,10 +121,10 @@ pub fn list() -> Vec<DeviceInfo> {
         memory_bytes: memory_kib("/proc/meminfo", "MemTotal:") * 1024,
     };
     let count = if gpu::load().is_ok() { Cuda::device_count() } else { 0 };
-    let gpus = (0..count).map(|index| DeviceInfo {
-        id: format!("cuda:{index}"),
-        title: format!("GPU {index}"),
-        memory_bytes: 0,
+    let gpus = (0..count).map(|index| {
+        let found = gpu::describe(usize::try_from(index).unwrap_or(0));
+        let (title, memory_bytes) = found.unwrap_or_else(|| (format!("GPU {index}"), 0));
+        DeviceInfo { id: format!("cuda:{index}"), title, memory_bytes }
     });
     std::iter::once(cpu).chain(gpus).collect()
 }
@@ -115,11 +144,13 @@ pub fn set_threads(threads: u64) -> usize {
 ///   that wait for each other stop each other for whole time slices, and a step takes up to forty
 ///   times as long.
 /// - Memory that a step gives back is kept for the next one instead of returned page by page.
-const ENVIRONMENT: [(&str, &str); 4] = [
+/// - GPUs are counted as the driver counts them, so that a name belongs to its GPU.
+const ENVIRONMENT: [(&str, &str); 5] = [
     ("GOMP_SPINCOUNT", "2000"),
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "4294967296"),
     ("MALLOC_TOP_PAD_", "67108864"),
+    ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
 ];
 
 /// Starts this program anew with `ENVIRONMENT`, unless it says already how threads wait.
@@ -149,51 +180,6 @@ fn memory_kib(file: &str, key: &str) -> u64 {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Loading of libtorch's GPU half, which the binary does not link.
-mod gpu {
-    use std::sync::OnceLock;
-
-    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-
-    /// Loads `libtorch_cuda` if a driver is there; once per process.
-    pub(super) fn load() -> Result<(), String> {
-        LOADED.get_or_init(try_load).clone()
-    }
-
-    fn try_load() -> Result<(), String> {
-        if tch::Cuda::is_available() {
-            return Ok(());
-        }
-        if !std::path::Path::new("/proc/driver/nvidia/version").exists() {
-            return Err("no NVIDIA driver is loaded".to_owned());
-        }
-        let home = std::env::var("LIBTORCH").ok();
-        let home = home.or(option_env!("SKEIN_LIBTORCH").map(str::to_owned));
-        let mut names = vec!["libtorch_cuda.so".to_owned()];
-        if let Some(home) = home {
-            names.insert(0, format!("{home}/cuda/libtorch_cuda.so"));
-            names.insert(1, format!("{home}/lib/libtorch_cuda.so"));
-        }
-        let mut reason = String::new();
-        for name in names {
-            #[expect(
-                unsafe_code,
-                reason = "loading a library runs its initialisers; this is libtorch's own"
-            )]
-            // SAFETY: the library is the other half of the libtorch that is linked; its
-            // initialisers only register kernels. It is never unloaded.
-            match unsafe { libloading::Library::new(&name) } {
-                Ok(library) => {
-                    std::mem::forget(library);
-                    return Ok(());
-                }
-                Err(error) => reason = error.to_string(),
-            }
-        }
-        Err(reason)
-    }
 }
 
 /// Waits until a device has done all that it was given; a CPU has then anyway.

@@ -80,6 +80,7 @@ pub struct Executor {
     scaled: Vec<Option<(ChoiceId, Vec<usize>)>>,
     /// Where recorded passes are cut.
     cuts: Vec<NodeId>,
+    compute: Compute,
 }
 
 impl Executor {
@@ -104,7 +105,7 @@ impl Executor {
             });
         }
         let scaled = mix::scaled_norms(&graph, sharing, fidelity);
-        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, cuts: vec![] })
+        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, cuts: vec![], compute })
     }
 
     /// Lets recorded passes keep about this share of what their backward pass needs, and compute
@@ -165,7 +166,8 @@ impl Executor {
         let order = self.order(plan, &[self.graph.output]);
         let known = [(0, x.shallow_clone())];
         let walk = Walk::new(store, plan, pass, &known, self.sizes());
-        self.run(walk, &order, (0, order.end()))?.get(self.graph.output)
+        let walk = self.run(walk, &order, (0, order.end()))?;
+        Ok(self.widened(walk.get(self.graph.output)?))
     }
 
     /// When the values of a pass come and go.
@@ -193,13 +195,20 @@ impl Executor {
         order: &Order,
         (from, to): (NodeId, NodeId),
     ) -> Result<Walk<'a>, EngineError> {
-        for id in from + 1..=to {
-            if order.computed(id) == Some(id) {
-                walk.values[id] = Some(self.compute(id, &mut walk, None)?);
+        self.compute.arithmetic.within(self.compute.device, || {
+            for id in from + 1..=to {
+                if order.computed(id) == Some(id) {
+                    walk.values[id] = Some(self.compute(id, &mut walk, None)?);
+                }
+                walk.forget(order.dying(id));
             }
-            walk.forget(order.dying(id));
-        }
-        Ok(walk)
+            Ok(walk)
+        })
+    }
+
+    /// What leaves the walk is as wide as the weights.
+    fn widened(&self, value: Tensor) -> Tensor {
+        if value.is_floating_point() { value.to_kind(self.compute.kind) } else { value }
     }
 
     /// A node's value; `picked` is the option that a branch is computed for.

@@ -86,7 +86,6 @@ mod tests {
     use skein_core::dataset::DataKind;
     use skein_core::spaces::{PRESETS, build};
     use skein_core::spec::{Sharing, SpaceSpec};
-    use tch::Device;
 
     use super::*;
 
@@ -105,7 +104,7 @@ mod tests {
                 shape.classes = shape.classes.min(300);
             }
             let graph = build(&space, shape, Sharing::Entangled).unwrap();
-            let compute = Compute { device: Device::Cpu, kind: Kind::Float };
+            let compute = Compute::PLAIN;
             for part in graph.parts().unwrap() {
                 let time = of_network(&alone(&part), compute);
                 assert!(time.is_ok_and(|time| time > 0), "{}: {part:?}", preset.preset);

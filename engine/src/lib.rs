@@ -15,6 +15,7 @@
 //!
 //! Layers call downwards only: nodes know no space, rows no node, `search` and `train` no file.
 
+pub mod arithmetic;
 pub mod bench;
 pub mod certify;
 pub mod data;

@@ -233,7 +233,7 @@ pub const FIELDS: &[Field] = &[
     field("benchmark.accuracy", "Column of the accuracy", "Shares or per cent; empty for the first column whose name contains `acc`.", Kind::Text { max_chars: 100 }, Default::Absent),
     field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
     field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
-    field("resources.precision", "Precision", "Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),
+    field("resources.precision", "Precision", "`tf32` and `bfloat16` are for GPUs: convolutions and matrix products read rounded numbers; weights, their gradients, optimizers and losses stay single. A CPU takes `tf32` as `float32`. Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),
     field("resources.keep_activations", "Activations kept", "About what share of the values between layers is kept for the backward pass; the rest is computed a second time, which saves memory and takes time. 1 computes nothing again, 0 keeps as little as possible. What is computed stays the same, up to rounding.", number(0.0, 1.0), Default::By(PRESET, KEPT)),
     field("resources.checkpoint_every", "Checkpoint every", "Steps between two checkpoints; a run that is interrupted goes on from the last one.", integer(1, DEPTH), Default::Is(Integer(100))).unit("steps"),
 ];

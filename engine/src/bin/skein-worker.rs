@@ -136,6 +136,9 @@ struct BenchArgs {
     /// The device.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// Width of the numbers.
+    #[arg(long, default_value = "float32")]
+    precision: String,
     /// Threads on the CPU; 0 for one per core.
     #[arg(long, default_value_t = 0)]
     threads: u64,
@@ -251,6 +254,9 @@ fn end(attempt: &Attempt, outcome: Outcome, code: ExitCode) -> ExitCode {
 
 fn devices(json: bool) -> ExitCode {
     let list = device::list();
+    if let Some(trouble) = device::trouble() {
+        complain(format_args!("no GPU, though an NVIDIA driver is there: {trouble}"));
+    }
     if json {
         return print(json!(list));
     }
@@ -363,7 +369,8 @@ fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
             "weights": args.weights,
             "fidelity": args.fidelity,
         },
-        "resources": {"device": args.device, "threads": args.threads},
+        "resources": {"device": args.device, "threads": args.threads,
+                      "precision": args.precision},
     });
     if let Some(keep) = args.keep_activations {
         spec["resources"]["keep_activations"] = json!(keep);

@@ -93,6 +93,7 @@ impl Executor {
         }
         let walk = Walk::new(store, plan, pass, &leaves, self.sizes());
         let values = self.run(walk, &order, (from, order.end()))?.all(ends)?;
+        let values = values.into_iter().map(|value| self.widened(value)).collect();
         Ok((values, Tape { exec: self, store, plan, pass, order, again, leaves }))
     }
 

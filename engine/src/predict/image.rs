@@ -16,9 +16,9 @@ use tch::Tensor;
 use super::Fault;
 use crate::EngineError;
 use crate::data::images::Normalise;
+use crate::device::Compute;
 use crate::exec::Pass;
 use crate::train::network::Network;
-use crate::worker::package::model::PLAIN;
 
 /// Most pixels from one side to the other.
 const MOST_SIDE: u32 = 16_384;
@@ -239,7 +239,7 @@ pub(super) fn classify(
 fn scores(network: &Network, bytes: &[u8], scale: &Scale<'_>) -> Result<Vec<f64>, EngineError> {
     let [channels, height, width] = scale.shape;
     let pixels = Tensor::f_from_slice(bytes)?.f_view([1, channels, height, width])?;
-    let normalise = Normalise::new(scale.divide, scale.mean, scale.std, PLAIN);
+    let normalise = Normalise::new(scale.divide, scale.mean, scale.std, Compute::PLAIN);
     let logits = network.forward(&normalise.apply(&pixels)?, Pass::EVALUATE)?;
     Ok(Vec::<f64>::try_from(&logits.to_kind(tch::Kind::Double).f_view([-1])?)?)
 }

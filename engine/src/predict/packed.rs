@@ -15,6 +15,7 @@ use skein_core::spec::{RunSpec, Tokens};
 
 use crate::EngineError;
 use crate::data::text::vocabulary::Vocabulary;
+use crate::device::Compute;
 use crate::error::IoContext;
 use crate::train::network::Network;
 use crate::worker::package::model;
@@ -59,7 +60,7 @@ impl Packed {
         let architecture = Architecture::parse(&text, spec.space.preset(), &space.choices)
             .map_err(|error| EngineError::Content { path, reason: error.to_string() })?;
         let graph = space.specialise(&architecture)?.graph;
-        let network = model::read(graph, &folder.join(WEIGHTS), model::PLAIN)?.held();
+        let network = model::read(graph, &folder.join(WEIGHTS), Compute::PLAIN)?.held();
         Ok(Self { folder: folder.to_owned(), network, input })
     }
 

@@ -65,6 +65,17 @@ impl Network {
         Self::with(graph, store, compute)
     }
 
+    /// The same network on the CPU in double precision, which computes products in full.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if libtorch refuses.
+    pub fn exactly(&self) -> Result<Self, EngineError> {
+        let compute = Compute::exact();
+        let store = Store::zeroed(self.graph(), compute);
+        store.take_over(&self.store, &[])?;
+        Ok(Self::with(self.graph().clone(), store, compute)?.held())
+    }
+
     /// The network of another graph with this one's tensors, as far as it has them and they are not
     /// among `but`; the others start as `start` draws them, or at zero.
     ///

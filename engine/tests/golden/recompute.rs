@@ -189,7 +189,7 @@ fn every_sharing_gives_the_same(
 fn every_preset_is_cut_into_several_segments() {
     for preset in PRESETS {
         let graph = spaces::build(&(preset.defaults)(), preset.shape, Sharing::Entangled).unwrap();
-        let compute = Compute { kind: Kind::Float, device: Device::Cpu };
+        let compute = Compute::PLAIN;
         let mut exec =
             Executor::new(graph, Sharing::Entangled, Fidelity::Corrected, compute).unwrap();
         let count = |exec: &Executor| exec.segments();

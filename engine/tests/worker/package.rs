@@ -146,3 +146,26 @@ fn a_network_of_doubles_leaves_in_single_precision() {
     assert_eq!(trained.1.kind(), Kind::Double);
     assert!(floats.iter().all(|(_, tensor)| matches!(tensor.kind(), Kind::Float | Kind::Int64)));
 }
+
+/// However a run rounds its products, what it leaves is held against the same network in full.
+#[test]
+fn a_network_of_rounded_products_is_searched_and_leaves() {
+    let rounded = |precision: &str| {
+        let run = Run::new(&json!({
+            "search": {"epochs": 2}, "after": {"from_scratch": {"epochs": 1}},
+            "resources": {"precision": precision, "keep_activations": 0.5},
+        }));
+        assert!(run.finish(1).success(), "{precision}: {:?}", run.record());
+        let example = check(&run, "images");
+        assert_eq!(example["logits"].kind(), Kind::Float);
+        let environment: Value =
+            serde_json::from_slice(&run.artifact(1, "environment.json")).unwrap();
+        assert_eq!(environment["precision"], json!(precision));
+        let path = run.attempt(1).join("artifacts/model.safetensors");
+        Tensor::read_safetensors(path).unwrap().into_iter().collect::<BTreeMap<_, _>>()
+    };
+    let (single, tf32, mixed) = (rounded("float32"), rounded("tf32"), rounded("bfloat16"));
+    assert_eq!(single, tf32, "a CPU has no TF32");
+    assert_ne!(single, mixed);
+    assert!(mixed.values().all(|tensor| tensor.kind() != Kind::BFloat16));
+}

@@ -58,9 +58,11 @@ pub fn ask(program: &Path) -> Result<Vec<Device>, String> {
     };
     let mut output = String::new();
     let _ = child.stdout.take().map(|mut out| out.read_to_string(&mut output));
-    if !status.success() {
-        let mut fault = String::new();
-        let _ = child.stderr.take().map(|mut err| err.read_to_string(&mut fault));
+    let mut fault = String::new();
+    let _ = child.stderr.take().map(|mut err| err.read_to_string(&mut fault));
+    if status.success() {
+        fault.lines().for_each(|line| tracing::warn!("{line}"));
+    } else {
         return Err(format!("`{name} devices` failed ({status}): {}", fault.trim()));
     }
     serde_json::from_str(&output)

@@ -86,5 +86,9 @@ pub(super) const PACKAGED: &[(&str, &str)] = &[
     ("from_scratch", "Trained from scratch"),
 ];
 pub(super) const UNITS: &[(&str, &str)] = &[("epochs", "Epochs"), ("steps", "Steps")];
-pub(super) const PRECISIONS: &[(&str, &str)] =
-    &[("float32", "Single (float32)"), ("float64", "Double (float64)")];
+pub(super) const PRECISIONS: &[(&str, &str)] = &[
+    ("float32", "Single (float32)"),
+    ("tf32", "Single, products in TF32 (GPU)"),
+    ("bfloat16", "Mixed (bfloat16)"),
+    ("float64", "Double (float64)"),
+];

@@ -5,7 +5,6 @@ use std::fs;
 use serde_json::{Value, json};
 use skein_core::package::card::Facts;
 use skein_core::package::preprocess::Preprocess;
-use skein_core::spec::Precision;
 
 use super::{Contents, pretty};
 use crate::EngineError;
@@ -23,10 +22,6 @@ pub(super) fn preprocess_json(contents: &Contents<'_>) -> Result<String, EngineE
 /// `environment.json`: what the run was made with.
 pub(super) fn environment_json(contents: &Contents<'_>) -> Result<String, EngineError> {
     let system = rustix::system::uname();
-    let precision = match contents.facts.spec.resources.precision {
-        Precision::Float32 => "float32",
-        Precision::Float64 => "float64",
-    };
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     pretty(&json!({
         "version": ENVIRONMENT_VERSION,
@@ -36,7 +31,7 @@ pub(super) fn environment_json(contents: &Contents<'_>) -> Result<String, Engine
         "device": contents.facts.device,
         "processor": processor(),
         "threads": tch::get_num_threads(),
-        "precision": precision,
+        "precision": contents.facts.spec.resources.precision,
         "seed": contents.facts.spec.seed,
         "system": text(system.sysname()),
         "release": text(system.release()),

@@ -10,7 +10,7 @@ use std::path::Path;
 use skein_core::export::{About, onnx, pytorch};
 use skein_core::graph::Graph;
 use skein_core::package::{ONNX, SCRIPT, SOURCE, WEIGHTS, loaders};
-use tch::{CModule, Device, Kind, Tensor};
+use tch::{CModule, Kind, Tensor};
 
 use super::runtime;
 use crate::EngineError;
@@ -29,8 +29,6 @@ const EXAMPLES: i64 = 8;
 const VARIANCE: &str = "running_var";
 /// How those of its counters do, which PyTorch saves beside them.
 const COUNTER: &str = "num_batches_tracked";
-/// What the written forms are for.
-pub(crate) const PLAIN: Compute = Compute { device: Device::Cpu, kind: Kind::Float };
 
 /// A written network that equals the one in memory.
 #[derive(Debug)]
@@ -40,7 +38,8 @@ pub(super) struct Written<'a> {
     copy: Network,
     /// Some examples.
     probe: Tensor,
-    /// What the network in memory makes of them.
+    /// What the network in memory makes of them, computed in double precision: however a run
+    /// computes, and wherever, a written form is held against the same numbers.
     expected: Tensor,
 }
 
@@ -79,13 +78,12 @@ pub(super) fn write<'a>(
 ) -> Result<Written<'a>, EngineError> {
     let path = folder.join(WEIGHTS);
     save(&network.store, &path)?;
-    let copy = read(network.graph().clone(), &path, PLAIN)?.held();
-    let expected = tch::no_grad(|| network.forward(probe, Pass::EVALUATE))?;
-    let plain = |tensor: &Tensor| match tensor.is_floating_point() {
-        true => tensor.to_device(PLAIN.device).to_kind(PLAIN.kind),
-        false => tensor.to_device(PLAIN.device),
-    };
-    let written = Written { folder, copy, probe: plain(probe), expected: plain(&expected) };
+    let copy = read(network.graph().clone(), &path, Compute::PLAIN)?.held();
+    let probe = in_kind(probe, Compute::PLAIN);
+    let exact = network.exactly()?;
+    let expected =
+        tch::no_grad(|| exact.forward(&in_kind(&probe, Compute::exact()), Pass::EVALUATE))?;
+    let written = Written { folder, copy, probe, expected };
     let own = tch::no_grad(|| written.copy.forward(&written.probe, Pass::EVALUATE))?;
     match fault(&written.expected, &own) {
         None => Ok(written),
@@ -105,7 +103,8 @@ impl Written<'_> {
     /// Writes some examples with their outputs, as NumPy reads them.
     pub(super) fn example(&self, input: &str) -> Result<(), EngineError> {
         let count = EXAMPLES.min(self.probe.size()[0]);
-        let first = |tensor: &Tensor| tensor.narrow(0, 0, count).contiguous();
+        let first =
+            |tensor: &Tensor| in_kind(tensor, Compute::PLAIN).narrow(0, 0, count).contiguous();
         let tensors = [(input, first(&self.probe)), (onnx::OUTPUT, first(&self.expected))];
         Ok(Tensor::write_npz(&tensors, self.folder.join(loaders::EXAMPLE))?)
     }
@@ -133,7 +132,7 @@ impl Written<'_> {
             return Err(error);
         }
         traced?.save(&path)?;
-        let module = CModule::load_on_device(&path, PLAIN.device)?;
+        let module = CModule::load_on_device(&path, Compute::PLAIN.device)?;
         self.kept_if(&path, |x| Ok(module.forward_ts(&[x])?))
     }
 
@@ -169,6 +168,12 @@ impl Written<'_> {
     }
 }
 
+/// Numbers where and as wide as something computes; tokens stay whole.
+fn in_kind(tensor: &Tensor, compute: Compute) -> Tensor {
+    let there = tensor.to_device(compute.device);
+    if there.is_floating_point() { there.to_kind(compute.kind) } else { there }
+}
+
 /// What tells an output from the expected one, if anything.
 fn fault(expected: &Tensor, got: &Tensor) -> Option<String> {
     if got.size() != expected.size() {
@@ -186,7 +191,7 @@ fn fault(expected: &Tensor, got: &Tensor) -> Option<String> {
 fn tensors(store: &Store) -> impl Iterator<Item = (&str, Tensor)> {
     let flats = [&store.weights, &store.stats].into_iter();
     flats.flat_map(|flat| flat.params().iter().zip(flat.views())).map(|(param, view)| {
-        let plain = view.detach().to_device(PLAIN.device).to_kind(PLAIN.kind);
+        let plain = view.detach().to_device(Compute::PLAIN.device).to_kind(Compute::PLAIN.kind);
         (param.name.as_str(), plain.contiguous())
     })
 }
