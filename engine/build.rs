@@ -4,11 +4,14 @@
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_LIB");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     let libtorch = std::env::var("LIBTORCH_LIB").or_else(|_| std::env::var("LIBTORCH"));
     if let Ok(libtorch) = libtorch {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{libtorch}/lib");
         println!("cargo:rustc-env=SKEIN_LIBTORCH={libtorch}");
-        compile(&libtorch);
+        // The headers lie where tch's own binding looks for them.
+        let headers = std::env::var("LIBTORCH_INCLUDE").or_else(|_| std::env::var("LIBTORCH"));
+        compile(headers.as_ref().unwrap_or(&libtorch));
         let version = format!("{libtorch}/build-version");
         println!("cargo:rerun-if-changed={version}");
         if let Ok(version) = std::fs::read_to_string(version) {
@@ -18,17 +21,15 @@ fn main() {
 }
 
 /// Compiles `src/arithmetic.cpp` against libtorch's headers.
-fn compile(libtorch: &str) {
+fn compile(headers: &str) {
     const SOURCE: &str = "src/arithmetic.cpp";
     println!("cargo:rerun-if-changed={SOURCE}");
-    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
-    let include = std::env::var("LIBTORCH_INCLUDE").unwrap_or_else(|_| libtorch.to_owned());
     cc::Build::new()
         .cpp(true)
         .std("c++20")
         .pic(true)
         .warnings(false)
-        .include(format!("{include}/include"))
+        .include(format!("{headers}/include"))
         .file(SOURCE)
         .compile("skein_arithmetic");
 }

@@ -75,23 +75,20 @@ fn choose(text: &str) -> Result<Device, EngineError> {
     if text == "cpu" {
         return Ok(Device::Cpu);
     }
-    let loaded = gpu::load();
-    let count = if loaded.is_ok() { Cuda::device_count() } else { 0 };
+    let count = gpu::count();
     let refuse = |reason: String| Err(EngineError::Device { device: text.to_owned(), reason });
     let index = match text {
-        "auto" if count == 0 => return Ok(Device::Cpu),
+        "auto" if count.is_err() => return Ok(Device::Cpu),
         "auto" | "cuda" => 0,
         other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
             Some(index) => index,
             None => return refuse("is not a device".to_owned()),
         },
     };
-    if let Err(reason) = loaded {
-        return refuse(format!("there is no usable GPU: {reason}"));
-    }
-    if count == 0 {
-        return refuse("there is no GPU".to_owned());
-    }
+    let count = match count {
+        Ok(count) => count,
+        Err(reason) => return refuse(format!("there is no usable GPU: {reason}")),
+    };
     if i64::try_from(index).is_ok_and(|index| index < count) {
         return Ok(Device::Cuda(index));
     }
@@ -104,11 +101,7 @@ pub fn trouble() -> Option<String> {
     if !gpu::has_driver() {
         return None;
     }
-    match gpu::load() {
-        Err(reason) => Some(format!("libtorch's GPU half cannot be loaded: {reason}")),
-        Ok(()) if Cuda::device_count() == 0 => Some("libtorch finds no GPU".to_owned()),
-        Ok(()) => None,
-    }
+    gpu::count().err()
 }
 
 /// All devices of this machine.
@@ -120,8 +113,7 @@ pub fn list() -> Vec<DeviceInfo> {
         title: format!("CPU, {threads} threads"),
         memory_bytes: memory_kib("/proc/meminfo", "MemTotal:") * 1024,
     };
-    let count = if gpu::load().is_ok() { Cuda::device_count() } else { 0 };
-    let gpus = (0..count).map(|index| {
+    let gpus = (0..gpu::count().unwrap_or(0)).map(|index| {
         let found = gpu::describe(usize::try_from(index).unwrap_or(0));
         let (title, memory_bytes) = found.unwrap_or_else(|| (format!("GPU {index}"), 0));
         DeviceInfo { id: format!("cuda:{index}"), title, memory_bytes }

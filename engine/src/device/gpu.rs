@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
-use tch::Device;
+use tch::{Cuda, Device};
 
 static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
 
@@ -16,10 +16,19 @@ static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
 ///
 /// libtorch looks for its GPU half once, when it is first asked for anything that may touch GPUs
 /// (drawing random numbers is enough), and sticks to what it found: nothing may ask it before.
-pub(super) fn load() -> Result<(), String> {
+fn load() -> Result<(), String> {
     LOADED
         .get_or_init(|| if has_driver() { load_half() } else { Err(NO_DRIVER.to_owned()) })
         .clone()
+}
+
+/// The number of GPUs that libtorch can use, or why it can use none.
+pub(super) fn count() -> Result<i64, String> {
+    load()?;
+    match Cuda::device_count() {
+        0 => Err("libtorch finds no GPU".to_owned()),
+        count => Ok(count),
+    }
 }
 
 const NO_DRIVER: &str = "no NVIDIA driver is loaded";

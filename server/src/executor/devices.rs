@@ -60,11 +60,10 @@ pub fn ask(program: &Path) -> Result<Vec<Device>, String> {
     let _ = child.stdout.take().map(|mut out| out.read_to_string(&mut output));
     let mut fault = String::new();
     let _ = child.stderr.take().map(|mut err| err.read_to_string(&mut fault));
-    if status.success() {
-        fault.lines().for_each(|line| tracing::warn!("{line}"));
-    } else {
+    if !status.success() {
         return Err(format!("`{name} devices` failed ({status}): {}", fault.trim()));
     }
+    fault.lines().for_each(|line| tracing::warn!("{line}"));
     serde_json::from_str(&output)
         .map_err(|error| format!("`{name} devices` answered nonsense: {error}"))
 }

@@ -191,8 +191,7 @@ fn fault(expected: &Tensor, got: &Tensor) -> Option<String> {
 fn tensors(store: &Store) -> impl Iterator<Item = (&str, Tensor)> {
     let flats = [&store.weights, &store.stats].into_iter();
     flats.flat_map(|flat| flat.params().iter().zip(flat.views())).map(|(param, view)| {
-        let plain = view.detach().to_device(Compute::PLAIN.device).to_kind(Compute::PLAIN.kind);
-        (param.name.as_str(), plain.contiguous())
+        (param.name.as_str(), in_kind(&view.detach(), Compute::PLAIN).contiguous())
     })
 }
 
