@@ -22,6 +22,15 @@ pub const PREPROCESS: &str = "preprocess.json";
 /// What was chosen.
 pub const ARCHITECTURE: &str = "architecture.json";
 
+/// A form of the network that could not be offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The file.
+    pub file: &'static str,
+    /// Why.
+    pub fault: String,
+}
+
 /// A kind of file in a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileKind {

@@ -39,7 +39,9 @@ pub(super) struct At<'a> {
     pub(super) inputs: Vec<String>,
     /// The embedding whose table it shares, if any.
     pub(super) tied: &'a str,
-    /// Shape of its value, without the batch dimension.
+    /// Shape of the first value that it reads, without the batch dimension.
+    pub(super) read: &'a Shape,
+    /// Shape of its value, likewise.
     pub(super) shape: &'a Shape,
 }
 
@@ -100,7 +102,8 @@ pub fn model(
         };
         let inputs = node.inputs.iter().map(|input| values[*input].clone()).collect();
         let tied = node.table().map_or("", |table| graph.nodes[table].name.as_str());
-        let at = At { name: &node.name, value, inputs, tied, shape: &shapes[id] };
+        let read = &shapes[node.inputs.first().copied().unwrap_or(0)];
+        let at = At { name: &node.name, value, inputs, tied, read, shape: &shapes[id] };
         let open = || ExportError::Open { node: node.name.clone() };
         let kind = nodes::kind(&node.op).ok_or_else(open)?;
         values.push(kind.onnx(&at, &mut writer));

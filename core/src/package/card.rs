@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::cell;
+use super::{LeftOut, ONNX, cell};
 use crate::choice::Architecture;
 use crate::dataset::{DataKind, Dataset};
 use crate::event::Rung;
@@ -57,15 +57,15 @@ const FOUND_BY: [&str; 11] = [
     "after.from_scratch.epochs",
 ];
 
-/// Writes the card.
+/// Writes the card; `left_out` are the forms that the package does not hold.
 #[must_use]
-pub fn card(facts: &Facts<'_>) -> String {
+pub fn card(facts: &Facts<'_>, left_out: &[LeftOut]) -> String {
     let mut text = String::new();
     head(facts, &mut text);
     accuracies(facts, &mut text);
     search(facts, &mut text);
     choices(facts, &mut text);
-    use_of_it(facts, &mut text);
+    use_of_it(facts, left_out, &mut text);
     text
 }
 
@@ -197,15 +197,26 @@ fn choices(facts: &Facts<'_>, text: &mut String) {
     text.push('\n');
 }
 
-fn use_of_it(facts: &Facts<'_>, text: &mut String) {
+fn use_of_it(facts: &Facts<'_>, left_out: &[LeftOut], text: &mut String) {
     let input = match facts.dataset.kind {
         DataKind::Images => "`preprocess.json` says how an image becomes the input",
         DataKind::Text => "`preprocess.json` says how a text becomes the input",
     };
+    let (loaders, s) = if left_out.iter().any(|form| form.file == ONNX) {
+        ("`python load_pytorch.py` runs it", "s")
+    } else {
+        ("`python load_pytorch.py` and `python load_onnx.py` run it", "")
+    };
     let _ = writeln!(
         text,
-        "## How to use it\n\n`python load_pytorch.py` and `python load_onnx.py` run it on the example in `example.npz` and compare. {input}, and which output stands for what.\n"
+        "## How to use it\n\n{loaders} on the example in `example.npz` and compare{s}. {input}, and which output stands for what.\n"
     );
+    for LeftOut { file, fault } in left_out {
+        let _ = writeln!(
+            text,
+            "`{file}` was written, but failed its check and is left out: {fault}.\n"
+        );
+    }
     let _ = writeln!(
         text,
         "## What is not known\n\nIt was measured on {} alone: nothing is known of other data, of shifted or hostile inputs, or of how its errors fall on groups of people. The accuracies of one training say little about another; differences below a few tenths of a per cent are within what seeds change.\n",
@@ -238,7 +249,7 @@ mod tests {
         }
     }
 
-    fn written(spec: &Value, perplexity: Option<f64>) -> String {
+    fn written(spec: &Value, perplexity: Option<f64>, left_out: &[LeftOut]) -> String {
         let spec = RunSpec::parse(spec).unwrap();
         let dataset = dataset::find(&spec.dataset.id).unwrap();
         let space = spaces::build(&spec.space, dataset.shape, Sharing::Entangled).unwrap();
@@ -249,7 +260,7 @@ mod tests {
             .iter()
             .map(|choice| vec![1.0 / choice.options.len() as f64; choice.options.len()])
             .collect();
-        card(&Facts {
+        let facts = Facts {
             spec: &spec,
             dataset,
             space: &space,
@@ -265,7 +276,8 @@ mod tests {
             device: "cpu",
             examples: [30_000, 29_000, 10_000],
             version: "1.2.3",
-        })
+        };
+        card(&facts, left_out)
     }
 
     #[test]
@@ -274,7 +286,7 @@ mod tests {
             "name": "a | b", "seed": 7, "dataset": {"id": "fashion-mnist"},
             "space": {"preset": "toy-cell"}, "search": {"optimizer": {"kind": "drnas"}},
         });
-        insta::assert_snapshot!(written(&spec, None));
+        insta::assert_snapshot!(written(&spec, None, &[]));
     }
 
     #[test]
@@ -289,8 +301,8 @@ mod tests {
         });
         let mut alone = spec.clone();
         alone["search"]["from_run"] = Value::Null;
-        assert!(!written(&alone, None).contains("Inherited weights"));
-        let card = written(&spec, None);
+        assert!(!written(&alone, None, &[]).contains("Inherited weights"));
+        let card = written(&spec, None, &[]);
         assert!(card.contains(
             "that tells 10 classes of images, given, and measured and trained on FashionMNIST"
         ));
@@ -309,6 +321,21 @@ mod tests {
             "space": {"preset": "language-char", "layers": [1, 2], "embed_widths": [8, 16], "heads": [1, 2], "ratios": [2.0], "context": 16},
             "search": {"optimizer": {"kind": "spos"}},
         });
-        insta::assert_snapshot!(written(&spec, Some(4.0)));
+        insta::assert_snapshot!(written(&spec, Some(4.0), &[]));
+    }
+
+    #[test]
+    fn a_card_speaks_of_the_forms_that_are_there() {
+        let spec = json!({
+            "name": "cell", "dataset": {"id": "fashion-mnist"}, "space": {"preset": "toy-cell"},
+            "search": {"optimizer": {"kind": "drnas"}},
+        });
+        let fault = "its output differs".to_owned();
+        let card = written(&spec, None, &[LeftOut { file: ONNX, fault }]);
+        assert!(!card.contains("load_onnx.py"));
+        assert!(card.contains("`python load_pytorch.py` runs it on the example"));
+        assert!(card.contains(
+            "`model.onnx` was written, but failed its check and is left out: its output differs."
+        ));
     }
 }

@@ -2,10 +2,10 @@
 
 use skein_core::graph::{NodeId, PatchEmbed};
 use skein_core::spec::Fidelity;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::walk::Walk;
-use super::{Executor, Plan};
+use super::{Executor, Plan, Statistics};
 use crate::EngineError;
 
 impl Executor {
@@ -44,7 +44,12 @@ impl Executor {
         x: &Tensor,
         walk: &mut Walk<'_>,
     ) -> Result<Tensor, EngineError> {
-        let rows = self.table(id, walk)?.narrow(0, 0, x.size()[1]);
+        let table = self.table(id, walk)?;
+        let rows = match walk.pass.statistics {
+            // Counted by tensors, so that a trace reads texts of other lengths too.
+            Statistics::Running => table.index_select(0, &counted(x)),
+            _ => table.narrow(0, 0, x.size()[1]),
+        };
         Ok(x + self.weighed(id, rows, walk)?)
     }
 
@@ -91,4 +96,9 @@ impl Executor {
         let x = self.weights.gated(id, 0, x, walk)?;
         Ok(x.linear(&table, None::<Tensor>))
     }
+}
+
+/// 0, 1, 2 … as far as a text of vectors goes.
+fn counted(x: &Tensor) -> Tensor {
+    x.select(0, 0).select(-1, 0).ones_like().cumsum(0, Kind::Int64) - 1
 }

@@ -15,7 +15,7 @@ use skein_core::export::{About, input_name};
 use skein_core::folder;
 use skein_core::manifest::{Manifest, ManifestFile};
 use skein_core::package::card::{self, Facts};
-use skein_core::package::{self, loaders};
+use skein_core::package::{self, LeftOut, loaders};
 use skein_core::spaces;
 use tch::Tensor;
 use zip::write::SimpleFileOptions;
@@ -41,15 +41,6 @@ pub struct Contents<'a> {
     pub tried: &'a [Tried],
     /// Tokens of a text.
     pub vocabulary: Option<&'a Vocabulary>,
-}
-
-/// A form of the network that could not be offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// The file.
-    pub file: &'static str,
-    /// Why.
-    pub fault: String,
 }
 
 /// Files of the package, written one by one.
@@ -82,8 +73,8 @@ pub fn write(
 ) -> Result<Vec<LeftOut>, EngineError> {
     let path = attempt.artifacts();
     let mut folder = Folder { path: &path, names: vec![] };
-    records(attempt, contents, &mut folder)?;
     let left_out = network(contents, probe, &mut folder)?;
+    records(attempt, contents, &left_out, &mut folder)?;
     let mut names = folder.names;
     names.sort_unstable();
     let mut manifest = Manifest::default();
@@ -101,6 +92,7 @@ pub fn write(
 fn records(
     attempt: &Attempt,
     contents: &Contents<'_>,
+    left_out: &[LeftOut],
     folder: &mut Folder<'_>,
 ) -> Result<(), EngineError> {
     folder.put(package::ARCHITECTURE, architecture_json(contents)?.as_bytes())?;
@@ -112,7 +104,7 @@ fn records(
     folder.put("architecture.svg", svg(&scene).as_bytes())?;
     folder.put("spec.json", pretty(&contents.facts.spec.to_value())?.as_bytes())?;
     folder.put("metrics.csv", metrics_csv(&attempt.run, attempt.number).as_bytes())?;
-    folder.put("MODEL_CARD.md", card::card(&contents.facts).as_bytes())?;
+    folder.put("MODEL_CARD.md", card::card(&contents.facts, left_out).as_bytes())?;
     folder.put(package::PREPROCESS, about::preprocess_json(contents)?.as_bytes())?;
     folder.put("environment.json", about::environment_json(contents)?.as_bytes())?;
     if !contents.tried.is_empty() {

@@ -124,6 +124,15 @@ fn a_language_model_leaves_in_every_form(#[case] preset: &str, #[case] tokens: &
     let example = check(&run, "tokens");
     keep(&run, preset);
     assert_eq!(example["tokens"].kind(), Kind::Int64);
+    // A text may be shorter than the window.
+    let path = run.attempt(1).join("artifacts/model.torchscript.pt");
+    let module = CModule::load_on_device(path, Device::Cpu).unwrap();
+    for length in [1, 7] {
+        let first = |name: &str| example[name].narrow(1, 0, length);
+        let got = tch::no_grad(|| module.forward_ts(&[first("tokens")]).unwrap());
+        let difference = (got - first("logits")).abs().max().double_value(&[]);
+        assert!(difference < 1e-4, "{length} tokens: {difference}");
+    }
     let preprocess: Value = serde_json::from_slice(&run.artifact(1, "preprocess.json")).unwrap();
     assert_eq!((&preprocess["tokens"], &preprocess["context"]), (&json!(tokens), &json!(16)));
     let file = preprocess["file"].as_str().unwrap();

@@ -117,17 +117,41 @@ impl Written for Resize {
         Layer::function(Code::text(call))
     }
 
+    /// Two products with matrices rather than a `Resize`: runtimes compute where that reads and what
+    /// its pixels weigh in single precision, each in its own way, and a network may make several
+    /// times more of the difference.
     fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
-        let sizes = to.shape_of_batch(at, at.shape);
-        let attributes = vec![
-            Attribute::text("coordinate_transformation_mode", "half_pixel"),
-            // The cubic that PyTorch takes.
-            Attribute::float("cubic_coeff_a", -0.75),
-            Attribute::text("mode", "cubic"),
-        ];
-        // No region and no scales: the sizes say everything.
-        to.value(at, "Resize", &[at.x(), "", "", &sizes], attributes)
+        let [height, width] = [1, 2].map(|dim| at.read[dim]);
+        let rows = bicubic(height, self.side);
+        let rows = to.matrix(at, "rows", [self.side, height], &rows);
+        let columns = bicubic(width, self.side);
+        let columns = to.matrix(at, "columns", [self.side, width], &columns);
+        let columns = to.transposed(at, &columns);
+        let resized = to.part(at, "resized", "MatMul", &[&rows, at.x()], vec![]);
+        to.value(at, "MatMul", &[&resized, &columns], vec![])
     }
+}
+
+/// What each of `from` pixels in a line weighs in each of the `to` that they become, a row for each
+/// of these: the cubic of PyTorch, between the centres of pixels, with the edges repeated.
+#[expect(clippy::cast_precision_loss, reason = "sides of images")]
+#[expect(clippy::cast_possible_truncation, reason = "ONNX stores these; a pixel has an index")]
+fn bicubic(from: i64, to: i64) -> Vec<f32> {
+    const A: f64 = -0.75;
+    let near = |t: f64| ((A + 2.0) * t - (A + 3.0)) * t * t + 1.0;
+    let far = |t: f64| ((A * t - 5.0 * A) * t + 8.0 * A) * t - 4.0 * A;
+    let mut all = Vec::new();
+    for pixel in 0..to {
+        let centre = (pixel as f64 + 0.5) * from as f64 / to as f64 - 0.5;
+        let (first, t) = (centre.floor() as i64 - 1, centre - centre.floor());
+        let mut row = vec![0.0; usize::try_from(from).unwrap_or(0)];
+        for (at, weight) in (first..).zip([far(1.0 + t), near(t), near(1.0 - t), far(2.0 - t)]) {
+            let at = usize::try_from(at.clamp(0, from - 1)).unwrap_or(0);
+            row[at] += weight;
+        }
+        all.extend(row.into_iter().map(|weight: f64| weight as f32));
+    }
+    all
 }
 
 impl Written for Zero {

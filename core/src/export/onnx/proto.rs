@@ -137,10 +137,6 @@ impl Attribute {
     pub(in crate::export) fn float(name: &str, value: f64) -> Self {
         Self::new(name, 1, |message| message.float(2, value as f32))
     }
-
-    pub(in crate::export) fn text(name: &str, value: &str) -> Self {
-        Self::new(name, 3, |message| message.text(4, value))
-    }
 }
 
 /// `NodeProto`.

@@ -77,8 +77,18 @@ impl<'a> Writer<'a> {
 
     /// A constant list of numbers.
     pub(in crate::export) fn floats(&mut self, at: &At<'_>, part: &str, values: &[f32]) -> String {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.constant(at, part, Element::Float, (&[length(values)], bytes))
+        self.constant(at, part, Element::Float, (&[length(values)], bytes(values)))
+    }
+
+    /// A constant matrix of numbers, row by row.
+    pub(in crate::export) fn matrix(
+        &mut self,
+        at: &At<'_>,
+        part: &str,
+        dims: [i64; 2],
+        values: &[f32],
+    ) -> String {
+        self.constant(at, part, Element::Float, (&dims, bytes(values)))
     }
 
     /// A constant number.
@@ -168,6 +178,10 @@ impl<'a> Writer<'a> {
         let bounds = vec![Attribute::integer("end", 2), Attribute::integer("start", 1)];
         self.part(at, "length", "Shape", &[at.x()], bounds)
     }
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 fn length<T>(values: &[T]) -> i64 {

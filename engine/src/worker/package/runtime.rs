@@ -39,3 +39,39 @@ fn output(path: &Path, input: Value) -> TractResult<(Vec<usize>, Vec<f32>)> {
     let numbers = first.cast_to_dt(f32::datum_type())?;
     Ok((first.shape().to_vec(), numbers.try_as_plain_ram()?.as_slice::<f32>()?.to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use rstest::rstest;
+    use skein_core::export::{About, onnx};
+    use skein_core::graph::{Builder, Op, Resize};
+
+    use super::*;
+
+    /// The rounding of a resized image runs through the whole network, which may enlarge it.
+    #[rstest]
+    #[case::larger(28, 30, 64)]
+    #[case::smaller(33, 32, 24)]
+    fn images_are_resized_as_exactly_as_single_precision_allows(
+        #[case] height: i64,
+        #[case] width: i64,
+        #[case] side: i64,
+    ) {
+        let mut builder = Builder::new(vec![3, height, width]);
+        let resized = builder.add("resize", Op::Resize(Resize { side }), &[0]);
+        let about = About { title: "Resize", architecture: "none" };
+        let model =
+            onnx::model(&builder.finish(resized).unwrap(), &about, &BTreeMap::new()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        fs::write(&path, model).unwrap();
+        tch::manual_seed(1);
+        let x = Tensor::randn([2, 3, height, width], (Kind::Float, tch::Device::Cpu));
+        let exact = x.to_kind(Kind::Double).upsample_bicubic2d([side, side], false, None, None);
+        let off = (run(&path, &x).unwrap() - &exact).abs().max() / exact.abs().max();
+        assert!(off.double_value(&[]) < 2e-7, "{off}");
+    }
+}

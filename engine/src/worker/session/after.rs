@@ -4,6 +4,7 @@ use skein_core::choice::{Architecture, Choice};
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::graph::Cost;
 use skein_core::number::Num;
+use skein_core::package::LeftOut;
 use skein_core::package::card::Facts;
 use skein_core::spec::milliseconds;
 
@@ -20,7 +21,7 @@ use crate::train::fit::Fit;
 use crate::train::network::Network;
 use crate::train::stage::Stage;
 use crate::train::trainee::Trainee;
-use crate::worker::package::{self, Contents, LeftOut};
+use crate::worker::package::{self, Contents};
 use crate::worker::session::packaged;
 
 /// Examples on which the packed network must equal the trained one.
