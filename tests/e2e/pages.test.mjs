@@ -367,6 +367,32 @@ describe("the pages", () => {
     await api(server.base, "DELETE", `runs/${body.id}`);
   });
 
+  test("the architectures of a search at work are listed as they come", async (context) => {
+    const search = { ...SMALL.search, epochs: 400, valid_limit: 128 };
+    const { body } = await api(server.base, "POST", "runs", { ...SMALL, name: "Still searching", search });
+    const { page, check, close } = await openPage(browser, server.base);
+    context.after(async () => {
+      await close();
+      await api(server.base, "POST", `runs/${body.id}/cancel`);
+      await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${body.id}`)).body.run.status === "cancelled");
+      await api(server.base, "DELETE", `runs/${body.id}`);
+    });
+    await page.goto(`${server.base}/runs/${body.id}/architectures?all=true`);
+    await page.getByText("No architecture yet").waitFor();
+    const lines = page.locator("tbody tr");
+    const grows = async (count) => until(`${count} lines`, PATIENCE, async () => (await lines.count()) >= count);
+    await grows(2);
+    const first = page.getByRole("radio", { name: "B: Epoch 1", exact: true });
+    await first.check();
+    const count = await lines.count();
+    await grows(count + 2);
+    assert.ok(await first.isChecked(), "a choice stays while lines come");
+    assert.match(await lines.first().textContent(), /last/);
+    await page.getByRole("button", { name: "Compare A with B" }).click();
+    await page.getByRole("heading", { name: /against epoch 1$/ }).waitFor();
+    check();
+  });
+
   for (const scheme of ["light", "dark"]) {
     for (const [width, height] of [[1440, 900], [390, 844]]) {
       test(`every page is accessible and fits, ${scheme} at ${width}`, async (context) => {

@@ -49,6 +49,8 @@ pub(super) struct ArchitecturesPage {
 /// A line of the table: an epoch, or several in a row with the same architecture.
 struct Line {
     key: String,
+    /// Key of its first epoch, which stays while others join.
+    from: String,
     title: String,
     /// How many epochs, if they are several.
     count: usize,
@@ -156,6 +158,7 @@ fn line(group: &[EpochArchitecture], is_text: bool, [is_a, is_b]: [bool; 2]) -> 
     };
     Line {
         key: key(shown),
+        from: key(first),
         title,
         count: group.len(),
         labels: group.iter().flat_map(labels).collect(),
