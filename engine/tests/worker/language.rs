@@ -66,6 +66,15 @@ fn a_search_over_characters_learns_and_packs_its_vocabulary() {
     let ladder = summary["ladder"].as_array().unwrap();
     let names: Vec<&str> = ladder.iter().map(|rung| rung["weights"].as_str().unwrap()).collect();
     assert_eq!(names, ["inherited", "recalibrated", "from_scratch"]);
+    // Without batch norm there is nothing to recalibrate, and nothing is measured twice.
+    assert_eq!(ladder[0]["test_loss"], ladder[1]["test_loss"]);
+    let logged = run.events(1).into_iter().filter_map(|event| match event.body {
+        EventBody::Log(log) => Some(log.message),
+        _ => None,
+    });
+    let logged: Vec<String> = logged.collect();
+    assert!(logged.iter().any(|line| line.starts_with("no batch norm")), "{logged:?}");
+    assert!(!logged.iter().any(|line| line.starts_with("weights recalibrated")), "{logged:?}");
     let losses = curve(&run, "valid_loss");
     assert!(losses.first().unwrap() - losses.last().unwrap() > 0.1, "{losses:?}");
     for rung in ladder {

@@ -114,9 +114,16 @@ impl Context<'_> {
         let mut ladder = vec![];
         if self.start.is_some() || self.spec.search.optimizer.lends_weights() {
             let network = self.inherited(search, &architecture)?;
-            ladder.push(self.rung("inherited", &network, search)?);
-            let network = self.recalibrated(search, &architecture)?;
-            ladder.push(self.rung("recalibrated", &network, search)?);
+            let inherited = self.rung("inherited", &network, search)?;
+            let recalibrated = if network.store.stats.params().is_empty() {
+                // The same network; a vision transformer takes minutes for the images on a CPU.
+                self.events.log("no batch norm: recalibrated weights are the inherited ones")?;
+                Rung { weights: "recalibrated".to_owned(), ..inherited.clone() }
+            } else {
+                let network = self.recalibrated(search, &architecture)?;
+                self.rung("recalibrated", &network, search)?
+            };
+            ladder.extend([inherited, recalibrated]);
         }
         let derived = Derived { choices: architecture.0, ladder };
         self.keep(search, &Done { derived: Some(&derived), fits: &[] })?;
