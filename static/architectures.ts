@@ -1,7 +1,7 @@
 // The architectures of a run at work: the page follows the search.
 
 import { all, announce, find, need } from "./dom.ts";
-import { swap } from "./morph.ts";
+import { reload } from "./morph.ts";
 
 /** Lines that a person has chosen, which an update must not take back. */
 const chosen = new Map<string, string>();
@@ -19,22 +19,11 @@ if (active()) {
   document.addEventListener("visibilitychange", () => void refresh());
 }
 
-let asked = 0;
 async function refresh(): Promise<void> {
-  if (document.hidden || !active()) return;
-  const turn = ++asked;
-  try {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (!answer.ok || answer.redirected) return;
-    const html = await answer.text();
-    if (turn !== asked) return;
-    const before = newest();
-    swap(html);
-    for (const [name, key] of chosen) choose(name, key);
-    if (newest() !== before) announce(`${newest()} is listed`);
-  } catch {
-    // The next tick tries again.
-  }
+  const before = newest();
+  if (!active() || !(await reload())) return;
+  for (const [name, key] of chosen) choose(name, key);
+  if (newest() !== before) announce(`${newest()} is listed`);
 }
 
 function choose(name: string, key: string): void {

@@ -1,7 +1,7 @@
 // The list of runs: live rows, filters that stay in the URL.
 
 import { announce, find, need, settled } from "./dom.ts";
-import { swap } from "./morph.ts";
+import { reload } from "./morph.ts";
 
 const search = find<HTMLInputElement>("[data-search]");
 const states = new Map<string, string>();
@@ -27,21 +27,8 @@ async function filter(): Promise<void> {
   await refresh();
 }
 
-let asked = 0;
 async function refresh(): Promise<void> {
-  if (document.hidden) return;
-  const turn = ++asked;
-  try {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (!answer.ok || answer.redirected || turn !== asked) return;
-    const html = await answer.text();
-    if (turn !== asked) return;
-    swap(html);
-    document.dispatchEvent(new Event("skein:tell"));
-    report();
-  } catch {
-    // The next tick tries again.
-  }
+  if (await reload()) report();
 }
 
 function rows(): HTMLElement[] {

@@ -16,6 +16,25 @@ export function swap(html: string): void {
   }
 }
 
+let asked = 0;
+/** The same from this page's own address, unless nobody looks or a later look has begun; says whether it came. */
+export async function reload(): Promise<boolean> {
+  if (document.hidden) return false;
+  const turn = ++asked;
+  try {
+    const answer = await fetch(location.href, { credentials: "same-origin" });
+    if (!answer.ok || answer.redirected) return false;
+    const html = await answer.text();
+    if (turn !== asked) return false;
+    swap(html);
+  } catch {
+    // The next tick tries again.
+    return false;
+  }
+  document.dispatchEvent(new Event("skein:tell"));
+  return true;
+}
+
 function children(old: Element, fresh: Element): void {
   const kept = new Map<string, Element>();
   for (const child of old.children) {

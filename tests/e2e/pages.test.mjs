@@ -48,6 +48,12 @@ function bitmap(width, height) {
   return bytes.fill(210, head + 12 * line, head + 15 * line);
 }
 
+/** Cancels a run and waits until it is. */
+async function cancel(id) {
+  await api(server.base, "POST", `runs/${id}/cancel`);
+  await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${id}`)).body.run.status === "cancelled");
+}
+
 const status = (page) => page.locator("[data-state]").textContent();
 
 describe("the pages", () => {
@@ -326,8 +332,7 @@ describe("the pages", () => {
     assert.equal((await api(server.base, "GET", `runs/${id}`)).body.run.name, "Renamed");
     check();
     await close();
-    await api(server.base, "POST", `runs/${id}/cancel`);
-    await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${id}`)).body.run.status === "cancelled");
+    await cancel(id);
   });
 
   test("pages can be read without scripts", async () => {
@@ -373,8 +378,7 @@ describe("the pages", () => {
     const { page, check, close } = await openPage(browser, server.base);
     context.after(async () => {
       await close();
-      await api(server.base, "POST", `runs/${body.id}/cancel`);
-      await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${body.id}`)).body.run.status === "cancelled");
+      await cancel(body.id);
       await api(server.base, "DELETE", `runs/${body.id}`);
     });
     await page.goto(`${server.base}/runs/${body.id}/architectures?all=true`);
@@ -404,8 +408,7 @@ describe("the pages", () => {
         const { page, expectStatus, check, close } = await openPage(browser, server.base, { width, height, scheme });
         context.after(async () => {
           await close();
-          await api(server.base, "POST", `runs/${other.body.id}/cancel`);
-          await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${other.body.id}`)).body.run.status === "cancelled");
+          await cancel(other.body.id);
           await api(server.base, "DELETE", `runs/${other.body.id}`);
         });
         expectStatus(404, "Not Found");

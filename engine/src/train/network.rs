@@ -149,6 +149,12 @@ impl Network {
         evaluate(images, positions, batch, |batch, _| self.forward(&batch.x, Pass::EVALUATE))
     }
 
+    /// Whether it has batch norms, whose statistics can be estimated anew.
+    #[must_use]
+    pub fn has_statistics(&self) -> bool {
+        !self.store.stats.params().is_empty()
+    }
+
     /// Estimates batch norm's statistics anew, as the mean over batches of these images;
     /// a network without any stays as it is.
     ///
@@ -160,7 +166,7 @@ impl Network {
         positions: &[i64],
         batch: usize,
     ) -> Result<(), EngineError> {
-        if self.store.stats.params().is_empty() {
+        if !self.has_statistics() {
             return Ok(());
         }
         let _guard = tch::no_grad_guard();

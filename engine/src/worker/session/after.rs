@@ -115,13 +115,13 @@ impl Context<'_> {
         if self.start.is_some() || self.spec.search.optimizer.lends_weights() {
             let network = self.inherited(search, &architecture)?;
             let inherited = self.rung("inherited", &network, search)?;
-            let recalibrated = if network.store.stats.params().is_empty() {
+            let recalibrated = if network.has_statistics() {
+                let network = self.recalibrated(search, &architecture)?;
+                self.rung("recalibrated", &network, search)?
+            } else {
                 // The same network; a vision transformer takes minutes for the images on a CPU.
                 self.events.log("no batch norm: recalibrated weights are the inherited ones")?;
                 Rung { weights: "recalibrated".to_owned(), ..inherited.clone() }
-            } else {
-                let network = self.recalibrated(search, &architecture)?;
-                self.rung("recalibrated", &network, search)?
             };
             ladder.extend([inherited, recalibrated]);
         }
