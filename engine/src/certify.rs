@@ -2,18 +2,20 @@
 //!
 //! Each proof compares what Skein computes with what it must equal, and gives one figure with a
 //! bound: [`agreement`] of the three executions, [`masks`] against the padded sum, [`gradients`]
-//! against finite differences, a [`resume`]d search against an uninterrupted one, and the
-//! [`speed`] of superposition. [`run`] is the way in. The tests of the engine call the same
+//! against finite differences, a [`resume`]d search against an uninterrupted one, channels that were
+//! sorted for [`shrinking`] against those before, and the [`speed`] of superposition. [`run`] is the way in. The tests of the engine call the same
 //! functions with more architectures.
 
 pub mod agreement;
 pub mod gradients;
 pub mod masks;
 pub mod resume;
+pub mod shrinking;
 pub mod small;
 pub mod speed;
 
 use skein_core::certificate::{CERTIFICATE_VERSION, Certificate, Proof};
+use skein_core::spaces::darts;
 use skein_core::spec::{OptimizerSpec, Precision, Projection, Sharing};
 
 use crate::EngineError;
@@ -28,6 +30,8 @@ const QUICK_ARCHITECTURES: usize = 4;
 const AGREEMENT: f64 = 1e-10;
 /// Largest difference of a mask from the padded sum in double precision, in parts of a weight.
 const MASK: f64 = 1e-12;
+/// Largest difference of outputs after channels are sorted, relative above 1.
+const SORTED: f64 = 1e-11;
 /// Largest difference of a gradient from finite differences, relative above 1.
 const GRADIENT: f64 = 1e-6;
 /// Largest difference of weights or rows after a resumption on a GPU, where sums have no order;
@@ -83,23 +87,22 @@ fn prove(settings: Settings<'_>, mut say: impl FnMut(Proof)) -> Result<(), Engin
     }
     let count = if settings.quick { QUICK_ARCHITECTURES } else { ARCHITECTURES };
     for preset in &presets {
-        let error = agreement::largest_error(preset, Sharing::Entangled, count, exact)?;
-        let name = format!("{preset}: superposed, path and standalone agree");
-        say(Proof::new(name, error, AGREEMENT));
-        if let Some(error) = masks::largest_error(preset, exact)? {
-            let name = format!("{preset}: masks equal the padded sum");
-            say(Proof::new(name, error, MASK));
-        }
+        one_network(preset, count, exact, &mut say)?;
     }
     if wanted(gradients::SPACE) {
-        for (name, optimizer) in optimizers() {
-            if optimizer != OptimizerSpec::Spos {
-                let error = gradients::largest_error(&optimizer, exact)?;
-                let name = format!("{name}: gradients of the rows are finite differences");
-                say(Proof::new(name, error, GRADIENT));
-            }
+        for (name, optimizer) in optimizers().into_iter().filter(|(_, one)| has_gradient(one)) {
+            let error = gradients::largest_error(&optimizer, exact)?;
+            let name = format!("{name}: gradients of the rows are finite differences");
+            say(Proof::new(name, error, GRADIENT));
         }
-        for (name, optimizer) in optimizers() {
+    }
+    if wanted(shrinking::SPACE) {
+        let error = shrinking::largest_error(shrinking::SPACE, exact)?;
+        let name = "OFA: sorted channels leave every trained network what it was";
+        say(Proof::new(name, error, SORTED));
+    }
+    for (name, optimizer) in optimizers() {
+        if wanted(resume::space(&optimizer)) {
             let error = resume::largest_error(&optimizer, single)?;
             let bound = if single.device.is_cuda() { GPU_RESUME } else { 0.0 };
             say(Proof::new(format!("{name}: a resumed search is the same search"), error, bound));
@@ -114,9 +117,45 @@ fn prove(settings: Settings<'_>, mut say: impl FnMut(Proof)) -> Result<(), Engin
     Ok(())
 }
 
-/// Every optimizer of the rows, with its name.
-fn optimizers() -> [(&'static str, OptimizerSpec); 6] {
+/// All executions of a space agree, and its masks are those of the method.
+fn one_network(
+    preset: &str,
+    count: usize,
+    exact: Compute,
+    say: &mut impl FnMut(Proof),
+) -> Result<(), EngineError> {
+    let sharing = Sharing::Entangled;
+    let error = agreement::largest_error(preset, sharing, count, exact)?;
+    let name = format!("{preset}: superposed, path and standalone agree");
+    say(Proof::new(name, error, AGREEMENT));
+    if let Some(error) = masks::largest_error(preset, exact)? {
+        say(Proof::new(format!("{preset}: masks equal the padded sum"), error, MASK));
+    }
+    if preset == darts::PRESET.preset {
+        for (dropped, what) in [(false, "all operations"), (true, "some operations dropped")] {
+            let (graph, classes) = small::partial(sharing, dropped)?;
+            let error = agreement::largest_error_in(&graph, classes, (sharing, count), exact)?;
+            let name = format!("{preset}, partial channels, {what}: the three agree");
+            say(Proof::new(name, error, AGREEMENT));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an optimizer learns rows in the space in which gradients are proven.
+fn has_gradient(optimizer: &OptimizerSpec) -> bool {
+    optimizer.learns_rows() && resume::space(optimizer) == gradients::SPACE
+}
+
+/// Every optimizer, with its name.
+fn optimizers() -> [(&'static str, OptimizerSpec); 8] {
     let darts = |projection, order| OptimizerSpec::Darts { projection, order };
+    let progressive = OptimizerSpec::DrnasProgressive {
+        part_start: 4,
+        part_end: 2,
+        operations: 3,
+        frozen_epochs: 1,
+    };
     [
         ("DrNAS", OptimizerSpec::Drnas { kl_scale: 0.0 }),
         ("DARTS", darts(Projection::Softmax, 1)),
@@ -124,6 +163,8 @@ fn optimizers() -> [(&'static str, OptimizerSpec); 6] {
         ("DARTS, second order", darts(Projection::Softmax, 2)),
         ("GDAS", OptimizerSpec::Gdas { tau_start: 10.0, tau_end: 0.1 }),
         ("SPOS", OptimizerSpec::Spos),
+        ("DrNAS, partial channels", progressive),
+        ("OFA", OptimizerSpec::Ofa { sub_nets: 4, kd_ratio: 1.0 }),
     ]
 }
 
@@ -142,5 +183,20 @@ mod tests {
         assert_eq!((&found.proofs, found.device.as_str()), (&told, "cpu"));
         let settings = Settings { space: Some("nowhere"), ..settings };
         assert!(matches!(run(settings, |_| ()), Err(EngineError::Missing(_))));
+    }
+
+    #[test]
+    fn every_optimizer_resumes_as_if_never_interrupted() {
+        for (name, optimizer) in optimizers() {
+            let error = resume::largest_error(&optimizer, Compute::PLAIN).unwrap();
+            assert!(error == 0.0, "{name}: {error:e}");
+        }
+    }
+
+    #[test]
+    fn sorting_is_proven_where_it_moves_channels() {
+        let error = shrinking::largest_error(shrinking::SPACE, Compute::exact()).unwrap();
+        assert!(error > 0.0, "sums in another order are other sums");
+        assert!(error < SORTED, "{error:e}");
     }
 }

@@ -14,13 +14,28 @@ use crate::device::Compute;
 use crate::search::run::Search;
 use crate::worker::session::hand_over;
 
-/// Steps before the checkpoint, and after it.
-const STEPS: u64 = 3;
+/// Steps of a search that has no phases.
+const STEPS: u64 = 6;
 /// Images of noise.
 const IMAGES: usize = 64;
+/// Images per step: two steps an epoch, so that every one of them is at a boundary.
+const BATCH: usize = 16;
 
-/// The largest difference of a weight, a running statistic or a parameter of the rows; 0 if all
-/// are equal to the last bit.
+/// The space that an optimizer's search is resumed in: one that it fits.
+#[must_use]
+pub fn space(optimizer: &OptimizerSpec) -> &'static str {
+    match optimizer {
+        OptimizerSpec::Ofa { .. } => "mobilenet-v3",
+        OptimizerSpec::DrnasProgressive { .. } => "darts",
+        _ => "toy-cell",
+    }
+}
+
+/// The largest difference of a weight, a running statistic or a parameter of the rows between a
+/// search that was never interrupted and one that ended before every step and was taken up by
+/// another; 0 if all are equal to the last bit.
+///
+/// Searches that have phases go through all of them, the others take a few steps.
 ///
 /// # Errors
 /// - [`EngineError`] if the checkpoint cannot be written, or libtorch refuses.
@@ -30,12 +45,16 @@ pub fn largest_error(optimizer: &OptimizerSpec, compute: Compute) -> Result<f64,
         .ok_or_else(|| EngineError::Missing(spec.dataset.id.clone()))?;
     let images = Examples::Images(Images::random(dataset, IMAGES, compute)?);
     let mut whole = begun(&spec, dataset, compute)?;
-    advance(&mut whole, &images)?;
     let mut resumed = begun(&spec, dataset, compute)?;
     let place = Place::new(optimizer.kind());
-    hand_over(&whole, &mut resumed, &place.0)?;
-    advance(&mut whole, &images)?;
-    advance(&mut resumed, &images)?;
+    let steps = if space(optimizer) == "toy-cell" { STEPS } else { whole.total_steps() };
+    for _ in 0..steps {
+        advance(&mut whole, &images)?;
+        let mut next = begun(&spec, dataset, compute)?;
+        hand_over(&resumed, &mut next, &place.0)?;
+        advance(&mut next, &images)?;
+        resumed = next;
+    }
     let state = |search: &Search| {
         let store = &search.net.store;
         [store.weights.buffer(), store.stats.buffer(), search.net.alphas.buffer()]
@@ -69,15 +88,28 @@ impl Drop for Place {
 }
 
 fn spec(optimizer: &OptimizerSpec) -> Result<RunSpec, EngineError> {
-    let mut optimizer = json!(optimizer);
-    if optimizer["kind"] == "drnas" {
-        optimizer["kl_scale"] = json!(0.0);
+    let mut own = json!(optimizer);
+    if own["kind"] == "drnas" {
+        own["kl_scale"] = json!(0.0);
     }
+    let (space, epochs) = match space(optimizer) {
+        preset @ "mobilenet-v3" => {
+            let small = json!({
+                "preset": preset, "width": 0.1, "image_size": 32, "depths": [1, 2],
+                "expansions": [2, 3],
+            });
+            (small, 4)
+        }
+        preset @ "darts" => {
+            (json!({"preset": preset, "channels": 8, "cells": 3, "nodes": 1, "keep": 2}), 4)
+        }
+        preset => (json!({"preset": preset, "channels": 2}), 4),
+    };
     RunSpec::parse(&json!({
         "seed": 3,
         "dataset": {"id": "fashion-mnist", "limit": IMAGES, "crop": 2, "flip": true},
-        "space": {"preset": "toy-cell", "channels": 2},
-        "search": {"optimizer": optimizer, "epochs": 4, "batch_size": 8, "arch_lr": 0.01},
+        "space": space,
+        "search": {"optimizer": own, "epochs": epochs, "batch_size": BATCH, "arch_lr": 0.01},
     }))
     .map_err(EngineError::Spec)
 }
@@ -86,6 +118,11 @@ fn begun(spec: &RunSpec, dataset: &Dataset, compute: Compute) -> Result<Search, 
     Search::new(spec, dataset.shape, IMAGES, compute)
 }
 
+/// A step; what an epoch told is asked for at its end, as a worker does.
 fn advance(search: &mut Search, images: &Examples) -> Result<(), EngineError> {
-    (0..STEPS).try_for_each(|_| search.iterate(images))
+    search.iterate(images)?;
+    if search.step.is_multiple_of(search.steps_per_epoch()) {
+        search.pending.take()?;
+    }
+    Ok(())
 }

@@ -3,8 +3,9 @@
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataShape;
 use skein_core::graph::Graph;
-use skein_core::spaces::{PRESETS, Preset, language};
-use skein_core::spec::SpaceSpec;
+use skein_core::spaces::darts::partial::{self, Partial};
+use skein_core::spaces::{PRESETS, Preset, darts, language};
+use skein_core::spec::{Sharing, SpaceSpec};
 use tch::{Kind, Tensor};
 
 use crate::EngineError;
@@ -73,6 +74,23 @@ pub fn space(name: &str) -> Result<(SpaceSpec, DataShape), EngineError> {
         }
     }
     Ok((space, shape))
+}
+
+/// The space `darts` in that size, of which the operations see one channel in four; after
+/// operations were dropped, or before.
+///
+/// # Errors
+/// - [`EngineError::Graph`] if the channels cannot be cut so.
+pub fn partial(sharing: Sharing, dropped: bool) -> Result<(Graph, i64), EngineError> {
+    let (space, shape) = space(darts::PRESET.preset)?;
+    let SpaceSpec::Darts(mut options) = space else {
+        return Err(EngineError::Missing("space darts".to_owned()));
+    };
+    options.channels = 8;
+    let edges = darts::build(&options, shape, sharing)?.choices.len();
+    let kept: Vec<Vec<usize>> = (0..edges).map(|row| vec![row % 4, 4 + row % 3, 7]).collect();
+    let partial = Partial { part: 4, kept: dropped.then_some(kept.as_slice()) };
+    Ok((partial::build(&options, shape, sharing, &partial)?, shape.classes))
 }
 
 /// An input of noise, images or tokens, in the kind of the weights.

@@ -1,8 +1,7 @@
 //! With one-hot rows, superposed, path and standalone execution are one network.
 
 use rstest::rstest;
-use skein_core::spaces::darts::partial::{self, Partial};
-use skein_core::spec::{Sharing, SpaceSpec};
+use skein_core::spec::Sharing;
 use skein_engine::certify::{agreement, masks, small};
 use skein_engine::device::Compute;
 
@@ -30,14 +29,9 @@ fn the_three_executions_agree(#[case] preset: &str, #[case] sharing: Sharing) {
 #[case::outputs(Sharing::EntangledOutputs, true)]
 #[case::separate(Sharing::Shared, true)]
 fn they_agree_on_partial_channels(#[case] sharing: Sharing, #[case] dropped: bool) {
-    let (space, shape) = small::space("darts").unwrap();
-    let SpaceSpec::Darts(mut options) = space else { panic!("another space") };
-    options.channels = 8;
-    let kept: Vec<Vec<usize>> = (0..28).map(|row| vec![row % 4, 4 + row % 3, 7]).collect();
-    let partial = Partial { part: 4, kept: dropped.then_some(kept.as_slice()) };
-    let graph = partial::build(&options, shape, sharing, &partial).unwrap();
+    let (graph, classes) = small::partial(sharing, dropped).unwrap();
     let (of, compute) = ((sharing, 20), Compute::exact());
-    let error = agreement::largest_error_in(&graph, shape.classes, of, compute).unwrap();
+    let error = agreement::largest_error_in(&graph, classes, of, compute).unwrap();
     assert!(error < 1e-10, "{error:e}");
 }
 

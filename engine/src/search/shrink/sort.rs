@@ -104,42 +104,13 @@ fn permute(
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use skein_core::choice::Architecture;
-    use skein_core::graph::Graph;
     use skein_core::shrink::Stages;
-    use skein_core::spaces;
-    use skein_core::spec::{Fidelity, Precision, Sharing, WeightOptimizerSpec};
+    use skein_core::spec::{Fidelity, WeightOptimizerSpec};
 
     use super::*;
-    use crate::certify::small;
+    use crate::certify::shrinking::{network, outputs, shake, sub_nets};
     use crate::device::Compute;
-    use crate::exec::{Executor, Pass, Plan};
     use crate::optim::weights::Decay;
-    use crate::rows::Alphas;
-    use crate::state::seed::{Stream, below, generator, seeded};
-    use crate::store::Store;
-
-    /// Noise in every tensor, so that nothing that must move looks alike.
-    fn shake(store: &mut Store, seed: u64) {
-        let noise = |seed, like: &Tensor| {
-            seeded(seed, like.device(), || Tensor::randn_like(&like.detach()))
-        };
-        let (weights, stats) =
-            (noise(2 * seed, store.weights.buffer()), noise(2 * seed + 1, store.stats.buffer()));
-        store.weights.load(&(weights * 0.3)).unwrap();
-        store.stats.load(&(stats.abs() + 0.5)).unwrap();
-    }
-
-    fn network(preset: &str, fidelity: Fidelity) -> (Supernet, Tensor) {
-        let (space, shape) = small::space(preset).unwrap();
-        let compute = Compute::choose("cpu", Precision::Float64).unwrap();
-        let graph = spaces::build(&space, shape, Sharing::Entangled).unwrap();
-        let store = Store::zeroed(&graph, compute);
-        let x = small::noise(&graph, shape.classes, 3, compute).unwrap();
-        let alphas = Alphas::zeroed(&graph.choices, compute.device);
-        let exec = Executor::new(graph, Sharing::Entangled, fidelity, compute).unwrap();
-        (Supernet::new(exec, store, alphas, compute), x)
-    }
 
     /// An optimizer whose states are the weights themselves.
     fn twin(net: &Supernet, spec: &WeightOptimizerSpec) -> WeightOptimizer {
@@ -151,29 +122,6 @@ mod tests {
             })
         });
         optimizer
-    }
-
-    fn outputs(net: &Supernet, x: &Tensor, paths: &[Architecture]) -> Tensor {
-        let passes = paths.iter().flat_map(|path| {
-            [Pass::EVALUATE, Pass::BATCH].map(|pass| {
-                let plan = Plan::Path(path, None);
-                tch::no_grad(|| net.exec.forward(&net.store, x, plan, pass)).unwrap()
-            })
-        });
-        Tensor::stack(&passes.collect::<Vec<_>>(), 0)
-    }
-
-    /// The largest network and some others of a stage.
-    fn some(graph: &Graph, stages: &Stages, stage: &Stage) -> Vec<Architecture> {
-        let mut generator = generator(4, Stream::Candidates, 0);
-        let mut draw = || {
-            let each = graph.choices.iter().zip(&stage.smallest);
-            let each = each.map(|(choice, smallest)| {
-                smallest + below(&mut generator, choice.options.len() - smallest)
-            });
-            Architecture(each.collect())
-        };
-        std::iter::once(stages.largest()).chain((0..6).map(|_| draw())).collect()
     }
 
     #[track_caller]
@@ -199,18 +147,20 @@ mod tests {
         )]
         spec: WeightOptimizerSpec,
     ) {
-        let (mut net, x) = network(preset, fidelity);
+        let (mut net, x) = network(preset, fidelity, Compute::exact()).unwrap();
         let graph = net.graph().clone();
         let channels = graph.channels();
         let stages = Stages::over(&graph.choices, 100).unwrap();
         let mut sorted = 0;
         for (pair, seed) in stages.all().windows(2).zip(1..) {
-            shake(&mut net.store, seed);
+            shake(&mut net.store, seed).unwrap();
             let optimizer = twin(&net, &spec);
-            let paths = some(&graph, &stages, &pair[0]);
-            let (before, weights) = (outputs(&net, &x, &paths), net.store.weights.buffer().copy());
+            let paths = sub_nets(&graph, &stages, &pair[0]);
+            let before = outputs(&net, &x, &paths).unwrap();
+            let weights = net.store.weights.buffer().copy();
             sort((&net, &optimizer), &channels, (&pair[0], &pair[1])).unwrap();
-            let error = (outputs(&net, &x, &paths) - &before).abs().max().double_value(&[]);
+            let after = outputs(&net, &x, &paths).unwrap();
+            let error = (after - &before).abs().max().double_value(&[]);
             let scale = before.abs().max().double_value(&[]);
             assert!(error < 1e-11 * scale.max(1.0), "{preset}: {error} of {scale}");
             let shrinking = channels.iter().filter(|one| {
