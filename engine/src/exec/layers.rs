@@ -20,12 +20,19 @@ impl Executor {
         walk: &mut Walk<'_>,
         picked: Option<(ChoiceId, usize)>,
     ) -> Result<Tensor, EngineError> {
+        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
+        let gates = self.weights.gates(id, "weight", walk.plan);
+        if let Some(gates) = gates.filter(|_| picked.is_none() && conv::gates_pay(spec)) {
+            let weight = walk.store.get(&format!("{}.weight", self.graph.nodes[id].name))?;
+            if let Some(product) = conv::gated(spec, x, (weight, bias.as_ref()), &gates) {
+                return Ok(product);
+            }
+        }
         let weight = if spec.transforms && spec.chain().len() > 1 {
             self.transformed(id, spec, walk)?
         } else {
             self.weights.get(id, "weight", walk, picked)?
         };
-        let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
         Ok(conv::forward(spec, x, &weight, bias.as_ref()))
     }
 

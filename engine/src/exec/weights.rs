@@ -134,13 +134,15 @@ impl Weights {
         Ok(masks)
     }
 
-    /// The factors of a matrix as gates on its input and output, where that saves the gradient of
+    /// The factors of a weight as gates on its input and output, where that saves the gradient of
     /// the weight: in a superposed pass whose rows are learned.
     pub(super) fn gates(&self, id: NodeId, name: &str, plan: Plan<'_>) -> Option<Vec<Gate>> {
         let Plan::Superposed(rows) = plan else { return None };
         let stored = self.stored(id, name).ok()?;
         let factors = stored.factors.iter().map(|at| &self.factors[*at]);
-        if stored.factors.is_empty() || !rows.iter().any(Tensor::requires_grad) {
+        // The sums that `masked` knows of are no gates.
+        let summed = self.fidelity == Fidelity::Reference && !stored.param.also.is_empty();
+        if stored.factors.is_empty() || summed || !rows.iter().any(Tensor::requires_grad) {
             return None;
         }
         let gates: Option<Vec<Gate>> =

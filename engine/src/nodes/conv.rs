@@ -8,6 +8,8 @@
 use skein_core::graph::Conv2d;
 use tch::Tensor;
 
+use crate::entangle::mask::Gate;
+
 /// Convolves.
 ///
 /// # Shapes
@@ -23,6 +25,45 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
         }
     }
     plain(conv, x, weight, bias, (conv.stride, padding, conv.dilation))
+}
+
+/// Multiply-adds of a kernel's gradient per number that a gate passes over, from which on the gate
+/// takes less time than that gradient.
+const WORTH: i64 = 1024;
+
+/// Whether gates on what a convolution reads and writes take less time than the gradient of its
+/// weight that they save.
+pub fn gates_pay(conv: &Conv2d) -> bool {
+    let (read, written) = (conv.in_channels.largest(), conv.out_channels.largest());
+    let points = conv.kernel.largest().pow(2);
+    !conv.depthwise && read.min(written) * points >= WORTH * conv.stride.pow(2)
+}
+
+/// Convolves with a masked weight, by gates on `x` and on the product; none if a gate has another
+/// form.
+///
+/// # Shapes
+/// - as [`forward`], of a convolution that is not depth-wise.
+pub fn gated(
+    conv: &Conv2d,
+    x: &Tensor,
+    (weight, bias): (&Tensor, Option<&Tensor>),
+    gates: &[Gate],
+) -> Option<Tensor> {
+    let (mut read, mut written) = (x.shallow_clone(), None::<Tensor>);
+    for gate in gates {
+        let Gate::Whole(axis, gate) = gate else { return None };
+        let gate = gate.view([1, -1, 1, 1]);
+        match axis {
+            0 => written = Some(written.map_or_else(|| gate.shallow_clone(), |own| own * &gate)),
+            // Not in place: others read `x` too.
+            1 => read = &read * gate,
+            _ => return None,
+        }
+    }
+    let Some(gate) = written else { return Some(forward(conv, &read, weight, bias)) };
+    let product = forward(conv, &read, weight, None) * gate;
+    Some(bias.map_or_else(|| product.shallow_clone(), |bias| &product + bias.view([1, -1, 1, 1])))
 }
 
 /// The next smaller kernel of Once-for-all: the centre of side `side`, flattened, times a matrix.
@@ -114,5 +155,37 @@ mod tests {
             assert_eq!(a.size(), b.size());
             assert!((a - b).abs().max().double_value(&[]) < 1e-12);
         }
+    }
+
+    #[rstest]
+    fn gates_equal_a_masked_weight(
+        #[values(1, 2)] stride: i64,
+        #[values(&[0], &[1], &[0, 1], &[0, 0])] axes: &[usize],
+        #[values(false, true)] biased: bool,
+    ) {
+        let normal = |seed, size: &[i64]| {
+            seeded(seed, Device::Cpu, || Tensor::randn(size, (Kind::Double, Device::Cpu)))
+        };
+        let (x, weight) = (normal(1, &[2, 3, 7, 6]), normal(2, &[4, 3, 5, 5]));
+        let bias = biased.then(|| normal(3, &[4]));
+        let conv = Conv2d { stride, ..Conv2d::dense(3, 4, 5) };
+        let (mut masked, mut gates) = (weight.shallow_clone(), Vec::new());
+        for (axis, seed) in axes.iter().zip(4..) {
+            let gate = normal(seed, &[weight.size()[*axis]]);
+            let shape = if *axis == 0 { [-1, 1, 1, 1] } else { [1, -1, 1, 1] };
+            masked = &masked * gate.view(shape);
+            gates.push(Gate::Whole(*axis, gate));
+        }
+        let product = gated(&conv, &x, (&weight, bias.as_ref()), &gates).unwrap();
+        let expected = forward(&conv, &x, &masked, bias.as_ref());
+        assert!((product - expected).abs().max().double_value(&[]) < 1e-12);
+    }
+
+    #[test]
+    fn gates_pay_where_a_kernel_is_large() {
+        let sides = |kernel, stride| Conv2d { stride, ..Conv2d::dense(256, 256, kernel) };
+        assert!(gates_pay(&sides(7, 1)) && gates_pay(&sides(3, 1)));
+        assert!(!gates_pay(&sides(1, 1)), "a pointwise one is soon differentiated");
+        assert!(!gates_pay(&sides(3, 2)) && !gates_pay(&Conv2d::depthwise(4096, 7, 1, 1)));
     }
 }
