@@ -9,9 +9,10 @@ use crate::data::Examples;
 use crate::device::Compute;
 use crate::exec::{Executor, Pass, Plan, Tape};
 use crate::nodes::norm::Statistics;
+use crate::search::bilevel::Batch;
 use crate::state::seed::Stream;
 use crate::store::Store;
-use crate::train::evaluate::{Score, evaluate};
+use crate::train::evaluate::{Score, evaluate_telling};
 
 /// A network without choices.
 #[derive(Debug)]
@@ -146,7 +147,22 @@ impl Network {
         positions: &[i64],
         batch: usize,
     ) -> Result<Score, EngineError> {
-        evaluate(images, positions, batch, |batch, _| self.forward(&batch.x, Pass::EVALUATE))
+        self.score_telling(images, positions, batch, |_| Ok(()))
+    }
+
+    /// The same; `tell` hears after each batch how many examples are scored.
+    ///
+    /// # Errors
+    /// - as [`Network::score`], and whatever `tell` returns.
+    pub fn score_telling(
+        &self,
+        images: &Examples,
+        positions: &[i64],
+        batch: usize,
+        tell: impl FnMut(usize) -> Result<(), EngineError>,
+    ) -> Result<Score, EngineError> {
+        let forward = |batch: &Batch, _| self.forward(&batch.x, Pass::EVALUATE);
+        evaluate_telling(images, positions, batch, forward, tell)
     }
 
     /// Whether it has batch norms, whose statistics can be estimated anew.

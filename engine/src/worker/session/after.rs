@@ -1,5 +1,7 @@
 //! What happens to the network that was found: measured, trained, packed.
 
+use std::time::{Duration, Instant};
+
 use skein_core::choice::{Architecture, Choice};
 use skein_core::event::{EventBody, PhaseName, Rung, Summary};
 use skein_core::graph::Cost;
@@ -12,6 +14,7 @@ use super::selecting::Selected;
 use super::snapshot::{Derived, Done};
 use super::{Context, Ended, Resumed};
 use crate::EngineError;
+use crate::data::Examples;
 use crate::device;
 use crate::latency;
 use crate::search::candidates;
@@ -21,11 +24,14 @@ use crate::train::fit::Fit;
 use crate::train::network::Network;
 use crate::train::stage::Stage;
 use crate::train::trainee::Trainee;
+use crate::worker::events::Events;
 use crate::worker::package::{self, Contents};
 use crate::worker::session::packaged;
 
 /// Examples on which the packed network must equal the trained one.
 const PROBE: usize = 64;
+/// How long a measurement says nothing.
+const SILENCE: Duration = Duration::from_secs(10);
 
 impl Context<'_> {
     /// Everything after the search.
@@ -190,9 +196,9 @@ impl Context<'_> {
         search: &Search,
     ) -> Result<Rung, EngineError> {
         let test: Vec<i64> = (0..i64::try_from(self.data.test.count()).unwrap_or(0)).collect();
-        let valid: Score =
-            network.score(&self.data.train, search.valid_positions(), EVALUATION_BATCH)?;
-        let test = network.score(&self.data.test, &test, EVALUATION_BATCH)?;
+        let valid = (&self.data.train, search.valid_positions(), "validation");
+        let valid = scored(self.events, network, valid)?;
+        let test = scored(self.events, network, (&self.data.test, &test, "test"))?;
         self.events.log(format!(
             "weights {weights}: validation accuracy {:.2} %, test accuracy {:.2} %",
             100.0 * valid.accuracy,
@@ -302,4 +308,20 @@ impl Context<'_> {
         ))?;
         Ok(Some(Num(whole)))
     }
+}
+
+/// Scores a network, and says from time to time how far it is: large images take minutes on a CPU.
+fn scored(
+    events: &mut Events,
+    network: &Network,
+    (examples, positions, what): (&Examples, &[i64], &str),
+) -> Result<Score, EngineError> {
+    let (mut said, count) = (Instant::now(), positions.len());
+    network.score_telling(examples, positions, EVALUATION_BATCH, |done| {
+        if said.elapsed() < SILENCE || done == count {
+            return Ok(());
+        }
+        said = Instant::now();
+        events.log(format!("measured on {done} of {count} {what} examples"))
+    })
 }
