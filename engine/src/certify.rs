@@ -2,9 +2,9 @@
 //!
 //! Each proof compares what Skein computes with what it must equal, and gives one figure with a
 //! bound: [`agreement`] of the three executions, [`masks`] against the padded sum, [`gradients`]
-//! against finite differences, a [`resume`]d search against an uninterrupted one, channels that were
-//! sorted for [`shrinking`] against those before, and the [`speed`] of superposition. [`run`] is the way in. The tests of the engine call the same
-//! functions with more architectures.
+//! against finite differences, a [`resume`]d search against an uninterrupted one, channels that
+//! were sorted for [`shrinking`] against those before, and the [`speed`] of superposition. [`run`]
+//! is the way in. The tests of the engine call the same functions with more architectures.
 
 pub mod agreement;
 pub mod gradients;

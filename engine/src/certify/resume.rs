@@ -47,7 +47,8 @@ pub fn largest_error(optimizer: &OptimizerSpec, compute: Compute) -> Result<f64,
     let mut whole = begun(&spec, dataset, compute)?;
     let mut resumed = begun(&spec, dataset, compute)?;
     let place = Place::new(optimizer.kind());
-    let steps = if space(optimizer) == "toy-cell" { STEPS } else { whole.total_steps() };
+    let phases = whole.shrink.is_some() || whole.net.progressive().is_some();
+    let steps = if phases { whole.total_steps() } else { STEPS };
     for _ in 0..steps {
         advance(&mut whole, &images)?;
         let mut next = begun(&spec, dataset, compute)?;

@@ -51,8 +51,9 @@ pub fn space(name: &str) -> Result<(SpaceSpec, DataShape), EngineError> {
             (shape.height, shape.width) = (16, 12);
         }
         SpaceSpec::ConvMacro(options) => {
-            options.widths = vec![vec![2, 3, 5], vec![3, 4, 6], vec![2, 4, 8]];
-            (options.last_width, options.head, options.dropout) = (4, vec![6], 0.0);
+            // The last convolution is so wide that its channels are weighed by gates.
+            options.widths = vec![vec![2, 3, 5], vec![3, 4, 6], vec![8, 16, 24]];
+            (options.last_width, options.head, options.dropout) = (24, vec![6], 0.0);
             (shape.height, shape.width) = (16, 16);
         }
         SpaceSpec::AutoformerT(options)

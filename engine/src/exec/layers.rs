@@ -21,8 +21,9 @@ impl Executor {
         picked: Option<(ChoiceId, usize)>,
     ) -> Result<Tensor, EngineError> {
         let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, picked)).transpose()?;
-        let gates = self.weights.gates(id, "weight", walk.plan);
-        if let Some(gates) = gates.filter(|_| picked.is_none() && conv::gates_pay(spec)) {
+        let pays = picked.is_none() && conv::gates_pay(spec);
+        let gates = pays.then(|| self.weights.gates(id, "weight", walk.plan)).flatten();
+        if let Some(gates) = gates {
             let weight = walk.store.get(&format!("{}.weight", self.graph.nodes[id].name))?;
             if let Some(product) = conv::gated(spec, x, (weight, bias.as_ref()), &gates) {
                 return Ok(product);
