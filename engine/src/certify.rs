@@ -90,7 +90,7 @@ fn prove(settings: Settings<'_>, mut say: impl FnMut(Proof)) -> Result<(), Engin
         one_network(preset, count, exact, &mut say)?;
     }
     if wanted(gradients::SPACE) {
-        for (name, optimizer) in optimizers().into_iter().filter(|(_, one)| has_gradient(one)) {
+        for (name, optimizer) in optimizers().into_iter().filter(|(_, one)| has_rows(one)) {
             let error = gradients::largest_error(&optimizer, exact)?;
             let name = format!("{name}: gradients of the rows are finite differences");
             say(Proof::new(name, error, GRADIENT));
@@ -102,7 +102,7 @@ fn prove(settings: Settings<'_>, mut say: impl FnMut(Proof)) -> Result<(), Engin
         say(Proof::new(name, error, SORTED));
     }
     for (name, optimizer) in optimizers() {
-        if wanted(resume::space(&optimizer)) {
+        if wanted(resume::preset(&optimizer)) {
             let error = resume::largest_error(&optimizer, single)?;
             let bound = if single.device.is_cuda() { GPU_RESUME } else { 0.0 };
             say(Proof::new(format!("{name}: a resumed search is the same search"), error, bound));
@@ -142,9 +142,9 @@ fn one_network(
     Ok(())
 }
 
-/// Whether an optimizer learns rows in the space in which gradients are proven.
-fn has_gradient(optimizer: &OptimizerSpec) -> bool {
-    optimizer.learns_rows() && resume::space(optimizer) == gradients::SPACE
+/// Whether an optimizer draws rows in a way of its own; partial channels have the rows of DrNAS.
+fn has_rows(optimizer: &OptimizerSpec) -> bool {
+    optimizer.learns_rows() && !matches!(optimizer, OptimizerSpec::DrnasProgressive { .. })
 }
 
 /// Every optimizer, with its name.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skein_core::dataset::{self, Dataset};
 use skein_core::spec::{OptimizerSpec, RunSpec};
 use tch::{Kind, Tensor};
@@ -21,13 +21,23 @@ const IMAGES: usize = 64;
 /// Images per step: two steps an epoch, so that every one of them is at a boundary.
 const BATCH: usize = 16;
 
-/// The space that an optimizer's search is resumed in: one that it fits.
+/// The preset in which an optimizer's search is resumed: one that it fits.
 #[must_use]
-pub fn space(optimizer: &OptimizerSpec) -> &'static str {
+pub fn preset(optimizer: &OptimizerSpec) -> &'static str {
+    space(optimizer).0
+}
+
+/// The same, and what makes it small.
+fn space(optimizer: &OptimizerSpec) -> (&'static str, Value) {
     match optimizer {
-        OptimizerSpec::Ofa { .. } => "mobilenet-v3",
-        OptimizerSpec::DrnasProgressive { .. } => "darts",
-        _ => "toy-cell",
+        OptimizerSpec::Ofa { .. } => (
+            "mobilenet-v3",
+            json!({"width": 0.1, "image_size": 32, "depths": [1, 2], "expansions": [2, 3]}),
+        ),
+        OptimizerSpec::DrnasProgressive { .. } => {
+            ("darts", json!({"channels": 8, "cells": 3, "nodes": 1, "keep": 2}))
+        }
+        _ => ("toy-cell", json!({"channels": 2})),
     }
 }
 
@@ -89,28 +99,13 @@ impl Drop for Place {
 }
 
 fn spec(optimizer: &OptimizerSpec) -> Result<RunSpec, EngineError> {
-    let mut own = json!(optimizer);
-    if own["kind"] == "drnas" {
-        own["kl_scale"] = json!(0.0);
-    }
-    let (space, epochs) = match space(optimizer) {
-        preset @ "mobilenet-v3" => {
-            let small = json!({
-                "preset": preset, "width": 0.1, "image_size": 32, "depths": [1, 2],
-                "expansions": [2, 3],
-            });
-            (small, 4)
-        }
-        preset @ "darts" => {
-            (json!({"preset": preset, "channels": 8, "cells": 3, "nodes": 1, "keep": 2}), 4)
-        }
-        preset => (json!({"preset": preset, "channels": 2}), 4),
-    };
+    let (preset, mut space) = space(optimizer);
+    space["preset"] = json!(preset);
     RunSpec::parse(&json!({
         "seed": 3,
         "dataset": {"id": "fashion-mnist", "limit": IMAGES, "crop": 2, "flip": true},
         "space": space,
-        "search": {"optimizer": own, "epochs": epochs, "batch_size": BATCH, "arch_lr": 0.01},
+        "search": {"optimizer": optimizer, "epochs": 4, "batch_size": BATCH, "arch_lr": 0.01},
     }))
     .map_err(EngineError::Spec)
 }

@@ -14,8 +14,9 @@ use crate::exec::{Executor, Pass, Plan};
 use crate::optim::weights::{Decay, WeightOptimizer};
 use crate::rows::Alphas;
 use crate::search::shrink::sort::sort;
+use crate::search::shrink::sub_net;
 use crate::search::supernet::Supernet;
-use crate::state::seed::{Stream, below, generator, seeded};
+use crate::state::seed::{Stream, generator, seeded};
 use crate::store::Store;
 
 /// The space that this is proven in.
@@ -100,13 +101,8 @@ pub fn outputs(net: &Supernet, x: &Tensor, paths: &[Architecture]) -> Result<Ten
 /// The largest network and some others of a stage.
 #[must_use]
 pub fn sub_nets(graph: &Graph, stages: &Stages, stage: &Stage) -> Vec<Architecture> {
+    let options: Vec<usize> = graph.choices.iter().map(|choice| choice.options.len()).collect();
     let mut generator = generator(4, Stream::Candidates, 0);
-    let mut draw = || {
-        let each = graph.choices.iter().zip(&stage.smallest);
-        let each = each.map(|(choice, smallest)| {
-            smallest + below(&mut generator, choice.options.len() - smallest)
-        });
-        Architecture(each.collect())
-    };
-    std::iter::once(stages.largest()).chain((0..SUB_NETS).map(|_| draw())).collect()
+    let others = (0..SUB_NETS).map(|_| sub_net(stage, &options, &mut generator));
+    std::iter::once(stages.largest()).chain(others).collect()
 }

@@ -12,7 +12,7 @@ pub mod teacher;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use skein_core::choice::Architecture;
 use skein_core::graph::{Channels, Graph};
-use skein_core::shrink::Stages;
+use skein_core::shrink::{Stage, Stages};
 use skein_core::spec::{OptimizerSpec, SearchSpec};
 use tch::{Kind, Tensor};
 
@@ -57,12 +57,7 @@ impl Shrink {
 
     /// One of the sub-nets that an epoch trains, each equally likely.
     pub fn path(&self, epoch: u64, generator: &mut Xoshiro256PlusPlus) -> Architecture {
-        let smallest = &self.stages.at(epoch).1.smallest;
-        let each = self.options.iter().zip(smallest);
-        Architecture(
-            each.map(|(options, smallest)| smallest + below(generator, options - smallest))
-                .collect(),
-        )
+        sub_net(self.stages.at(epoch).1, &self.options, generator)
     }
 
     /// The same as a draw.
@@ -198,6 +193,18 @@ impl Shrink {
         self.teacher = kept.map(|kept| teacher::copy(net, kept)).transpose()?;
         Ok(())
     }
+}
+
+/// One of the sub-nets that a stage trains, each equally likely, where choices have so many options.
+pub fn sub_net(
+    stage: &Stage,
+    options: &[usize],
+    generator: &mut Xoshiro256PlusPlus,
+) -> Architecture {
+    let each = options.iter().zip(&stage.smallest);
+    Architecture(
+        each.map(|(options, smallest)| smallest + below(generator, options - smallest)).collect(),
+    )
 }
 
 /// The mean of one number over all sub-nets.
