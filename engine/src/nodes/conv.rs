@@ -27,8 +27,9 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
     plain(conv, x, weight, bias, (conv.stride, padding, conv.dilation))
 }
 
-/// Multiply-adds of a kernel's gradient per number that a gate passes over, from which on the gate
-/// takes less time than that gradient.
+/// Multiply-adds of a kernel's gradient per number that a gate passes over, from which on gates are
+/// taken. One convolution by itself gains from some 80 on (two CPU cores), but MobileNetV3, whose
+/// elastic ones have 160 at most, takes as long with that bound as with this one.
 const WORTH: i64 = 1024;
 
 /// Whether gates on what a convolution reads and writes take less time than the gradient of its
