@@ -8,7 +8,7 @@ use super::walk::Walk;
 use super::{Executor, Plan};
 use crate::EngineError;
 use crate::entangle::mask::{gated_product, take};
-use crate::nodes::attention::{self, Split};
+use crate::nodes::attention::{self, Mixture, Split};
 
 impl Executor {
     /// Queries, keys and values in three blocks.
@@ -92,7 +92,6 @@ impl Executor {
         walk: &mut Walk<'_>,
     ) -> Result<Tensor, EngineError> {
         let seed = walk.pass.dropout.map(|seed| seed.wrapping_add(id as u64));
-        let largest = spec.width.largest();
         match walk.plan {
             Plan::Path(architecture, rows) => {
                 let width = self.weights.size(id, 1, walk.plan)?;
@@ -109,33 +108,25 @@ impl Executor {
                 Ok(attention::causal(&x, Split { heads, width }, (spec.dropout, seed)))
             }
             Plan::Superposed(rows) => {
-                let widths = options(&spec.width, rows);
-                let mut sum: Option<Tensor> = None;
-                for (heads, share) in options(&spec.heads, rows) {
-                    let split = Split { heads, width: largest };
-                    let term = match self.fidelity {
-                        Fidelity::Reference => {
-                            let mixed = attention::spread(x, split, &widths) * &share;
-                            attention::causal(&mixed, split, (spec.dropout, seed))
-                        }
-                        Fidelity::Corrected => {
-                            attention::mixed(x, split, &widths, (spec.dropout, seed)) * &share
-                        }
-                    };
-                    sum = Some(sum.map_or_else(|| term.shallow_clone(), |sum| sum + &term));
-                }
-                sum.ok_or_else(|| EngineError::Bug("attention without heads".to_owned()))
+                let mixture = Mixture {
+                    widths: options(&spec.width, rows, x),
+                    heads: options(&spec.heads, rows, x),
+                };
+                Ok(match self.fidelity {
+                    Fidelity::Reference => attention::padded(x, &mixture, (spec.dropout, seed)),
+                    Fidelity::Corrected => attention::mixed(x, &mixture, (spec.dropout, seed)),
+                })
             }
         }
     }
 }
 
 /// Every value of a size with its weight.
-fn options(size: &Size, rows: &[Tensor]) -> Vec<(i64, Tensor)> {
+fn options(size: &Size, rows: &[Tensor], x: &Tensor) -> Vec<(i64, Tensor)> {
     let values = size.values().into_iter().map(|(options, value)| {
         let weight = match options[..] {
             [(choice, option)] => rows[choice].get(i64::try_from(option).unwrap_or(0)),
-            _ => Tensor::from(1.0),
+            _ => Tensor::ones([0_i64; 0].as_slice(), (x.kind(), x.device())),
         };
         (value, weight)
     });

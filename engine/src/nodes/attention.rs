@@ -144,67 +144,220 @@ fn attend(qkv: &Tensor, split: Split, scale: Option<f64>, (p, seed): (f64, Optio
         Some(seed) => {
             #[expect(clippy::cast_precision_loss, reason = "heads are narrow")]
             let scale = scale.unwrap_or(1.0 / (head as f64).sqrt());
-            let logits = (q * scale).matmul(&k.transpose(-2, -1));
-            let later = Tensor::ones([tokens, tokens], (Kind::Bool, qkv.device())).triu(1);
-            let weights = logits.masked_fill(&later, f64::NEG_INFINITY).softmax(-1, qkv.kind());
-            dropout::forward(&Dropout::elements(p), &weights, seed).matmul(&v)
+            // One stack of matrices, so that the scale, the mask and the product are one pass.
+            let (q, k, v) = (q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1));
+            let later = Tensor::full([tokens, tokens], f64::NEG_INFINITY, (q.kind(), q.device()));
+            let logits = later.triu(1).baddbmm(&q, &k.transpose(1, 2), 1.0, scale);
+            let weights = logits.softmax(-1, qkv.kind());
+            let out = dropout::forward(&Dropout::elements(p), &weights, seed).bmm(&v);
+            out.unflatten(0, [-1, split.heads])
         }
     };
     out.transpose(1, 2).flatten(2, 3)
 }
 
-/// Queries, keys and values of several widths, each padded head by head, weighted and summed.
-///
-/// # Shapes
-/// - `qkv` and returned: `[batch, tokens, 3·width]`.
-pub fn spread(qkv: &Tensor, split: Split, widths: &[(i64, Tensor)]) -> Tensor {
-    let size = qkv.size();
-    let (batch, tokens, head) = (size[0], size[1], split.width / split.heads);
-    let all = qkv.view([batch, tokens, 3, split.width]);
-    let terms = widths.iter().map(|(width, weight)| {
-        let own = width / split.heads;
-        let part = all.narrow(3, 0, *width).reshape([batch, tokens, 3, split.heads, own]);
-        part.constant_pad_nd([0, head - own]) * weight
-    });
-    let sum = terms.reduce(|sum, term| sum + term).unwrap_or_else(|| all.zeros_like());
-    sum.reshape([batch, tokens, 3 * split.width])
+/// Widths, rising, and numbers of heads under a superposition, each with its weight.
+#[derive(Debug)]
+pub struct Mixture {
+    /// Each width takes the first channels, and cuts them into heads of its own.
+    pub widths: Vec<(i64, Tensor)>,
+    /// Each number of heads is an attention of its own; their outputs are summed.
+    pub heads: Vec<(i64, Tensor)>,
 }
 
-/// A mixture of widths whose one-hot case is exactly one width's attention: queries and keys are
+/// The published superposition: queries, keys and values of all widths are padded head by head,
+/// weighted and summed.
+///
+/// # Shapes
+/// - `qkv`: `[batch, tokens, 3·width]`; returned: `[batch, tokens, width]`.
+pub fn padded(qkv: &Tensor, mixture: &Mixture, dropped: (f64, Option<u64>)) -> Tensor {
+    let parts = mixture.leading(qkv);
+    let terms = mixture.heads.iter().map(|(heads, share)| {
+        let scales: Vec<Tensor> = mixture.widths.iter().map(|(_, weight)| weight * share).collect();
+        let split = Split { heads: *heads, width: mixture.largest() };
+        causal(&mixture.spread(&parts, *heads, &scales), split, dropped)
+    });
+    terms.reduce(|sum, term| sum + term).unwrap_or_else(|| qkv.zeros_like())
+}
+
+/// A superposition whose one-hot case is exactly one width's attention: queries and keys are
 /// scaled so that a narrow head's logits have its own scale, and the outputs are gathered back to
 /// the first features.
 ///
 /// # Shapes
 /// - `qkv`: `[batch, tokens, 3·width]`; returned: `[batch, tokens, width]`.
-pub fn mixed(
-    qkv: &Tensor,
-    split: Split,
-    widths: &[(i64, Tensor)],
-    dropped: (f64, Option<u64>),
-) -> Tensor {
-    let size = qkv.size();
-    let (batch, tokens, head) = (size[0], size[1], split.width / split.heads);
-    let all = qkv.view([batch, tokens, 3, split.width]);
-    let terms = widths.iter().map(|(width, weight)| {
-        let own = width / split.heads;
-        #[expect(clippy::cast_precision_loss, reason = "widths are small")]
-        let raise = (split.width as f64 / *width as f64).powf(0.25);
-        // Written where it is read: a GPU would wait for a copy.
-        let place = (qkv.kind(), qkv.device());
-        let scale = Tensor::cat(&[Tensor::full([2], raise, place), Tensor::ones([1], place)], 0);
-        let scale = scale.view([1, 1, 3, 1, 1]) * weight;
-        let part = all.narrow(3, 0, *width).reshape([batch, tokens, 3, split.heads, own]);
-        part.constant_pad_nd([0, head - own]) * scale
-    });
-    let sum = terms.reduce(|sum, term| sum + term).unwrap_or_else(|| all.zeros_like());
-    let out = attend(&sum.reshape([batch, tokens, -1]), split, None, dropped);
-    let heads = out.view([batch, tokens, split.heads, head]);
-    let gathered = widths.iter().map(|(width, weight)| {
-        let own = heads.narrow(3, 0, width / split.heads).reshape([batch, tokens, *width]);
-        own.constant_pad_nd([0, split.width - width]) * weight
-    });
+pub fn mixed(qkv: &Tensor, mixture: &Mixture, dropped: (f64, Option<u64>)) -> Tensor {
+    let parts = mixture.leading(qkv);
+    let scales: Vec<Tensor> = mixture.widths.iter().map(|width| mixture.raised(width)).collect();
     // Each width weighs its values and its outputs; one of the two is taken back.
-    let squares = widths.iter().map(|(_, weight)| weight.square()).reduce(|a, b| a + b);
-    let sum = gathered.reduce(|sum, term| sum + term).unwrap_or(out);
-    squares.map_or_else(|| sum.shallow_clone(), |squares| &sum / squares)
+    let squares: Option<Tensor> =
+        mixture.widths.iter().map(|(_, weight)| weight.square()).reduce(|a, b| a + b);
+    let mut pieces: Vec<Option<Tensor>> = mixture.widths.iter().map(|_| None).collect();
+    for (heads, share) in &mixture.heads {
+        let split = Split { heads: *heads, width: mixture.largest() };
+        let out = attend(&mixture.spread(&parts, *heads, &scales), split, None, dropped);
+        let out = out.unflatten(2, [*heads, -1]);
+        let share = squares.as_ref().map_or_else(|| share.shallow_clone(), |sum| share / sum);
+        for (at, (width, weight)) in mixture.widths.iter().enumerate() {
+            let own = out.narrow(3, 0, width / heads).flatten(2, 3);
+            add(
+                &mut pieces,
+                &own.split_with_sizes(&mixture.steps(1)[..=at], 2),
+                &(weight * &share),
+            );
+        }
+    }
+    Tensor::cat(&pieces.into_iter().flatten().collect::<Vec<_>>(), 2)
+}
+
+impl Mixture {
+    fn largest(&self) -> i64 {
+        self.widths.last().map_or(0, |(width, _)| *width)
+    }
+
+    /// What each width has more than the one before, in one of so many heads.
+    fn steps(&self, heads: i64) -> Vec<i64> {
+        let before = std::iter::once(0).chain(self.widths.iter().map(|(width, _)| *width));
+        self.widths
+            .iter()
+            .zip(before)
+            .map(|((width, _), before)| (width - before) / heads)
+            .collect()
+    }
+
+    /// The first channels of each width. They are cut once and joined, so that a backward pass adds
+    /// pieces, where that of plain parts would pad each to the whole.
+    ///
+    /// # Shapes
+    /// - `qkv`: `[batch, tokens, 3·width]`; returned, of each: `[batch, tokens, 3, its width]`.
+    fn leading(&self, qkv: &Tensor) -> Vec<Tensor> {
+        let all = qkv.unflatten(2, [3, -1]);
+        let pieces = all.split_with_sizes(self.steps(1), 3);
+        let part = |count: usize| match count {
+            1 => pieces[0].shallow_clone(),
+            count if count == pieces.len() => all.shallow_clone(),
+            count => Tensor::cat(&pieces[..count], 3),
+        };
+        (1..=pieces.len()).map(part).collect()
+    }
+
+    /// Parts of several widths, padded head by head, scaled and summed.
+    ///
+    /// # Shapes
+    /// - `parts`: as `leading` returns them; returned: `[batch, tokens, 3·width]`.
+    fn spread(&self, parts: &[Tensor], heads: i64, scales: &[Tensor]) -> Tensor {
+        let steps = self.steps(heads);
+        let mut pieces: Vec<Option<Tensor>> = steps.iter().map(|_| None).collect();
+        for (at, (part, scale)) in parts.iter().zip(scales).enumerate() {
+            let cut = part.unflatten(3, [heads, -1]).split_with_sizes(&steps[..=at], 4);
+            add(&mut pieces, &cut, scale);
+        }
+        Tensor::cat(&pieces.into_iter().flatten().collect::<Vec<_>>(), 4).flatten(2, 4)
+    }
+
+    /// The scale of a width's queries, keys and values, by which its logits are divided by the root
+    /// of its own heads' width.
+    fn raised(&self, (width, weight): &(i64, Tensor)) -> Tensor {
+        #[expect(clippy::cast_precision_loss, reason = "widths are small")]
+        let raise = (self.largest() as f64 / *width as f64).powf(0.25);
+        // Written where it is read: a GPU would wait for a copy.
+        let place = (weight.kind(), weight.device());
+        let scale = Tensor::cat(&[Tensor::full([2], raise, place), Tensor::ones([1], place)], 0);
+        scale.view([1, 1, 3, 1, 1]) * weight
+    }
+}
+
+/// Adds what belongs to each piece, times a scale.
+fn add(pieces: &mut [Option<Tensor>], terms: &[Tensor], scale: &Tensor) {
+    for (piece, term) in pieces.iter_mut().zip(terms) {
+        let scale = scale.to_kind(term.kind());
+        *piece = Some(match piece.take() {
+            None => term * scale,
+            Some(sum) => sum.addcmul(term, &scale),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    /// Every width's part, padded head by head.
+    fn plain_spread(qkv: &Tensor, largest: i64, heads: i64, widths: &[(i64, Tensor)]) -> Tensor {
+        let all = qkv.unflatten(2, [3, -1]);
+        let terms = widths.iter().map(|(width, scale)| {
+            let part = all.narrow(3, 0, *width).unflatten(3, [heads, -1]);
+            part.constant_pad_nd([0, (largest - width) / heads]) * scale
+        });
+        terms.reduce(|sum, term| sum + term).unwrap().flatten(2, 4)
+    }
+
+    /// The definition of [`mixed`], term by term.
+    fn plain_mixed(qkv: &Tensor, mixture: &Mixture) -> Tensor {
+        let largest = mixture.largest();
+        let (sizes, rows): (Vec<i64>, Vec<Tensor>) =
+            mixture.widths.iter().map(|(width, row)| (*width, row.shallow_clone())).unzip();
+        let terms = mixture.heads.iter().map(|(heads, share)| {
+            let scaled: Vec<_> =
+                mixture.widths.iter().map(|width| (width.0, mixture.raised(width))).collect();
+            let spread = plain_spread(qkv, largest, *heads, &scaled);
+            let out = causal(&spread, Split { heads: *heads, width: largest }, (0.0, None));
+            let out = out.unflatten(2, [*heads, -1]);
+            let gathered = sizes.iter().zip(&rows).map(|(width, row)| {
+                let own = out.narrow(3, 0, width / heads).flatten(2, 3);
+                own.constant_pad_nd([0, largest - width]) * row
+            });
+            gathered.reduce(|sum, term| sum + term).unwrap() * share
+        });
+        let squares = rows.iter().map(Tensor::square).reduce(|a, b| a + b).unwrap();
+        terms.reduce(|sum, term| sum + term).unwrap() / squares
+    }
+
+    fn mixture(rows: &Tensor) -> Mixture {
+        let row = |from: i64, at: i64| rows.get(from + at);
+        Mixture {
+            widths: [12, 18, 24].into_iter().zip((0..3).map(|at| row(0, at))).collect(),
+            heads: [2, 3, 6].into_iter().zip((0..3).map(|at| row(3, at))).collect(),
+        }
+    }
+
+    fn gradients(out: &Tensor, of: &[&Tensor]) -> Vec<Tensor> {
+        let weights = Tensor::arange(out.size()[2], (Kind::Double, Device::Cpu)) - 7.0;
+        Tensor::run_backward(&[(out * weights).sum(Kind::Double)], of, false, false)
+    }
+
+    fn apart(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn widths_and_heads_are_mixed_as_if_each_were_padded() {
+        tch::manual_seed(3);
+        let place = (Kind::Double, Device::Cpu);
+        let qkv = Tensor::randn([2, 5, 72], place).set_requires_grad(true);
+        let rows = Tensor::from_slice(&[0.5, 0.2, 0.3, 0.1, 0.6, 0.3]).set_requires_grad(true);
+        let mixture = mixture(&rows);
+        let scales: Vec<_> = mixture.widths.iter().map(|(_, row)| row.shallow_clone()).collect();
+        let spread = mixture.spread(&mixture.leading(&qkv), 3, &scales);
+        assert!(apart(&spread, &plain_spread(&qkv, 24, 3, &mixture.widths)) < 1e-12);
+        let (ours, plain) = (mixed(&qkv, &mixture, (0.0, None)), plain_mixed(&qkv, &mixture));
+        assert!(apart(&ours, &plain) < 1e-12);
+        let of = [&qkv, &rows];
+        for (ours, plain) in gradients(&ours, &of).iter().zip(&gradients(&plain, &of)) {
+            assert!(plain.abs().max().double_value(&[]) > 0.1);
+            assert!(apart(ours, plain) < 1e-11);
+        }
+    }
+
+    /// With dropout the scores are computed by hand; where nothing is dropped, both must agree.
+    #[test]
+    fn scores_by_hand_are_those_of_the_library() {
+        tch::manual_seed(4);
+        let qkv = Tensor::randn([3, 7, 36], (Kind::Double, Device::Cpu));
+        let split = Split { heads: 3, width: 12 };
+        let library = causal(&qkv, split, (0.0, None));
+        assert!(apart(&causal(&qkv, split, (1e-9, Some(1))), &library) < 1e-12);
+        assert!(apart(&causal(&qkv, split, (0.5, Some(1))), &library) > 0.1);
+    }
 }
