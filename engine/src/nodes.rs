@@ -3,5 +3,6 @@
 pub mod attention;
 pub mod conv;
 pub mod dropout;
+pub mod leading;
 pub mod norm;
 pub mod pool;

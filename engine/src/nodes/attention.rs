@@ -4,6 +4,7 @@ use skein_core::graph::{Dropout, RelativeAttention};
 use tch::{Kind, Tensor};
 
 use super::dropout;
+use super::leading::Steps;
 
 /// How queries, keys and values are cut into heads.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +60,12 @@ pub fn relative(
     let (tokens, heads, width) = (size[1], size[3], size[4]);
     let (rows, columns) = spec.grid;
     let parts = qkv.permute([2, 0, 3, 1, 4]);
-    let (q, k, v) = (parts.get(0), parts.get(1), parts.get(2));
+    let [q, k, v] = three(&parts.unbind(0));
     #[expect(clippy::cast_precision_loss, reason = "heads are narrow")]
     let scale = 1.0 / (width as f64).sqrt();
     let q = q * scale;
-    let patches = q.narrow(2, 1, tokens - 1).reshape([-1, rows, columns, width]);
+    let inner = q.narrow(2, 1, tokens - 1);
+    let patches = inner.reshape([-1, rows, columns, width]);
     let vertical = lookup(&keys.0, rows, spec.reach);
     let horizontal = lookup(&keys.1, columns, spec.reach);
     // [b, ri, ci, w] · [ri, rj, w] -> [b, ri, ci, rj], and likewise for columns.
@@ -75,7 +77,7 @@ pub fn relative(
     let by_column = by_column.permute([1, 2, 0, 3]).unsqueeze(3);
     let bias = (by_row + by_column).reshape([-1, heads, tokens - 1, tokens - 1]);
     let class = (keys.0.get(0) + keys.1.get(0)).unsqueeze(-1);
-    let to_class = q.narrow(2, 1, tokens - 1).matmul(&class);
+    let to_class = inner.matmul(&class);
     let bias = Tensor::cat(&[to_class, bias], -1).constant_pad_nd([0, 0, 1, 0]);
     let weights = (q.matmul(&k.transpose(-2, -1)) + bias).softmax(-1, qkv.kind());
     let out = weights.matmul(&v) + relative_values(spec, &weights, values);
@@ -93,8 +95,8 @@ fn relative_values(
     let (rows, columns) = spec.grid;
     let class = values.0.get(0) + values.1.get(0);
     let patches = weights.narrow(2, 1, tokens - 1);
-    let pairs = patches.narrow(3, 1, tokens - 1);
-    let pairs = pairs.reshape([-1, rows, columns, rows, columns]);
+    let parts = patches.split_with_sizes([1, tokens - 1], 3);
+    let pairs = parts[1].reshape([-1, rows, columns, rows, columns]);
     let to_rows = pairs.sum_dim_intlist([4_i64].as_slice(), false, weights.kind());
     let to_columns = pairs.sum_dim_intlist([3_i64].as_slice(), false, weights.kind());
     let vertical = lookup(&values.0, rows, spec.reach);
@@ -104,7 +106,7 @@ fn relative_values(
     let from_columns = to_columns.permute([2, 0, 1, 3]).reshape([columns, -1, columns]);
     let from_columns = from_columns.bmm(&horizontal).view([columns, -1, rows, width]);
     let out = from_rows + from_columns.permute([1, 2, 0, 3]);
-    let out = out.reshape([-1, heads, tokens - 1, width]) + patches.narrow(3, 0, 1) * &class;
+    let out = out.reshape([-1, heads, tokens - 1, width]) + &parts[0] * &class;
     let first = class.view([1, 1, 1, -1]).expand_as(&out.narrow(2, 0, 1));
     Tensor::cat(&[first, out], 2)
 }
@@ -123,37 +125,48 @@ fn lookup(table: &Tensor, size: i64, reach: i64) -> Tensor {
 /// # Shapes
 /// - `qkv`: `[batch, tokens, 3·width]`; returned: `[batch, tokens, width]`.
 pub fn causal(qkv: &Tensor, split: Split, (p, seed): (f64, Option<u64>)) -> Tensor {
-    attend(qkv, split, None, (p, seed))
+    let parts = qkv.unflatten(2, [3, split.heads, -1]).permute([2, 0, 3, 1, 4]);
+    attend(&parts, (p, seed)).flatten(2, 3)
 }
 
-fn attend(qkv: &Tensor, split: Split, scale: Option<f64>, (p, seed): (f64, Option<u64>)) -> Tensor {
-    let (tokens, head) = (qkv.size()[1], split.width / split.heads);
-    let parts = qkv.unflatten(2, [3, split.heads, head]).permute([2, 0, 3, 1, 4]);
-    let (q, k, v) = (parts.get(0), parts.get(1), parts.get(2));
+/// # Shapes
+/// - `qkv`: `[3, batch, heads, tokens, head]`; returned: `[batch, tokens, heads, head]`.
+fn attend(qkv: &Tensor, (p, seed): (f64, Option<u64>)) -> Tensor {
+    let size = qkv.size();
+    let (heads, tokens, head) = (size[2], size[3], size[4]);
     let out = match seed.filter(|_| p > 0.0) {
-        None => Tensor::scaled_dot_product_attention(
-            &q,
-            &k,
-            &v,
-            None::<Tensor>,
-            0.0,
-            true,
-            scale,
-            false,
-        ),
+        None => {
+            let [q, k, v] = three(&qkv.unbind(0));
+            Tensor::scaled_dot_product_attention(
+                &q,
+                &k,
+                &v,
+                None::<Tensor>,
+                0.0,
+                true,
+                None::<f64>,
+                false,
+            )
+        }
         Some(seed) => {
             #[expect(clippy::cast_precision_loss, reason = "heads are narrow")]
-            let scale = scale.unwrap_or(1.0 / (head as f64).sqrt());
+            let scale = 1.0 / (head as f64).sqrt();
             // One stack of matrices, so that the scale, the mask and the product are one pass.
-            let (q, k, v) = (q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1));
+            let [q, k, v] = three(&qkv.flatten(1, 2).unbind(0));
             let later = Tensor::full([tokens, tokens], f64::NEG_INFINITY, (q.kind(), q.device()));
             let logits = later.triu(1).baddbmm(&q, &k.transpose(1, 2), 1.0, scale);
             let weights = logits.softmax(-1, qkv.kind());
             let out = dropout::forward(&Dropout::elements(p), &weights, seed).bmm(&v);
-            out.unflatten(0, [-1, split.heads])
+            out.unflatten(0, [-1, heads])
         }
     };
-    out.transpose(1, 2).flatten(2, 3)
+    out.transpose(1, 2)
+}
+
+/// Queries, keys and values. A backward pass stacks the gradients of parts that were unbound, where
+/// it would pad each to the whole if they were taken one by one.
+fn three(parts: &[Tensor]) -> [Tensor; 3] {
+    [0, 1, 2].map(|at| parts[at].shallow_clone())
 }
 
 /// Widths, rising, and numbers of heads under a superposition, each with its weight.
@@ -171,11 +184,9 @@ pub struct Mixture {
 /// # Shapes
 /// - `qkv`: `[batch, tokens, 3·width]`; returned: `[batch, tokens, width]`.
 pub fn padded(qkv: &Tensor, mixture: &Mixture, dropped: (f64, Option<u64>)) -> Tensor {
-    let parts = mixture.leading(qkv);
+    let parts = mixture.parts(qkv, |(_, weight)| weight.shallow_clone());
     let terms = mixture.heads.iter().map(|(heads, share)| {
-        let scales: Vec<Tensor> = mixture.widths.iter().map(|(_, weight)| weight * share).collect();
-        let split = Split { heads: *heads, width: mixture.largest() };
-        causal(&mixture.spread(&parts, *heads, &scales), split, dropped)
+        attend(&(mixture.spread(&parts, *heads) * share), dropped).flatten(2, 3)
     });
     terms.reduce(|sum, term| sum + term).unwrap_or_else(|| qkv.zeros_like())
 }
@@ -187,27 +198,20 @@ pub fn padded(qkv: &Tensor, mixture: &Mixture, dropped: (f64, Option<u64>)) -> T
 /// # Shapes
 /// - `qkv`: `[batch, tokens, 3·width]`; returned: `[batch, tokens, width]`.
 pub fn mixed(qkv: &Tensor, mixture: &Mixture, dropped: (f64, Option<u64>)) -> Tensor {
-    let parts = mixture.leading(qkv);
-    let scales: Vec<Tensor> = mixture.widths.iter().map(|width| mixture.raised(width)).collect();
+    let parts = mixture.parts(qkv, |width| mixture.raised(width));
+    let outputs = mixture.heads.iter().map(|(heads, share)| {
+        let out = attend(&mixture.spread(&parts, *heads), dropped) * share;
+        let own = mixture.steps(*heads).leading(&out, 3);
+        own.iter().map(|own| own.flatten(2, 3)).collect::<Vec<_>>()
+    });
+    let sums = outputs.reduce(|sums, own| sums.iter().zip(&own).map(|(a, b)| a + b).collect());
     // Each width weighs its values and its outputs; one of the two is taken back.
-    let squares: Option<Tensor> =
-        mixture.widths.iter().map(|(_, weight)| weight.square()).reduce(|a, b| a + b);
-    let mut pieces: Vec<Option<Tensor>> = mixture.widths.iter().map(|_| None).collect();
-    for (heads, share) in &mixture.heads {
-        let split = Split { heads: *heads, width: mixture.largest() };
-        let out = attend(&mixture.spread(&parts, *heads, &scales), split, None, dropped);
-        let out = out.unflatten(2, [*heads, -1]);
-        let share = squares.as_ref().map_or_else(|| share.shallow_clone(), |sum| share / sum);
-        for (at, (width, weight)) in mixture.widths.iter().enumerate() {
-            let own = out.narrow(3, 0, width / heads).flatten(2, 3);
-            add(
-                &mut pieces,
-                &own.split_with_sizes(&mixture.steps(1)[..=at], 2),
-                &(weight * &share),
-            );
-        }
-    }
-    Tensor::cat(&pieces.into_iter().flatten().collect::<Vec<_>>(), 2)
+    let squares = mixture.widths.iter().map(|(_, weight)| weight.square());
+    let squares = squares.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::from(1.0));
+    let sums = sums.unwrap_or_default();
+    let weighed = sums.iter().zip(&mixture.widths);
+    let weighed: Vec<Tensor> = weighed.map(|(sum, (_, row))| sum * (row / &squares)).collect();
+    mixture.steps(1).joined(&weighed, 2)
 }
 
 impl Mixture {
@@ -215,44 +219,27 @@ impl Mixture {
         self.widths.last().map_or(0, |(width, _)| *width)
     }
 
-    /// What each width has more than the one before, in one of so many heads.
-    fn steps(&self, heads: i64) -> Vec<i64> {
-        let before = std::iter::once(0).chain(self.widths.iter().map(|(width, _)| *width));
-        self.widths
-            .iter()
-            .zip(before)
-            .map(|((width, _), before)| (width - before) / heads)
-            .collect()
+    /// Along the channels of one of so many heads.
+    fn steps(&self, heads: i64) -> Steps {
+        Steps::of(self.widths.iter().map(|(width, _)| width / heads))
     }
 
-    /// The first channels of each width. They are cut once and joined, so that a backward pass adds
-    /// pieces, where that of plain parts would pad each to the whole.
+    /// Each width's queries, keys and values, scaled.
     ///
     /// # Shapes
     /// - `qkv`: `[batch, tokens, 3·width]`; returned, of each: `[batch, tokens, 3, its width]`.
-    fn leading(&self, qkv: &Tensor) -> Vec<Tensor> {
-        let all = qkv.unflatten(2, [3, -1]);
-        let pieces = all.split_with_sizes(self.steps(1), 3);
-        let part = |count: usize| match count {
-            1 => pieces[0].shallow_clone(),
-            count if count == pieces.len() => all.shallow_clone(),
-            count => Tensor::cat(&pieces[..count], 3),
-        };
-        (1..=pieces.len()).map(part).collect()
+    fn parts(&self, qkv: &Tensor, scale: impl Fn(&(i64, Tensor)) -> Tensor) -> Vec<Tensor> {
+        let parts = self.steps(1).leading(&qkv.unflatten(2, [3, -1]), 3);
+        parts.iter().zip(&self.widths).map(|(part, width)| part * scale(width)).collect()
     }
 
-    /// Parts of several widths, padded head by head, scaled and summed.
+    /// Parts of several widths, padded head by head and summed.
     ///
     /// # Shapes
-    /// - `parts`: as `leading` returns them; returned: `[batch, tokens, 3·width]`.
-    fn spread(&self, parts: &[Tensor], heads: i64, scales: &[Tensor]) -> Tensor {
-        let steps = self.steps(heads);
-        let mut pieces: Vec<Option<Tensor>> = steps.iter().map(|_| None).collect();
-        for (at, (part, scale)) in parts.iter().zip(scales).enumerate() {
-            let cut = part.unflatten(3, [heads, -1]).split_with_sizes(&steps[..=at], 4);
-            add(&mut pieces, &cut, scale);
-        }
-        Tensor::cat(&pieces.into_iter().flatten().collect::<Vec<_>>(), 4).flatten(2, 4)
+    /// - `parts`: as `parts` returns them; returned: `[3, batch, heads, tokens, head]`.
+    fn spread(&self, parts: &[Tensor], heads: i64) -> Tensor {
+        let by_head = |part: &Tensor| part.unflatten(3, [heads, -1]).permute([2, 0, 3, 1, 4]);
+        self.steps(heads).joined(&parts.iter().map(by_head).collect::<Vec<_>>(), 4)
     }
 
     /// The scale of a width's queries, keys and values, by which its logits are divided by the root
@@ -263,18 +250,7 @@ impl Mixture {
         // Written where it is read: a GPU would wait for a copy.
         let place = (weight.kind(), weight.device());
         let scale = Tensor::cat(&[Tensor::full([2], raise, place), Tensor::ones([1], place)], 0);
-        scale.view([1, 1, 3, 1, 1]) * weight
-    }
-}
-
-/// Adds what belongs to each piece, times a scale.
-fn add(pieces: &mut [Option<Tensor>], terms: &[Tensor], scale: &Tensor) {
-    for (piece, term) in pieces.iter_mut().zip(terms) {
-        let scale = scale.to_kind(term.kind());
-        *piece = Some(match piece.take() {
-            None => term * scale,
-            Some(sum) => sum.addcmul(term, &scale),
-        });
+        scale.view([3, 1]) * weight
     }
 }
 
@@ -299,8 +275,11 @@ mod tests {
         let (sizes, rows): (Vec<i64>, Vec<Tensor>) =
             mixture.widths.iter().map(|(width, row)| (*width, row.shallow_clone())).unzip();
         let terms = mixture.heads.iter().map(|(heads, share)| {
-            let scaled: Vec<_> =
-                mixture.widths.iter().map(|width| (width.0, mixture.raised(width))).collect();
+            let scaled: Vec<_> = mixture
+                .widths
+                .iter()
+                .map(|width| (width.0, mixture.raised(width).unsqueeze(1)))
+                .collect();
             let spread = plain_spread(qkv, largest, *heads, &scaled);
             let out = causal(&spread, Split { heads: *heads, width: largest }, (0.0, None));
             let out = out.unflatten(2, [*heads, -1]);
@@ -338,8 +317,9 @@ mod tests {
         let qkv = Tensor::randn([2, 5, 72], place).set_requires_grad(true);
         let rows = Tensor::from_slice(&[0.5, 0.2, 0.3, 0.1, 0.6, 0.3]).set_requires_grad(true);
         let mixture = mixture(&rows);
-        let scales: Vec<_> = mixture.widths.iter().map(|(_, row)| row.shallow_clone()).collect();
-        let spread = mixture.spread(&mixture.leading(&qkv), 3, &scales);
+        let parts = mixture.parts(&qkv, |(_, row)| row.shallow_clone());
+        let spread = mixture.spread(&parts, 3);
+        let spread = spread.permute([1, 3, 0, 2, 4]).flatten(2, 4);
         assert!(apart(&spread, &plain_spread(&qkv, 24, 3, &mixture.widths)) < 1e-12);
         let (ours, plain) = (mixed(&qkv, &mixture, (0.0, None)), plain_mixed(&qkv, &mixture));
         assert!(apart(&ours, &plain) < 1e-12);

@@ -57,12 +57,16 @@ pub fn forward(dropout: &Dropout, x: &Tensor, seed: u64) -> Tensor {
 fn mask(count: usize, p: f64, generator: &mut Xoshiro256PlusPlus) -> Vec<f32> {
     let threshold = (p * 65536.0).round() as u16;
     let keep = (1.0 / (1.0 - f64::from(threshold) / 65536.0)) as f32;
-    let mut mask = Vec::with_capacity(count.next_multiple_of(4));
-    while mask.len() < count {
-        let drawn = generator.next_u64();
-        for shift in [0, 16, 32, 48] {
-            let zero = ((drawn >> shift) as u16) < threshold;
-            mask.push(if zero { 0.0 } else { keep });
+    let mut mask = vec![0.0; count.next_multiple_of(4)];
+    // Drawn into a small buffer first, so that comparing takes a handful of vector instructions.
+    let mut drawn = [0_u16; 1024];
+    for part in mask.chunks_mut(drawn.len()) {
+        for four in drawn[..part.len()].as_chunks_mut::<4>().0 {
+            let number = generator.next_u64();
+            *four = [0, 16, 32, 48].map(|shift| (number >> shift) as u16);
+        }
+        for (element, drawn) in part.iter_mut().zip(&drawn) {
+            *element = if *drawn < threshold { 0.0 } else { keep };
         }
     }
     mask.truncate(count);

@@ -3,6 +3,8 @@
 use skein_core::graph::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, LAYER_NORM_EPS};
 use tch::Tensor;
 
+use super::leading::Steps;
+
 /// Which statistics batch norm uses and what happens to the running ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Statistics {
@@ -71,16 +73,17 @@ pub fn mixed_layer(
     shift: Option<&Tensor>,
     (weights, widths): (&Tensor, &[i64]),
 ) -> Tensor {
-    let features = x.size().last().copied().unwrap_or(0);
-    let terms = widths.iter().zip(0..).map(|(width, at)| {
-        let part = x.narrow(-1, 0, *width);
-        let normed =
-            part.layer_norm([*width], None::<Tensor>, None::<Tensor>, LAYER_NORM_EPS, true);
-        normed.constant_pad_nd([0, features - width]) * weights.get(at)
-    });
-    let mixed = terms.reduce(|sum, term| sum + term).unwrap_or_else(|| x.zeros_like());
-    let scaled = mixed * scale;
-    shift.map_or_else(|| scaled.shallow_clone(), |shift| &scaled + shift)
+    let steps = Steps::of(widths.iter().copied());
+    let parts = steps.leading(x, -1);
+    let normed: Vec<Tensor> = steps
+        .leading(scale, 0)
+        .into_iter()
+        .zip(&parts)
+        .zip(0..)
+        .map(|((scale, part), at)| layer(part, &(scale * weights.get(at)), None))
+        .collect();
+    let mixed = steps.joined(&normed, -1);
+    shift.map_or_else(|| mixed.shallow_clone(), |shift| &mixed + shift)
 }
 
 #[cfg(test)]
