@@ -90,9 +90,9 @@ const KEPT: &[(&str, Literal)] = &[
     ("nas-bench-201", Number(1.0)),
     ("darts", Number(1.0)),
     ("mobilenet-v3", Number(0.3)),
-    ("autoformer-t", Number(0.3)),
-    ("autoformer-s", Number(0.3)),
-    ("autoformer-b", Number(0.3)),
+    ("autoformer-t", Number(0.5)),
+    ("autoformer-s", Number(0.5)),
+    ("autoformer-b", Number(0.5)),
     ("language", Number(0.1)),
     ("language-char", Number(0.1)),
 ];
