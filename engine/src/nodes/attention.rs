@@ -129,6 +129,8 @@ pub fn causal(qkv: &Tensor, split: Split, (p, seed): (f64, Option<u64>)) -> Tens
     attend(&parts, (p, seed)).flatten(2, 3)
 }
 
+/// Attention of each head's tokens over themselves and those before.
+///
 /// # Shapes
 /// - `qkv`: `[3, batch, heads, tokens, head]`; returned: `[batch, tokens, heads, head]`.
 fn attend(qkv: &Tensor, (p, seed): (f64, Option<u64>)) -> Tensor {
@@ -230,7 +232,8 @@ impl Mixture {
     /// - `qkv`: `[batch, tokens, 3·width]`; returned, of each: `[batch, tokens, 3, its width]`.
     fn parts(&self, qkv: &Tensor, scale: impl Fn(&(i64, Tensor)) -> Tensor) -> Vec<Tensor> {
         let parts = self.steps(1).leading(&qkv.unflatten(2, [3, -1]), 3);
-        parts.iter().zip(&self.widths).map(|(part, width)| part * scale(width)).collect()
+        let scaled = |(part, width): (&Tensor, _)| part * scale(width).to_kind(part.kind());
+        parts.iter().zip(&self.widths).map(scaled).collect()
     }
 
     /// Parts of several widths, padded head by head and summed.

@@ -93,6 +93,36 @@ mod tests {
     use tch::{Device, Kind};
 
     #[test]
+    fn widths_are_mixed_as_if_each_were_padded() {
+        let place = (Kind::Double, Device::Cpu);
+        let x = seeded(1, Device::Cpu, || Tensor::randn([3, 4, 8], place)) * 2.0 + 1.0;
+        let scale = seeded(2, Device::Cpu, || Tensor::randn([8], place));
+        let shift = seeded(3, Device::Cpu, || Tensor::randn([8], place));
+        let rows = Tensor::from_slice(&[0.5, 0.2, 0.3]).set_requires_grad(true);
+        let x = x.set_requires_grad(true);
+        let widths = [3, 5, 8];
+        let ours = mixed_layer(&x, &scale, Some(&shift), (&rows, &widths));
+        let mut plain = x.detach().zeros_like();
+        for (width, at) in widths.into_iter().zip(0..) {
+            let part = x.narrow(-1, 0, width);
+            let normed = layer(&part, &Tensor::ones([width], place), None);
+            plain += normed.constant_pad_nd([0, 8 - width]) * rows.get(at);
+        }
+        let plain = plain * &scale + &shift;
+        let weights = Tensor::arange(8, place) - 3.0;
+        let with_gradients = |out: Tensor| {
+            let loss = (&out * &weights).square().sum(Kind::Double);
+            let mut found = Tensor::run_backward(&[&loss], &[&x, &rows], false, false);
+            found.push(out);
+            found
+        };
+        for (ours, plain) in with_gradients(ours).iter().zip(&with_gradients(plain)) {
+            assert!(plain.abs().max().double_value(&[]) > 0.1);
+            assert!((ours - plain).abs().max().double_value(&[]) < 1e-10);
+        }
+    }
+
+    #[test]
     fn an_estimate_is_the_mean_over_batches() {
         let options = (Kind::Double, Device::Cpu);
         let batches: Vec<Tensor> = (0..3)
