@@ -1,4 +1,4 @@
-//! What a node computes, one file a kind. Nodes know no space and no optimizer.
+//! What a node computes, one file a kind, and what kinds share (`leading`). Nodes know no space and no optimizer.
 
 pub mod attention;
 pub mod conv;

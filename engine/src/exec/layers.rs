@@ -139,7 +139,6 @@ impl Executor {
         x: &Tensor,
         walk: &mut Walk<'_>,
     ) -> Result<Tensor, EngineError> {
-        let weight = self.weights.get(id, "weight", walk, None)?;
         let bias = spec.bias.then(|| self.weights.get(id, "bias", walk, None)).transpose()?;
         if let (Plan::Superposed(rows), Fidelity::Corrected, Size::Elastic(sizes)) =
             (walk.plan, self.fidelity, &spec.features)
@@ -150,6 +149,7 @@ impl Executor {
             let weights = take(&rows[sizes.choice], &options);
             return Ok(norm::mixed_layer(x, own, bias.as_ref(), (&weights, &widths)));
         }
+        let weight = self.weights.get(id, "weight", walk, None)?;
         Ok(norm::layer(x, &weight, bias.as_ref()))
     }
 

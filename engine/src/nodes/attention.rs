@@ -31,12 +31,10 @@ pub fn blocks(rows: &Tensor) -> Tensor {
 /// # Shapes
 /// - `weight`: `[3·inner, width]`; `weights`: one entry per size.
 pub fn shifted_stack(weight: &Tensor, sizes: &[i64], weights: &Tensor) -> Tensor {
-    let rows = weight.size()[0];
-    let terms = sizes.iter().zip(0..).map(|(size, at)| {
-        let part = blocks(&weight.narrow(0, 0, *size));
-        part.constant_pad_nd([0, 0, 0, rows - size]) * weights.get(at)
-    });
-    terms.reduce(|sum, term| sum + term).unwrap_or_else(|| weight.zeros_like())
+    let steps = Steps::of(sizes.iter().copied());
+    let parts = steps.leading(weight, 0);
+    let parts = parts.iter().zip(0..).map(|(part, at)| blocks(part) * weights.get(at));
+    steps.joined(&parts.collect::<Vec<_>>(), 0)
 }
 
 /// Attention among a class token and patches.
