@@ -38,15 +38,14 @@ pub struct Flat {
 
 impl Flat {
     fn new(params: Vec<Param>, compute: Compute, trained: bool) -> Self {
-        let total: i64 = params.iter().map(|param| param.shape.iter().product::<i64>()).sum();
+        let total: i64 = params.iter().map(room).sum();
         let buffer = Tensor::zeros([total], (compute.kind, compute.device));
         let mut offset = 0;
         let mut views = Vec::with_capacity(params.len());
         for param in &params {
-            let length = param.shape.iter().product::<i64>();
-            let part = buffer.narrow(0, offset, length);
+            let part = buffer.narrow(0, offset, length(param));
             views.push(laid_out(&part, param).detach().set_requires_grad(trained));
-            offset += length;
+            offset += room(param);
         }
         let index = params.iter().enumerate().map(|(at, param)| (param.name.clone(), at)).collect();
         Self { buffer, params, views, index }
@@ -84,10 +83,17 @@ impl Flat {
     /// - [`EngineError::Missing`].
     pub fn part_of(&self, flat: &Tensor, name: &str) -> Result<Tensor, EngineError> {
         let at = self.index.get(name).ok_or_else(|| EngineError::Missing(name.to_owned()))?;
-        let length = |param: &Param| param.shape.iter().product::<i64>();
         let param = &self.params[*at];
-        let offset = self.params[..*at].iter().map(length).sum();
+        let offset = self.params[..*at].iter().map(room).sum();
         Ok(laid_out(&flat.f_narrow(0, offset, length(param))?, param))
+    }
+
+    /// One entry per number of the buffer: whether it belongs to a tensor of this kind.
+    pub fn marks(&self, is_such: impl Fn(&Param) -> bool) -> Tensor {
+        let device = self.buffer.device();
+        let of =
+            |param| Tensor::full([room(param)], i64::from(is_such(param)), (Kind::Bool, device));
+        Tensor::cat(&self.params.iter().map(of).collect::<Vec<_>>(), 0)
     }
 
     /// Copies a value into a tensor.
@@ -120,6 +126,19 @@ impl Flat {
     pub(crate) fn sum(&self) -> GradientSum<'_> {
         GradientSum::new(self)
     }
+}
+
+/// Every tensor begins at a multiple of so many numbers: kernels of GPUs read several at once, and
+/// refuse, or fail at, addresses that are multiples of a single number's.
+const ALIGNED: i64 = 16;
+
+fn length(param: &Param) -> i64 {
+    param.shape.iter().product()
+}
+
+/// Numbers that a tensor takes of a buffer; those behind its own are zero and stay so.
+fn room(param: &Param) -> i64 {
+    (length(param) + ALIGNED - 1) / ALIGNED * ALIGNED
 }
 
 /// A part of a buffer as the tensor that it holds. Kernels lie as output, height, width, input:

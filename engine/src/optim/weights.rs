@@ -28,13 +28,8 @@ impl Decay {
 
     /// Everything decays but norms' scales and shifts and all biases.
     pub fn matrices(rate: f64, weights: &Flat) -> Self {
-        let buffer = weights.buffer();
-        let marks = weights.params().iter().map(|param| {
-            let decays = matches!(param.role, Role::Weight { .. });
-            let count: i64 = param.shape.iter().product();
-            Tensor::full([count], i64::from(decays), (Kind::Bool, buffer.device()))
-        });
-        Self { rate, on: Some(Tensor::cat(&marks.collect::<Vec<_>>(), 0)) }
+        let on = weights.marks(|param| matches!(param.role, Role::Weight { .. }));
+        Self { rate, on: Some(on) }
     }
 
     /// What is added to the gradient of these weights, if anything.

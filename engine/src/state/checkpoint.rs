@@ -18,7 +18,7 @@ use crate::EngineError;
 use crate::error::IoContext;
 
 /// Version of the format below.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// How many are kept per attempt.
 pub const KEPT: usize = 3;
 

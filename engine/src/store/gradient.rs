@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::Flat;
+use super::{ALIGNED, Flat, length, room};
 use crate::EngineError;
 
 /// The gradient for a flat buffer.
@@ -35,12 +35,16 @@ pub(crate) struct GradientSum<'a> {
     flat: Tensor,
     /// Which views have a part already.
     seen: Vec<bool>,
+    /// Zeros that lie behind a view.
+    between: Tensor,
 }
 
 impl<'a> GradientSum<'a> {
     pub(super) fn new(of: &'a Flat) -> Self {
         // Its pages are taken as parts are written.
-        Self { of, flat: of.buffer.empty_like(), seen: vec![false; of.views.len()] }
+        let (flat, seen) = (of.buffer.empty_like(), vec![false; of.views.len()]);
+        let between = Tensor::zeros([ALIGNED], (flat.kind(), flat.device()));
+        Self { of, flat, seen, between }
     }
 
     /// What the gradients are for.
@@ -58,19 +62,22 @@ impl<'a> GradientSum<'a> {
         let mut run: Vec<Tensor> = Vec::new();
         let (mut offset, mut start) = (0, 0);
         for (at, part) in parts.into_iter().enumerate() {
-            let length = i64::try_from(self.of.views[at].numel()).unwrap_or(0);
+            let (length, room) = (length(&self.of.params[at]), room(&self.of.params[at]));
             let first = part.defined() && !self.seen[at];
             if !first {
                 self.write(&mut run, start)?;
-                start = offset + length;
+                start = offset + room;
             }
             if first {
                 run.push(flattened(&part));
+                if room > length {
+                    run.push(self.between.narrow(0, 0, room - length));
+                }
                 self.seen[at] = true;
             } else if part.defined() {
                 let _ = self.flat.f_narrow(0, offset, length)?.f_add_(&flattened(&part))?;
             }
-            offset += length;
+            offset += room;
         }
         self.write(&mut run, start)
     }
@@ -91,13 +98,12 @@ impl<'a> GradientSum<'a> {
         let used = (!self.seen.iter().all(|seen| *seen)).then(|| {
             let used = Tensor::ones(self.flat.size(), (Kind::Bool, self.flat.device()));
             let mut offset = 0;
-            for (view, seen) in self.of.views.iter().zip(&self.seen) {
-                let length = i64::try_from(view.numel()).unwrap_or(0);
+            for (room, seen) in self.of.params.iter().map(room).zip(&self.seen) {
                 if !seen {
-                    let _ = self.flat.narrow(0, offset, length).zero_();
-                    let _ = used.narrow(0, offset, length).zero_();
+                    let _ = self.flat.narrow(0, offset, room).zero_();
+                    let _ = used.narrow(0, offset, room).zero_();
                 }
-                offset += length;
+                offset += room;
             }
             used
         });
@@ -121,12 +127,30 @@ mod tests {
     use super::*;
     use crate::device::Compute;
 
+    fn of(name: &str, sizes: &[i64]) -> Param {
+        let dims = sizes.iter().map(|size| Dim::first(&Size::Fixed(*size))).collect();
+        Param::new(name, dims, Role::Scale)
+    }
+
+    #[test]
+    fn tensors_begin_where_several_numbers_can_be_read_at_once() {
+        let params =
+            vec![of("a", &[25, 25]), of("b", &[3, 1, 7, 7]), of("c", &[16]), of("d", &[1])];
+        let flat = Flat::new(params, Compute::PLAIN, true);
+        let first = flat.views()[0].data_ptr() as usize;
+        let places: Vec<usize> =
+            flat.views().iter().map(|view| (view.data_ptr() as usize - first) / 4).collect();
+        assert_eq!(places, [0, 640, 800, 816]);
+        let whole = Tensor::arange(832, (Kind::Float, Device::Cpu));
+        assert_eq!(flat.part_of(&whole, "d").unwrap(), Tensor::from_slice(&[816.0_f32]));
+        let marks = flat.marks(|param| param.name == "c").to_kind(Kind::Int64);
+        assert_eq!(marks.size(), flat.buffer().size());
+        assert_eq!(marks.argmax(0, false).int64_value(&[]), 800);
+        assert_eq!(marks.sum(Kind::Int64).int64_value(&[]), 16);
+    }
+
     #[test]
     fn parts_that_come_one_after_the_other_are_added_in_their_places() {
-        let of = |name: &str, sizes: &[i64]| {
-            let dims = sizes.iter().map(|size| Dim::first(&Size::Fixed(*size))).collect();
-            Param::new(name, dims, Role::Scale)
-        };
         let params = vec![of("a", &[2]), of("b", &[1, 2, 1, 2]), of("c", &[1]), of("d", &[2])];
         let flat = Flat::new(params, Compute::exact(), true);
         let part = |numbers: &[f64], sizes: &[i64]| Tensor::from_slice(numbers).view(sizes);
@@ -142,10 +166,17 @@ mod tests {
         sum.add(vec![part(&[6.0, 7.0], &[2]), none(), part(&[0.5], &[1]), none()]).unwrap();
         let gradient = sum.finish();
         // A kernel lies as output, height, width, input.
-        let expected = [6.0, 7.0, 1.0, 3.0, 2.0, 4.0, 5.5, 0.0, 0.0];
-        assert_eq!(gradient.flat, Tensor::from_slice(&expected));
-        let used = gradient.used.unwrap().to_kind(Kind::Int64);
-        assert_eq!(used, Tensor::from_slice(&[1_i64, 1, 1, 1, 1, 1, 1, 0, 0]));
-        assert_eq!(used.device(), Device::Cpu);
+        let expected: [&[f64]; 4] = [&[6.0, 7.0], &[1.0, 3.0, 2.0, 4.0], &[5.5], &[0.0, 0.0]];
+        let used = gradient.used.unwrap();
+        assert_eq!((gradient.flat.size1().unwrap(), used.device()), (4 * ALIGNED, Device::Cpu));
+        for ((numbers, at), taken) in expected.iter().zip(0..).zip([true, true, true, false]) {
+            let own = gradient.flat.narrow(0, at * ALIGNED, ALIGNED);
+            let mut whole = numbers.to_vec();
+            whole.resize(16, 0.0);
+            assert_eq!(own, Tensor::from_slice(&whole), "zero behind the tensor's numbers");
+            let used = used.narrow(0, at * ALIGNED, i64::try_from(numbers.len()).unwrap());
+            assert_eq!(used.all().int64_value(&[]), i64::from(taken));
+            assert_eq!(used.any().int64_value(&[]), i64::from(taken));
+        }
     }
 }
