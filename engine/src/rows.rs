@@ -168,8 +168,10 @@ impl Alphas {
     /// One tensor per choice out of one per parameter tensor, in another kind.
     #[must_use]
     pub fn split(&self, tensors: &[Tensor], kind: Kind) -> Vec<Tensor> {
-        let converted: Vec<Tensor> = tensors.iter().map(|tensor| tensor.to_kind(kind)).collect();
-        self.rows.iter().map(|(at, row)| converted[*at].get(*row)).collect()
+        let rows: Vec<Vec<Tensor>> =
+            tensors.iter().map(|tensor| tensor.to_kind(kind).unbind(0)).collect();
+        let of = |at: usize, row: i64| rows[at][usize::try_from(row).unwrap_or(0)].shallow_clone();
+        self.rows.iter().map(|(at, row)| of(*at, *row)).collect()
     }
 
     /// Applies a function to every parameter tensor.

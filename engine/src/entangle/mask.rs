@@ -315,6 +315,11 @@ pub fn take(row: &Tensor, options: &[usize]) -> Tensor {
     if all && options.iter().enumerate().all(|(at, option)| at == *option) {
         return row.shallow_clone();
     }
+    let follows = |pair: &[usize]| pair[1] == pair[0] + 1;
+    if let Some(first) = options.first().filter(|_| options.windows(2).all(follows)) {
+        let [first, count] = [*first, options.len()].map(|at| i64::try_from(at).unwrap_or(0));
+        return row.narrow(0, first, count);
+    }
     let entries = options.iter().map(|option| row.get(i64::try_from(*option).unwrap_or(0)));
     Tensor::stack(&entries.collect::<Vec<_>>(), 0)
 }

@@ -8,7 +8,7 @@ use tch::Tensor;
 use super::walk::Walk;
 use super::{Executor, Plan};
 use crate::EngineError;
-use crate::entangle::mask::{gated_product, mass, take};
+use crate::entangle::mask::{gated_product, take};
 use crate::nodes::{conv, norm};
 
 impl Executor {
@@ -68,7 +68,8 @@ impl Executor {
         let running = (get("running_mean")?, get("running_var")?);
         if let (Plan::Superposed(rows), Some((choice, options))) = (walk.plan, &self.scaled[id]) {
             // A tensor of its own: libtorch writes the gradient in the layout of the scale.
-            let weight = mass(&rows[*choice], options).repeat(running.0.size());
+            let mass = walk.mass(*choice, options, &rows[*choice]);
+            let weight = mass.expand(running.0.size(), false).contiguous();
             let running = (&running.0, &running.1);
             return Ok(norm::forward(x, Some(&weight), None, running, walk.pass.statistics));
         }
@@ -163,8 +164,8 @@ impl Executor {
         let (reduce, reduce_bias) = (get("reduce.weight")?, get("reduce.bias")?);
         let (expand, expand_bias) = (get("expand.weight")?, get("expand.bias")?);
         let mean = x.mean_dim([2_i64, 3].as_slice(), true, x.kind());
-        let small = mean.conv2d(&reduce, Some(&reduce_bias), 1, 0, 1, 1).relu();
-        let gate = small.conv2d(&expand, Some(&expand_bias), 1, 0, 1, 1);
+        let small = conv::pointwise(&mean, &reduce, &reduce_bias).relu();
+        let gate = conv::pointwise(&small, &expand, &expand_bias);
         // Not `hardsigmoid`, whose backward pass divides by six in single precision.
         Ok(x * ((gate + 3.0).relu6() / 6.0))
     }

@@ -56,13 +56,13 @@ impl Executor {
             return Ok(vec![Term::Whole(walk.get(input)?)]);
         }
         if options.len() == 1 {
-            return Ok(vec![Term::Weighted(walk.get(input)?, mass(row, options))]);
+            return Ok(vec![Term::Weighted(walk.get(input)?, walk.mass(choice, options, row))]);
         }
         if self.sharing != Sharing::EntangledOutputs {
             let value = walk.get(input)?;
             return Ok(vec![match self.fidelity {
                 Fidelity::Reference => Term::Whole(value),
-                Fidelity::Corrected => Term::Weighted(value, mass(row, options)),
+                Fidelity::Corrected => Term::Weighted(value, walk.mass(choice, options, row)),
             }]);
         }
         let nodes = self.branch_nodes(choice, input);
@@ -73,7 +73,7 @@ impl Executor {
             for id in &nodes {
                 walk.values[*id] = Some(self.compute(*id, walk, Some((choice, *option)))?);
             }
-            terms.push(Term::Weighted(walk.get(input)?, mass(row, &[*option])));
+            terms.push(Term::Weighted(walk.get(input)?, walk.mass(choice, &[*option], row)));
         }
         Ok(terms)
     }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use skein_core::choice::ChoiceId;
 use skein_core::graph::{NodeId, Op};
 use tch::Tensor;
 
 use super::{Pass, Plan};
 use crate::EngineError;
+use crate::entangle::mask::mass;
 use crate::nodes::pool;
 use crate::store::Store;
 
@@ -22,6 +24,8 @@ pub(super) struct Walk<'a> {
     pub(super) pools: Vec<(NodeId, Op, Tensor)>,
     /// Masks by factor: all tensors of a group share them.
     pub(super) masks: Vec<Option<Tensor>>,
+    /// What groups of options weigh: edges of several cells follow the same row.
+    masses: Vec<((ChoiceId, Vec<usize>), Tensor)>,
 }
 
 impl<'a> Walk<'a> {
@@ -35,7 +39,8 @@ impl<'a> Walk<'a> {
         let empty = |count| std::iter::repeat_with(|| None).take(count).collect();
         let relus = HashMap::new();
         let (values, masks) = (empty(nodes), empty(factors));
-        let mut walk = Self { store, plan, pass, values, relus, pools: vec![], masks };
+        let (pools, masses) = (vec![], vec![]);
+        let mut walk = Self { store, plan, pass, values, relus, pools, masks, masses };
         known.iter().for_each(|(id, value)| walk.values[*id] = Some(value.shallow_clone()));
         walk
     }
@@ -72,6 +77,17 @@ impl<'a> Walk<'a> {
         };
         self.pools.push((input, op.clone(), value.shallow_clone()));
         Ok(value)
+    }
+
+    /// The sum of some entries of the row of a choice, computed once.
+    pub(super) fn mass(&mut self, choice: ChoiceId, options: &[usize], row: &Tensor) -> Tensor {
+        let known = self.masses.iter().find(|((of, by), _)| *of == choice && by == options);
+        if let Some((_, value)) = known {
+            return value.shallow_clone();
+        }
+        let value = mass(row, options);
+        self.masses.push(((choice, options.to_vec()), value.shallow_clone()));
+        value
     }
 
     pub(super) fn relu(&mut self, input: NodeId) -> Result<Tensor, EngineError> {

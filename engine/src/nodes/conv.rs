@@ -3,7 +3,9 @@
 //! libtorch's dilated depth-wise convolution leaves the fast path in its backward pass. At
 //! dilation 2 it need not be dilated: with stride 2 it reads only the even pixels, so it is an
 //! undilated convolution of the sub-sampled map; with stride 1 the four 2×2 phases of the map are
-//! convolved each by itself, moved into the batch and back.
+//! convolved each by itself, moved into the batch and back. GPUs have a kernel for it.
+
+mod gpu;
 
 use skein_core::graph::Conv2d;
 use tch::Tensor;
@@ -17,7 +19,8 @@ use crate::entangle::mask::Gate;
 pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let kernel = weight.size()[2];
     let padding = conv.padding(kernel);
-    if conv.dilation == 2 && padding % 2 == 0 && conv.depthwise {
+    let dilated = conv.dilation == 2 && padding % 2 == 0 && conv.depthwise;
+    if dilated && !x.device().is_cuda() {
         match conv.stride {
             1 => return by_phases(conv, x, weight, bias, padding / 2),
             2 => return plain(conv, &even(x), weight, bias, (1, padding / 2, 1)),
@@ -84,17 +87,38 @@ fn plain(
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
-    (stride, padding, dilation): (i64, i64, i64),
+    steps: (i64, i64, i64),
 ) -> Tensor {
+    let (stride, padding, dilation) = steps;
+    if x.device().is_cuda() {
+        if conv.depthwise && gpu::own_depthwise(x, weight, dilation) {
+            return gpu::depthwise(x, weight, bias, steps);
+        }
+        if !conv.depthwise && gpu::as_product(x, weight, steps) {
+            return gpu::pointwise(x, weight, bias);
+        }
+    }
     let groups = if conv.depthwise { weight.size()[0] } else { 1 };
     x.conv2d(weight, bias, stride, padding, dilation, groups)
 }
 
 /// Every second row and column, from the first.
 fn even(x: &Tensor) -> Tensor {
-    let part = x.slice(2, None, None, 2).slice(3, None, None, 2);
-    // A dense copy in channels-last order.
-    part.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+    channels_last(&x.slice(2, None, None, 2).slice(3, None, None, 2))
+}
+
+/// A dense copy in channels-last order.
+fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+/// Convolves with a kernel that is a point.
+///
+/// # Shapes
+/// - `x`: `[batch, in, height, width]`; `weight`: `[out, in, 1, 1]`; `bias`: `[out]`.
+pub fn pointwise(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
+    let conv = Conv2d::pointwise(weight.size()[1], weight.size()[0]);
+    plain(&conv, x, weight, Some(bias), (1, 0, 1))
 }
 
 /// Space to batch, convolution, batch to space.
