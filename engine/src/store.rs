@@ -104,12 +104,28 @@ impl Flat {
         replace(self.get(name)?, value, name)
     }
 
-    /// Replaces the whole buffer's content.
+    /// Replaces the whole buffer's content by that of another, or of a former one
+    /// ([`Flat::spread`]).
     ///
     /// # Errors
     /// - [`EngineError::Shape`] if the length differs.
     pub fn load(&mut self, content: &Tensor) -> Result<(), EngineError> {
-        replace(&self.buffer, content, "flat buffer")
+        replace(&self.buffer, &self.spread(content), "flat buffer")
+    }
+
+    /// A flat tensor in the order of this buffer out of one in which nothing lies between the
+    /// tensors, as in checkpoints of version 1; any other stays as it is.
+    pub fn spread(&self, content: &Tensor) -> Tensor {
+        let lengths: Vec<i64> = self.params.iter().map(length).collect();
+        let packed = [lengths.iter().sum::<i64>()];
+        if content.size() == self.buffer.size() || content.size() != packed {
+            return content.shallow_clone();
+        }
+        let parts = content.split_with_sizes(lengths, 0);
+        let parts = parts.iter().zip(&self.params);
+        let wide =
+            parts.map(|(part, param)| part.constant_pad_nd([0, room(param) - length(param)]));
+        Tensor::cat(&wide.collect::<Vec<_>>(), 0)
     }
 
     /// Gradients of a loss for all views.

@@ -161,6 +161,7 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         datasets,
         db,
         devices,
+        runs_per_gpu: usize::try_from(args.runs_per_gpu).unwrap_or(1),
         min_free_bytes: args.min_free_mib.saturating_mul(1024 * 1024),
         shutdown,
         tracker: TaskTracker::new(),

@@ -67,6 +67,10 @@ pub struct ServeArgs {
     /// Refuse new runs when less than this is free in the data folder.
     #[arg(long, env = "SKEIN_MIN_FREE_MIB", default_value_t = MIN_FREE_MIB, value_name = "MIB")]
     pub min_free_mib: u64,
+    /// Runs that share a GPU; more than one pays where the GPU waits for the CPU, as in cells.
+    #[arg(long, env = "SKEIN_RUNS_PER_GPU", default_value_t = 1, value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub runs_per_gpu: u64,
     /// Seconds that a prediction by a finished run's network may take.
     #[arg(long, env = "SKEIN_PREDICT_SECONDS", default_value_t = PREDICT_SECONDS, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=3600))]

@@ -43,7 +43,7 @@ fn a_run_goes_from_queue_to_result() {
     let detail = server.get(&format!("/api/v1/runs/{id}")).json();
     assert_eq!(detail["spec"]["search"]["weight_optimizer"]["momentum"], 0.9);
     assert_eq!(server.get("/api/v1/queue").json(), json!([]));
-    assert_eq!(server.get("/api/v1/devices").json()[0]["run"], Value::Null);
+    assert_eq!(server.get("/api/v1/devices").json()[0]["runs"], json!([]));
 }
 
 #[rstest]

@@ -51,8 +51,34 @@ fn a_busy_gpu_makes_only_its_own_runs_wait() {
     assert_eq!(waiting["status"], "queued");
     assert!(waiting["reason"].to_string().contains("cuda:0 (busy with `steps=1000`)"));
     let devices = server.get("/api/v1/devices").json();
-    assert_eq!(devices[1]["run"]["id"], gpu.as_str());
+    assert_eq!(devices[1]["runs"][0]["id"], gpu.as_str());
     post(&server, &gpu, "cancel");
+    server.wait_status(&waits, "succeeded");
+}
+
+#[test]
+fn a_gpu_is_shared_by_as_many_runs_as_the_server_is_told() {
+    let options =
+        Options::default().env("FAKE_DEVICES", "cpu,cuda:0").env("SKEIN_RUNS_PER_GPU", "2");
+    let server = TestServer::with(options);
+    let on_gpu = |name: &str| {
+        let mut spec = integration_tests::spec(name);
+        spec["resources"]["device"] = "cuda".into();
+        server.post("/api/v1/runs", &spec).created()
+    };
+    let (one, two, waits) = (on_gpu("a steps=1000"), on_gpu("b steps=1000"), on_gpu("c steps=2"));
+    for run in [&one, &two] {
+        assert_eq!(server.wait_status(run, "running")["device"], "cuda:0");
+    }
+    let reason = server.run(&waits)["reason"].to_string();
+    assert!(reason.contains("cuda:0 (busy with `a steps=1000`, `b steps=1000`)"), "{reason}");
+    let devices = server.get("/api/v1/devices").json();
+    let held: Vec<&Value> =
+        devices[1]["runs"].as_array().unwrap().iter().map(|run| &run["id"]).collect();
+    assert_eq!(held, [&json!(one), &json!(two)]);
+    let strip = server.get("/").text();
+    assert!(strip.contains("a steps=1000") && strip.contains("b steps=1000"));
+    post(&server, &one, "cancel");
     server.wait_status(&waits, "succeeded");
 }
 

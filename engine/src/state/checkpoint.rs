@@ -17,7 +17,7 @@ use tch::{Device, Tensor};
 use crate::EngineError;
 use crate::error::IoContext;
 
-/// Version of the format below.
+/// Version of the format below. In version 1, nothing lay between the tensors of a flat buffer.
 pub const VERSION: u32 = 2;
 /// How many are kept per attempt.
 pub const KEPT: usize = 3;
@@ -98,8 +98,9 @@ impl Snapshot {
             fs::read_to_string(path.join(STATE)).map_err(|error| format!("{STATE}: {error}"))?;
         let header: Header =
             serde_json::from_str(&text).map_err(|error| format!("{STATE}: {error}"))?;
-        if header.version != VERSION {
-            return Err(format!("it has version {}, this worker reads {VERSION}", header.version));
+        if !(1..=VERSION).contains(&header.version) {
+            let known = format!("this worker reads 1 to {VERSION}");
+            return Err(format!("it has version {}, {known}", header.version));
         }
         let load = |file: &str| {
             let path = path.join(file);
@@ -254,5 +255,21 @@ mod tests {
             newest(run.path(), 1, Device::Cpu).unwrap().0.is_none(),
             "only earlier attempts count"
         );
+    }
+
+    #[test]
+    fn former_versions_are_read_and_later_ones_are_not() {
+        let run = tempfile::tempdir().unwrap();
+        let folder = folder::attempt(run.path(), 1).join(folder::CHECKPOINTS);
+        snapshot(7).write(&folder).unwrap();
+        let state = folder.join(folder::checkpoint(7)).join(STATE);
+        for (version, reads) in [(0, false), (1, true), (VERSION, true), (VERSION + 1, false)] {
+            let text = fs::read_to_string(&state).unwrap();
+            let mut header: Header = serde_json::from_str(&text).unwrap();
+            header.version = version;
+            fs::write(&state, serde_json::to_string(&header).unwrap()).unwrap();
+            let (found, damaged) = newest(run.path(), 2, Device::Cpu).unwrap();
+            assert_eq!((found.is_some(), damaged.is_empty()), (reads, reads), "{version}");
+        }
     }
 }

@@ -150,6 +150,27 @@ mod tests {
     }
 
     #[test]
+    fn what_lay_side_by_side_finds_its_places() {
+        let params = || vec![of("a", &[3]), of("b", &[2, 1, 2, 2]), of("c", &[16])];
+        let mut flat = Flat::new(params(), Compute::exact(), true);
+        let former = Tensor::arange(3 + 8 + 16, (Kind::Double, Device::Cpu)) + 1.0;
+        flat.load(&former).unwrap();
+        assert_eq!(*flat.get("a").unwrap(), Tensor::from_slice(&[1.0, 2.0, 3.0]));
+        let kernel = flat.get("b").unwrap().permute([0, 2, 3, 1]).reshape([-1]);
+        assert_eq!(kernel, former.narrow(0, 3, 8));
+        assert_eq!(*flat.get("c").unwrap(), former.narrow(0, 11, 16));
+        assert_eq!(flat.buffer().sum(Kind::Double), former.sum(Kind::Double), "zero between");
+        let mut other = Flat::new(params(), Compute::exact(), true);
+        other.load(flat.buffer()).unwrap();
+        assert_eq!(other.buffer(), flat.buffer());
+        let steps = Tensor::from(5_i64);
+        assert_eq!(flat.spread(&steps), steps);
+        assert!(other.load(&former.narrow(0, 1, 20)).is_err());
+        let mut empty = Flat::new(vec![], Compute::exact(), false);
+        empty.load(&former.narrow(0, 0, 0)).unwrap();
+    }
+
+    #[test]
     fn parts_that_come_one_after_the_other_are_added_in_their_places() {
         let params = vec![of("a", &[2]), of("b", &[1, 2, 1, 2]), of("c", &[1]), of("d", &[2])];
         let flat = Flat::new(params, Compute::exact(), true);

@@ -172,7 +172,7 @@ fn frame(app: &AppState, page: &'static str) -> Frame {
     let devices = app.runs.devices.iter().map(|device| DeviceBox {
         id: device.id.clone(),
         title: device.title.clone(),
-        run: app.runs.holder(&device.id).map(|entry| Busy::new(entry.view())),
+        runs: app.runs.holders(&device.id).iter().map(|entry| Busy::new(entry.view())).collect(),
     });
     Frame {
         prefix: app.settings.prefix.clone(),

@@ -165,7 +165,7 @@ pub(super) async fn datasets(State(app): State<AppState>) -> Result<Json<Vec<Val
 #[utoipa::path(get, path = "/api/v1/devices", responses((status = 200, body = Vec<Object>)))]
 pub(super) async fn devices(State(app): State<AppState>) -> Json<Vec<Value>> {
     let list = app.runs.devices.iter().map(|device| {
-        let run = app.runs.holder(&device.id).map(|entry| {
+        let runs = app.runs.holders(&device.id).into_iter().map(|entry| {
             let view = entry.view();
             let progress = view.progress.as_ref();
             json!({
@@ -176,7 +176,7 @@ pub(super) async fn devices(State(app): State<AppState>) -> Json<Vec<Value>> {
             })
         });
         let mut value = json!(device);
-        value["run"] = json!(run);
+        value["runs"] = runs.collect();
         value
     });
     Json(list.collect())

@@ -73,13 +73,16 @@ impl Runs {
         entries.map(of).collect()
     }
 
-    /// The run that holds a device.
+    /// The runs that hold a device, the oldest first.
     #[must_use]
-    pub fn holder(&self, device: &str) -> Option<Arc<Entry>> {
-        self.all().into_iter().find(|entry| {
+    pub fn holders(&self, device: &str) -> Vec<Arc<Entry>> {
+        let mut holders = self.all();
+        holders.retain(|entry| {
             let state = entry.state();
             state.record.status.holds_device() && state.record.device.as_deref() == Some(device)
-        })
+        });
+        holders.sort_by_key(|entry| entry.id);
+        holders
     }
 
     fn waiting(&self) -> Vec<Arc<Entry>> {
@@ -104,7 +107,7 @@ impl Runs {
             if self.shutdown.is_cancelled() {
                 break;
             }
-            match pick(&entry.spec.resources.device, &self.devices, &busy) {
+            match pick(&entry.spec.resources.device, &self.devices, &busy, self.runs_per_gpu) {
                 Some(device) => {
                     busy.push(device.clone());
                     if self.start(&entry, device) {
@@ -184,9 +187,16 @@ impl Runs {
         let asked = spec.resources.device.as_str();
         let usable = self.devices.iter().filter(|device| suits(asked, &device.id));
         let held: Vec<String> = usable
-            .map(|device| match self.holder(&device.id) {
-                Some(entry) => format!("{} (busy with `{}`)", device.id, entry.view().name),
-                None => device.id.clone(),
+            .map(|device| {
+                let holders = self.holders(&device.id);
+                let names = holders.iter().map(|entry| format!("`{}`", entry.view().name));
+                match holders.is_empty() {
+                    true => device.id.clone(),
+                    false => {
+                        let names = names.collect::<Vec<_>>().join(", ");
+                        format!("{} (busy with {names})", device.id)
+                    }
+                }
             })
             .collect();
         let ahead = match ahead {
@@ -210,13 +220,14 @@ fn suits(asked: &str, device: &str) -> bool {
     }
 }
 
-/// A free device that suits; a GPU before the CPU.
-fn pick(asked: &str, devices: &[Device], busy: &[String]) -> Option<String> {
-    let free = || {
-        let usable = devices.iter().filter(|device| suits(asked, &device.id));
-        usable.map(|device| device.id.clone()).filter(|id| !busy.contains(id))
-    };
-    free().find(|id| id.starts_with("cuda:")).or_else(|| free().next())
+/// A device that suits and has room, `busy` naming a device once for each of its runs: the GPU with
+/// the fewest runs before the CPU.
+fn pick(asked: &str, devices: &[Device], busy: &[String], per_gpu: usize) -> Option<String> {
+    let is_gpu = |id: &str| id.starts_with("cuda:");
+    let runs = |id: &str| busy.iter().filter(|busy| *busy == id).count();
+    let ids = devices.iter().map(|device| device.id.as_str()).filter(|id| suits(asked, id));
+    let free = ids.filter(|id| runs(id) < if is_gpu(id) { per_gpu } else { 1 });
+    free.min_by_key(|id| (!is_gpu(id), runs(id))).map(str::to_owned)
 }
 
 /// What to say if no device of this machine suits.
@@ -240,20 +251,26 @@ mod tests {
     }
 
     #[rstest]
-    #[case::auto_prefers_a_gpu("auto", &["cpu", "cuda:0"], &[], Some("cuda:0"))]
-    #[case::auto_takes_the_cpu("auto", &["cpu", "cuda:0"], &["cuda:0"], Some("cpu"))]
-    #[case::any_gpu("cuda", &["cpu", "cuda:0", "cuda:1"], &["cuda:0"], Some("cuda:1"))]
-    #[case::gpus_busy("cuda", &["cpu", "cuda:0"], &["cuda:0"], None)]
-    #[case::exact("cuda:1", &["cpu", "cuda:0", "cuda:1"], &[], Some("cuda:1"))]
-    #[case::cpu_busy("cpu", &["cpu", "cuda:0"], &["cpu"], None)]
+    #[case::auto_prefers_a_gpu("auto", &[], 1, Some("cuda:0"))]
+    #[case::auto_takes_the_cpu("auto", &["cuda:0", "cuda:1"], 1, Some("cpu"))]
+    #[case::any_gpu("cuda", &["cuda:0"], 1, Some("cuda:1"))]
+    #[case::gpus_busy("cuda", &["cuda:0", "cuda:1"], 1, None)]
+    #[case::exact("cuda:1", &[], 1, Some("cuda:1"))]
+    #[case::cpu_busy("cpu", &["cpu"], 1, None)]
+    #[case::the_idle_gpu_first("auto", &["cuda:0"], 2, Some("cuda:1"))]
+    #[case::then_a_shared_one("auto", &["cuda:0", "cuda:1"], 2, Some("cuda:0"))]
+    #[case::the_one_with_fewer("cuda", &["cuda:0", "cuda:1", "cuda:0"], 3, Some("cuda:1"))]
+    #[case::shared_gpus_busy("cuda:0", &["cuda:0", "cuda:0"], 2, None)]
+    #[case::a_cpu_is_not_shared("cpu", &["cpu"], 2, None)]
     fn a_device_is_picked(
         #[case] asked: &str,
-        #[case] known: &[&str],
         #[case] busy: &[&str],
+        #[case] per_gpu: usize,
         #[case] picked: Option<&str>,
     ) {
+        let known = devices(&["cpu", "cuda:0", "cuda:1"]);
         let busy: Vec<String> = busy.iter().map(|id| (*id).to_owned()).collect();
-        assert_eq!(pick(asked, &devices(known), &busy).as_deref(), picked);
+        assert_eq!(pick(asked, &known, &busy, per_gpu).as_deref(), picked);
     }
 
     #[test]

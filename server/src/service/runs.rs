@@ -41,6 +41,8 @@ pub struct Inner {
     pub predictor: Predictor,
     /// The devices of this machine.
     pub devices: Vec<Device>,
+    /// How many runs share a GPU at most.
+    pub runs_per_gpu: usize,
     /// A run is refused if it would leave fewer bytes than this.
     pub min_free_bytes: u64,
     /// Cancelled when the server is to stop.

@@ -156,7 +156,8 @@ pub(super) fn load_search(
         search.net.alphas.load(alpha.ok_or_else(|| EngineError::Missing("alpha".to_owned()))?)?;
     }
     let kept = |name: &str| snapshot.optimizer.get(name).map(Tensor::copy);
-    search.bilevel.weight.load(|name| kept(&format!("supernet.{name}")));
+    let weights = &search.net.store.weights;
+    search.bilevel.weight.load(|name| Some(weights.spread(&kept(&format!("supernet.{name}"))?)));
     search.bilevel.arch.means = kept("alpha.first").zip(kept("alpha.second"));
     search.bilevel.arch.steps = state.arch_steps;
     search.pending.load(snapshot.optimizer.get("search.pending"));
@@ -204,10 +205,10 @@ impl Kept {
         store.weights.load(need("weights")?)?;
         store.stats.load(need("statistics")?)?;
         if let Some(ema) = &mut fit.ema {
-            ema.weights = need("ema.weights")?.copy();
-            ema.stats = need("ema.statistics")?.copy();
+            ema.weights = store.weights.spread(need("ema.weights")?).copy();
+            ema.stats = store.stats.spread(need("ema.statistics")?).copy();
         }
-        fit.optimizer.load(kept);
+        fit.optimizer.load(|part| Some(store.weights.spread(&kept(part)?)));
         fit.pending.load(kept("pending").as_ref());
         fit.step = *step;
         Ok(())

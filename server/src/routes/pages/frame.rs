@@ -28,7 +28,7 @@ pub(super) struct DeviceBox {
     /// Name for people.
     pub(super) title: String,
     /// What runs on it.
-    pub(super) run: Option<Busy>,
+    pub(super) runs: Vec<Busy>,
 }
 
 /// What runs on a device.
