@@ -76,7 +76,7 @@ fn a_gpu_is_shared_by_as_many_runs_as_the_server_is_told() {
     let held: Vec<&Value> =
         devices[1]["runs"].as_array().unwrap().iter().map(|run| &run["id"]).collect();
     assert_eq!(held, [&json!(one), &json!(two)]);
-    let strip = server.get("/").text();
+    let strip = server.get("/strip").text();
     assert!(strip.contains("a steps=1000") && strip.contains("b steps=1000"));
     post(&server, &one, "cancel");
     server.wait_status(&waits, "succeeded");
