@@ -168,9 +168,20 @@ pub struct Metrics {
     pub step: u64,
     /// The epoch within the part, from 0.
     pub epoch: u64,
-    /// Name to number, for example `weight_loss`.
+    /// Name to number, for example `weight_loss`; those in [`MACHINE`] tell of the machine.
     pub values: BTreeMap<String, Num>,
 }
+
+/// Metrics that tell of the machine and not of the search: equal runs differ in them.
+///
+/// - `cpu_busy`: the processor's time over that of the run's threads, 1 if all are at work;
+/// - `gpu_busy`: the share of time in which the GPU computed something;
+/// - `gpu_memory_mb`: the most that tensors have had of the GPU's memory so far;
+/// - `input_wait`: the share of time in which steps waited for their examples;
+/// - `memory_mb`: resident memory of the worker.
+///
+/// Shares and means are of the time since they were last told.
+pub const MACHINE: [&str; 5] = ["cpu_busy", "gpu_busy", "gpu_memory_mb", "input_wait", "memory_mb"];
 
 /// The rows as probabilities, in the order of the space's choices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::EngineError;
 use crate::arithmetic::gpu_peak_bytes;
-use crate::device::{self, Compute, Watch, synchronise};
+use crate::device::{self, Compute, Watch, megabytes, synchronise};
 use crate::exec::{Pass, Plan};
 use crate::optim::clip;
 use crate::search::bilevel::{Batch, Bilevel, cross_entropy, is_unrolled};
@@ -292,7 +292,7 @@ impl Searched {
         }
         synchronise(device);
         let end = Instant::now();
-        Ok(Some((milliseconds(begin, end) / f64::from(steps), watch.end())))
+        Ok(Some((milliseconds(begin, end) / f64::from(steps), watch.take())))
     }
 
     /// Forward and backward, superposed.
@@ -358,10 +358,6 @@ fn random_batch(net: &Supernet, classes: i64, spec: &RunSpec) -> Result<Batch, E
             y: Tensor::f_randint(classes, [count], (Kind::Int64, device))?,
         })
     })
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    f64::from(u32::try_from(bytes / 100_000).unwrap_or(0)) / 10.0
 }
 
 fn milliseconds(begin: Instant, end: Instant) -> f64 {

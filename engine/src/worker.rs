@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod events;
 pub mod front;
+pub mod load;
 pub mod meter;
 pub mod package;
 pub mod record;

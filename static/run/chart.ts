@@ -226,7 +226,8 @@ export class Chart {
 
 /** The training curve of a derived network has no word of its own. */
 function title({ name, phase }: Series): string {
-  return phase !== "search" && (name === "loss" || name === "accuracy") ? `train ${name}` : words(name);
+  if (phase !== "search" && (name === "loss" || name === "accuracy")) return `train ${name}`;
+  return words(name.replace(/_mb$/, "")).replace(/^[cg]pu/, (unit) => unit.toUpperCase());
 }
 
 /** As many digits as tell one tick from the next. */

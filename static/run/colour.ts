@@ -41,6 +41,9 @@ export function seriesToken(name: string): string {
   if (name.startsWith("test_")) return "--series-purple";
   if (/entropy/.test(name)) return "--series-purple";
   if (/tau|temperature/.test(name)) return "--series-orange";
+  if (name === "cpu_busy" || name === "memory_mb") return "--series-blue";
+  if (name.startsWith("gpu_")) return "--series-green";
+  if (name === "input_wait") return "--series-vermilion";
   return "--series-sky";
 }
 

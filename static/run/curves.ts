@@ -13,6 +13,8 @@ const PATTERNS: Record<string, RegExp> = {
   perplexity: /(^|_)perplexity$/,
   rate: /(^|_)lr$|learning_rate|^tau$|temperature/,
   entropy: /entropy/,
+  load: /^(cpu_busy|gpu_busy|input_wait)$/,
+  memory: /^(gpu_)?memory_mb$/,
 };
 
 interface Place {
@@ -72,7 +74,7 @@ export class Curves {
   }
 }
 
-const ORDER = ["loss", "accuracy", "weight_", "train_", "arch_", "valid_", "test_"];
+const ORDER = ["loss", "accuracy", "weight_", "train_", "arch_", "valid_", "test_", "cpu_", "memory_", "gpu_"];
 function order(a: Series, b: Series): number {
   const rank = ({ name }: Series): number => ORDER.findIndex((start) => name.startsWith(start)) >>> 0;
   return rank(a) - rank(b) || a.name.localeCompare(b.name);

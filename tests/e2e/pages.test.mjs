@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
-import { api, here, noSidewaysScroll, openPage, startBrowser, startServer, until } from "./support.mjs";
+import { api, field, here, noSidewaysScroll, openPage, openSection, startBrowser, startServer, until } from "./support.mjs";
 import { unzip } from "./zip.mjs";
 
 const SHOTS = join(here, "shots");
@@ -29,15 +29,6 @@ after(async () => {
   await server?.stop();
 });
 
-/** Opens a section and what is behind its "More", by keyboard alone if asked to. */
-async function openSection(page, id) {
-  const section = page.locator(`[data-section="${id}"]`);
-  if (!(await section.evaluate((element) => element.open))) await section.locator(":scope > summary").click();
-  const more = section.locator("details.more");
-  if ((await more.count()) > 0 && !(await more.evaluate((element) => element.open))) await more.locator(":scope > summary").click();
-}
-
-const field = (page, path) => page.locator(`[data-path="${path}"] :is(input, select)`);
 /** A BMP image with a bright stripe. */
 function bitmap(width, height) {
   const [head, line] = [54, width * 3];
@@ -58,84 +49,6 @@ const status = (page) => page.locator("[data-state]").textContent();
 
 describe("the pages", () => {
   let finished;
-
-  test("a first visit offers examples that lead to the form", async () => {
-    const { page, check, close } = await openPage(browser, server.base);
-    await page.goto(`${server.base}/`);
-    assert.equal(new URL(page.url()).pathname, "/runs");
-    assert.equal(await page.locator("[data-start]").count(), 2);
-    for (const spec of await page.locator("[data-start]").evaluateAll((all) => all.map((one) => JSON.parse(one.dataset.start)))) {
-      assert.equal((await api(server.base, "POST", "runs/preflight", spec)).status, 200);
-    }
-    await page.getByRole("link", { name: "Look at it first" }).first().click();
-    await page.waitForURL(/example=quick/);
-    assert.equal(await field(page, "space.channels").inputValue(), "8");
-    check();
-    await close();
-  });
-
-  test("violations appear beside their fields and are counted at the button", async () => {
-    const { page, expectStatus, check, close } = await openPage(browser, server.base);
-    expectStatus(422, "Unprocessable Entity");
-    await page.goto(`${server.base}/runs/new`);
-    await openSection(page, "search");
-    await field(page, "search.epochs").fill("0");
-    await openSection(page, "dataset");
-    await field(page, "dataset.limit").fill("many");
-    await page.locator('[data-path="search.epochs"] [data-flaw]', { hasText: "at least 1" }).waitFor();
-    await page.locator('[data-path="dataset.limit"] [data-flaw]', { hasText: "whole number" }).waitFor();
-    assert.equal(await field(page, "search.epochs").getAttribute("aria-invalid"), "true");
-    assert.match(await page.locator("[data-flaws]").textContent(), /2 fields/);
-    await page.locator("[data-submit]").click();
-    await page.waitForTimeout(500);
-    assert.match(page.url(), /runs\/new$/, "a refused form stays where it is");
-    assert.equal((await api(server.base, "GET", "runs")).body.runs.length, 0);
-    await field(page, "search.epochs").fill("2");
-    await field(page, "dataset.limit").fill("");
-    await page.locator("[data-flaws]", { hasText: /^$/ }).waitFor({ state: "attached" });
-    assert.equal(await page.locator("[aria-invalid]").count(), 0);
-    check();
-    await close();
-  });
-
-  test("fields follow the space, and the picture shows it", async () => {
-    const { page, check, close } = await openPage(browser, server.base);
-    await page.goto(`${server.base}/runs/new`);
-    await openSection(page, "space");
-    await field(page, "space.preset").selectOption("darts");
-    assert.equal(await field(page, "space.cells").inputValue(), "8", "the default follows the space");
-    await page.locator("[data-space-drawing] svg title", { hasText: "reduce cell: 0 to 2: 8 options" }).waitFor({ state: "attached" });
-    await field(page, "space.preset").selectOption("conv-macro");
-    await page.locator('[data-cost-of="architectures"]', { hasText: "6,561" }).waitFor();
-    await field(page, "space.kernels").fill("3, 5");
-    await page.locator('[data-cost-of="architectures"]', { hasText: "1,296" }).waitFor();
-    const shown = JSON.parse(await page.locator("[data-code]").textContent());
-    assert.deepEqual(shown.space, { preset: "conv-macro", kernels: [3, 5] });
-    check();
-    await close();
-  });
-
-  test("fields follow the optimizer, and the text forms say the same run", async () => {
-    const { page, check, close } = await openPage(browser, server.base);
-    await page.goto(`${server.base}/runs/new`);
-    await openSection(page, "search");
-    assert.equal(await field(page, "search.optimizer.tau_start").isVisible(), false);
-    await field(page, "search.optimizer.kind").selectOption("gdas");
-    assert.equal(await field(page, "search.optimizer.tau_start").isVisible(), true);
-    assert.equal(await field(page, "search.epochs").inputValue(), "250", "the default follows the optimizer");
-    await field(page, "search.epochs").fill("3");
-    await page.locator('[data-cost-of="steps"]', { hasText: "in 3 epochs" }).waitFor();
-    const shown = JSON.parse(await page.locator("[data-code]").textContent());
-    assert.deepEqual(shown.search, { optimizer: { kind: "gdas" }, epochs: 3 });
-    await page.getByRole("tab", { name: "TOML" }).click();
-    assert.match(await page.locator("[data-code]").textContent(), /epochs = 3/);
-    await page.getByRole("tab", { name: "curl" }).click();
-    assert.match(await page.locator("[data-code]").textContent(), /^curl -X POST .*\/api\/v1\/runs/);
-    await page.locator("[data-copy]").click();
-    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^curl/);
-    check();
-    await close();
-  });
 
   test("a run made with the form is watched until it has succeeded", async () => {
     const { page, check, close } = await openPage(browser, server.base);
@@ -161,6 +74,9 @@ describe("the pages", () => {
     await page.locator("[data-files] a", { hasText: "result.zip" }).waitFor();
     await page.locator(".ladder tbody tr").nth(2).waitFor();
     assert.ok((await page.locator('[data-chart="loss"] canvas').count()) >= 1, "a chart is drawn");
+    const load = page.locator('[data-chart="load"][data-phase="search"]');
+    assert.match(await load.locator(".legend").textContent(), /CPU busy/, "the load of the machine is told");
+    assert.equal(await load.locator("canvas").count(), 1, "and drawn");
     assert.match(await page.locator('[data-figure="accuracy"] [data-value]').textContent(), /^[01]\.?\d*$/);
     check();
     await close();
@@ -427,32 +343,4 @@ describe("the pages", () => {
       });
     }
   }
-});
-
-describe("below a prefix and behind a token", () => {
-  let guarded;
-  before(async () => {
-    guarded = await startServer({ prefix: "/nas", env: { SKEIN_TOKEN: "a-long-enough-token" } });
-  });
-  after(async () => guarded?.stop());
-
-  test("the log-in leads to the page that was asked for, and every address has the prefix", async () => {
-    const { page, expectStatus, check, close } = await openPage(browser, guarded.base);
-    expectStatus(401, "Unauthorized");
-    await page.goto(`${guarded.base}/runs/new?example=quick`);
-    await page.waitForURL(/\/nas\/login/);
-    await page.getByLabel("Token").fill("wrong-token-altogether");
-    await page.keyboard.press("Enter");
-    await page.getByRole("alert").waitFor();
-    await page.getByLabel("Token").fill("a-long-enough-token");
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/\/nas\/runs\/new\?example=quick$/);
-    await page.locator("[data-cost]:not([aria-busy])").waitFor();
-    const addresses = await page.locator("a[href], link[href], script[src], img[src], form[action]").evaluateAll((all) =>
-      all.map((one) => one.getAttribute("href") ?? one.getAttribute("src") ?? one.getAttribute("action")),
-    );
-    assert.deepEqual(addresses.filter((address) => !address.startsWith("/nas/") && !address.startsWith("#")), []);
-    check();
-    await close();
-  });
 });

@@ -150,3 +150,13 @@ export async function until(what, seconds, probe) {
     await new Promise((done) => setTimeout(done, 200));
   }
 }
+
+/** Opens a section and what is behind its "More", by keyboard alone if asked to. */
+export async function openSection(page, id) {
+  const section = page.locator(`[data-section="${id}"]`);
+  if (!(await section.evaluate((element) => element.open))) await section.locator(":scope > summary").click();
+  const more = section.locator("details.more");
+  if ((await more.count()) > 0 && !(await more.evaluate((element) => element.open))) await more.locator(":scope > summary").click();
+}
+
+export const field = (page, path) => page.locator(`[data-path="${path}"] :is(input, select)`);

@@ -2,7 +2,7 @@
 //! library (NVML) says of them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -108,40 +108,76 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Looks how busy a GPU is, on a thread of its own.
 #[derive(Debug)]
 pub struct Watch {
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<u32>>>,
+    seen: Arc<Seen>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was seen since somebody asked.
+#[derive(Debug, Default)]
+struct Seen {
+    over: AtomicBool,
+    looks: Mutex<Looks>,
+}
+
+/// Per cents, and how many of them.
+#[derive(Debug, Default)]
+struct Looks {
+    sum: f64,
+    count: f64,
+}
+
+impl Looks {
+    fn note(&mut self, percent: u32) {
+        self.sum += f64::from(percent);
+        self.count += 1.0;
+    }
+
+    fn mean(&self) -> Option<f64> {
+        (self.count > 0.0).then(|| self.sum / self.count)
+    }
 }
 
 impl Watch {
     /// Begins to look; sees nothing on a CPU, or where the driver does not tell.
     #[must_use]
     pub fn begin(device: Device) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let Device::Cuda(index) = device else { return Self { over, thread: None } };
-        let seen = Arc::clone(&over);
-        let thread = std::thread::spawn(move || looks(index, &seen).unwrap_or_default());
-        Self { over, thread: Some(thread) }
+        let seen = Arc::new(Seen::default());
+        let Device::Cuda(index) = device else { return Self { seen, thread: None } };
+        let shared = Arc::clone(&seen);
+        let thread = std::thread::spawn(move || {
+            // Nobody misses the numbers of a driver that tells none.
+            let _ = look(index, &shared);
+        });
+        Self { seen, thread: Some(thread) }
     }
 
-    /// Per cent of the time so far in which the GPU computed something.
+    /// Per cent of the time since this was last asked in which the GPU computed something.
     #[must_use]
-    pub fn end(mut self) -> Option<f64> {
-        self.over.store(true, Ordering::Relaxed);
-        let looks = self.thread.take()?.join().ok()?;
-        let count = u32::try_from(looks.len()).ok().filter(|count| *count > 0)?;
-        Some(f64::from(looks.iter().sum::<u32>()) / f64::from(count))
+    pub fn take(&self) -> Option<f64> {
+        std::mem::take(&mut *self.seen.looks.lock().ok()?).mean()
     }
 }
 
-fn looks(index: usize, over: &AtomicBool) -> Option<Vec<u32>> {
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.seen.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It would have said so itself if it had panicked.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn look(index: usize, seen: &Seen) -> Option<()> {
     let nvml = Nvml::init().ok()?;
     let device = name(index)?.find(&nvml).ok()?;
-    let mut looks = Vec::new();
-    while !over.load(Ordering::Relaxed) {
+    while !seen.over.load(Ordering::Relaxed) {
         std::thread::sleep(PAUSE);
-        looks.extend(device.utilization_rates().ok().map(|rates| rates.gpu));
+        if let Ok(rates) = device.utilization_rates() {
+            seen.looks.lock().ok()?.note(rates.gpu);
+        }
     }
-    Some(looks)
+    Some(())
 }
 
 #[cfg(test)]
@@ -158,6 +194,16 @@ mod tests {
 
     #[test]
     fn nothing_is_seen_of_a_cpu() {
-        assert_eq!(Watch::begin(Device::Cpu).end(), None);
+        assert_eq!(Watch::begin(Device::Cpu).take(), None);
+    }
+
+    #[test]
+    fn looks_are_averaged_until_they_are_taken() {
+        let watch = Watch::begin(Device::Cpu);
+        for percent in [20, 70] {
+            watch.seen.looks.lock().unwrap().note(percent);
+        }
+        assert_eq!(watch.take(), Some(45.0));
+        assert_eq!(watch.take(), None, "nothing was seen since");
     }
 }

@@ -22,6 +22,7 @@ use skein_core::{dataset, folder};
 
 use super::attempt::Attempt;
 use super::events::Events;
+use super::load::Load;
 use super::meter::{Meter, Plan};
 use crate::EngineError;
 use crate::data::Data;
@@ -67,6 +68,7 @@ struct Context<'a> {
     data: Data,
     events: &'a mut Events,
     meter: Meter,
+    load: Load,
     /// What architectures really reach, if a benchmark is attached.
     benchmark: Option<Table>,
     /// Candidates of the second stage so far.
@@ -124,6 +126,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         data,
         events,
         meter,
+        load: Load::begin(compute.device, threads),
         benchmark,
         tried: vec![],
         start: None,

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use skein_core::event::{Event, EventBody};
+use skein_core::event::{Event, EventBody, MACHINE};
 use skein_core::spec::RunSpec;
 use skein_core::{dataset, folder};
 use skein_engine::data::Data;
@@ -140,6 +140,16 @@ impl Run {
     pub(crate) fn record(&self) -> Option<Value> {
         let text = fs::read_to_string(self.folder().join(folder::FINAL)).ok()?;
         Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// The lines of `metrics.csv` that equal runs share: none of the machine, and without the
+    /// column that names the attempt.
+    pub(crate) fn computed(&self, attempt: u32) -> Vec<String> {
+        let csv = String::from_utf8(self.artifact(attempt, "metrics.csv")).unwrap();
+        let of_machine =
+            |line: &str| line.split(',').nth(3).is_some_and(|name| MACHINE.contains(&name));
+        let lines = csv.lines().filter(|line| !of_machine(line));
+        lines.map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
     }
 
     pub(crate) fn artifact(&self, attempt: u32, name: &str) -> Vec<u8> {

@@ -17,13 +17,6 @@ fn diverging(patch: &Value) -> Value {
     spec
 }
 
-fn metrics(run: &Run, attempt: u32) -> Vec<String> {
-    let csv = String::from_utf8(run.artifact(attempt, "metrics.csv")).unwrap();
-    // How long images were waited for differs from time to time.
-    let lines = csv.lines().filter(|line| !line.contains(",input_wait,"));
-    lines.map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
-}
-
 #[test]
 fn a_diverging_search_goes_back_with_half_the_rate_and_a_killed_one_alike() {
     let whole = Run::new(&diverging(&json!({})));
@@ -36,7 +29,7 @@ fn a_diverging_search_goes_back_with_half_the_rate_and_a_killed_one_alike() {
     assert!(status.success(), "{told:?} {:?}", whole.record());
     assert!(!told.is_empty());
     assert!(told[0].contains("with 0.5 times the learning rates (1 of 3)"), "{told:?}");
-    assert!(metrics(&whole, 1).iter().all(|line| !line.contains("NaN")), "{told:?}");
+    assert!(whole.computed(1).iter().all(|line| !line.contains("NaN")), "{told:?}");
     let run = Run::new(&diverging(&json!({})));
     let mut child = run.start(1);
     run.wait_for(1, "warning", 1, &mut child);
@@ -47,7 +40,7 @@ fn a_diverging_search_goes_back_with_half_the_rate_and_a_killed_one_alike() {
     child.kill().unwrap();
     wait(&mut child);
     assert!(run.finish(3).success());
-    assert_eq!(metrics(&run, 3), metrics(&whole, 1));
+    assert_eq!(run.computed(3), whole.computed(1));
     assert_eq!(run.artifact(3, "model.safetensors"), whole.artifact(1, "model.safetensors"));
 }
 
@@ -78,7 +71,7 @@ fn a_search_in_which_nothing_changes_ends_early(#[case] deaths: &[usize]) {
     }
     let last = u32::try_from(deaths.len()).unwrap() + 1;
     assert!(run.finish(last).success());
-    let epochs = metrics(&run, last);
+    let epochs = run.computed(last);
     let epochs = epochs.iter().filter(|line| line.contains(",valid_loss,")).count();
     assert_eq!(epochs, 3, "the first, and two in which nothing changed");
     let done = run.events(last).into_iter().rev().find_map(|event| match event.body {

@@ -17,25 +17,18 @@ struct Trace {
     optimizer: Vec<u8>,
     model: Vec<u8>,
     architecture: Vec<u8>,
-    /// The metrics, without the column that names the attempt.
     metrics: Vec<String>,
 }
 
 impl Trace {
     fn of(run: &Run, attempt: u32) -> Self {
         let checkpoint = run.checkpoint(attempt);
-        let metrics = String::from_utf8(run.artifact(attempt, "metrics.csv")).unwrap();
         Self {
             weights: fs::read(checkpoint.join("weights.safetensors")).unwrap(),
             optimizer: fs::read(checkpoint.join("optimizer.safetensors")).unwrap(),
             model: run.artifact(attempt, "model.safetensors"),
             architecture: run.artifact(attempt, "architecture.json"),
-            // How long a step waited for its images is measured, not computed.
-            metrics: metrics
-                .lines()
-                .filter(|line| !line.contains(",input_wait,"))
-                .map(|line| line.rsplit_once(',').unwrap().0.to_owned())
-                .collect(),
+            metrics: run.computed(attempt),
         }
     }
 

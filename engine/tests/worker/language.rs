@@ -41,12 +41,6 @@ pub(crate) fn run(patch: &Value) -> Run {
     run
 }
 
-fn metrics(run: &Run, attempt: u32) -> Vec<String> {
-    let csv = String::from_utf8(run.artifact(attempt, "metrics.csv")).unwrap();
-    let lines = csv.lines().filter(|line| !line.contains("input_wait"));
-    lines.map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
-}
-
 /// The values of a metric of the search, in order.
 fn curve(run: &Run, name: &str) -> Vec<f64> {
     let events = run.events(1).into_iter();
@@ -139,7 +133,7 @@ fn a_killed_run_over_a_text_goes_on_bit_for_bit(#[case] patch: Value) {
         wait(&mut child);
     }
     assert!(cut.finish(3).success(), "{:?}", cut.record());
-    assert_eq!(metrics(&cut, 3), metrics(&whole, 1));
+    assert_eq!(cut.computed(3), whole.computed(1));
     assert_eq!(cut.artifact(3, "model.safetensors"), whole.artifact(1, "model.safetensors"));
 }
 

@@ -1,7 +1,9 @@
 //! What recipes do while the derived network is trained, and leave be before and after.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
-use skein_core::event::EventBody;
+use skein_core::event::{EventBody, MACHINE, Metrics};
 
 use crate::harness::{Run, merge};
 
@@ -16,18 +18,50 @@ fn finished(after: &Value) -> (Run, Vec<EventBody>) {
     (run, said)
 }
 
-/// The metrics of a phase as text, but for how long steps waited.
-fn metrics(said: &[EventBody], phase: &str) -> Vec<String> {
-    let of_phase = said.iter().filter_map(|event| match event {
+fn cost(run: &Run) -> Value {
+    let cost = run.record().unwrap()["outcome"]["summary"]["cost"].clone();
+    assert!(cost["params"].as_u64().is_some_and(|params| params > 0), "{cost}");
+    cost
+}
+
+fn metrics_of<'a>(said: &'a [EventBody], phase: &str) -> impl Iterator<Item = &'a Metrics> {
+    said.iter().filter_map(move |event| match event {
         EventBody::Metrics(metrics) if metrics.phase.as_str() == phase => Some(metrics),
         _ => None,
-    });
+    })
+}
+
+/// The metrics of a phase as text, but for those of the machine.
+fn metrics(said: &[EventBody], phase: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    for metrics in of_phase {
-        let values = metrics.values.iter().filter(|(name, _)| *name != "input_wait");
+    for metrics in metrics_of(said, phase) {
+        let values = metrics.values.iter().filter(|(name, _)| !MACHINE.contains(&name.as_str()));
         lines.extend(values.map(|(name, value)| format!("{} {name} {value}", metrics.epoch)));
     }
     lines
+}
+
+/// What a phase told of the machine.
+fn load<'a>(said: &'a [EventBody], phase: &str) -> BTreeMap<&'a str, Vec<f64>> {
+    let mut told = BTreeMap::<&str, Vec<f64>>::new();
+    for (name, value) in metrics_of(said, phase).flat_map(|metrics| &metrics.values) {
+        if MACHINE.contains(&name.as_str()) {
+            told.entry(name).or_default().push(value.0);
+        }
+    }
+    told
+}
+
+#[test]
+fn searches_and_trainings_tell_what_they_make_of_the_processor() {
+    let (_, said) = finished(&json!({}));
+    for phase in ["search", "fit"] {
+        let told = load(&said, phase);
+        let names: Vec<&str> = told.keys().copied().collect();
+        assert_eq!(names, ["cpu_busy", "input_wait", "memory_mb"], "{phase}: nothing of a GPU");
+        assert!(told["cpu_busy"].iter().all(|share| *share > 0.0), "{phase}: {told:?}");
+        assert!(told["memory_mb"].iter().all(|size| *size > 10.0), "{phase}: {told:?}");
+    }
 }
 
 #[test]
@@ -44,10 +78,7 @@ fn drop_path_changes_the_training_from_its_second_epoch_on_and_nothing_else() {
     let model = |run: &Run| run.artifact(1, "model.safetensors");
     assert_eq!(model(&without).len(), model(&with).len());
     assert!(model(&without) != model(&with));
-    assert_eq!(
-        without.record().unwrap()["summary"]["cost"],
-        with.record().unwrap()["summary"]["cost"]
-    );
+    assert_eq!(cost(&without), cost(&with));
 }
 
 /// The recipe's head is trained and measured, and nothing that leaves the run knows of it.
@@ -82,7 +113,6 @@ fn the_auxiliary_head_ends_with_the_training() {
         tensors
     };
     assert_eq!(tensors(&with), tensors(&without));
-    let cost = |run: &Run| run.record().unwrap()["summary"]["cost"].clone();
     assert_eq!(cost(&with), cost(&without));
     // The loss of the head changed what the network learned.
     let model = |run: &Run| run.artifact(1, "model.safetensors");

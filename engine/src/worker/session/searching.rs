@@ -58,7 +58,7 @@ impl Context<'_> {
         let ends = search.step.is_multiple_of(per_epoch);
         if ends || search.step.is_multiple_of(REPORT_EVERY) {
             let mut values = search.pending.take()?;
-            values.insert("input_wait".to_owned(), Num(search.input_wait.take()));
+            values.extend(self.machine(search.input_wait.take()));
             let loss = |name: &str| values.get(name).map(|value| value.0);
             search.health.note_losses(loss("weight_loss"), loss("arch_loss"));
             self.metrics(PhaseName::Search, search.step, epoch, values)?;
@@ -231,6 +231,13 @@ impl Context<'_> {
         let (perplexity, bits) = text.measures(loss, false);
         let values = [("valid_perplexity", perplexity), ("valid_bits_per_character", bits)];
         values.map(|(name, value)| (name.to_owned(), Num(value))).into()
+    }
+
+    /// What is known of the machine since the last report; steps waited for this share of it.
+    pub(super) fn machine(&mut self, input_wait: f64) -> BTreeMap<String, Num> {
+        let waited = std::iter::once(("input_wait", input_wait));
+        let values = waited.chain(self.load.take());
+        values.map(|(name, value)| (name.to_owned(), Num(value))).collect()
     }
 
     /// Says numbers; a loss that is no number ends the run.

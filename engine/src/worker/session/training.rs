@@ -50,7 +50,7 @@ impl Context<'_> {
         let ends = step.is_multiple_of(fit.steps_per_epoch());
         if ends || step.is_multiple_of(REPORT_EVERY) {
             let mut values = fit.pending.take()?;
-            values.insert("input_wait".to_owned(), Num(fit.input_wait.take()));
+            values.extend(self.machine(fit.input_wait.take()));
             values.insert("lr".to_owned(), Num(fit.lr(step - 1)));
             self.metrics(phase, step, epoch, values)?;
         }

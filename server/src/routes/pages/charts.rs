@@ -26,20 +26,29 @@ const fn chart(
     Chart { kind, phase, title, unit, waits, short: false, optional: false }
 }
 
+/// A small chart that is shown once it has a point.
+const fn extra(
+    kind: &'static str,
+    phase: &'static str,
+    title: &'static str,
+    unit: &'static str,
+) -> Chart {
+    Chart { short: true, optional: true, ..chart(kind, phase, title, unit, "") }
+}
+
+const BUSY: &str = "share of the time";
+const MEMORY: &str = "MB";
+
 /// Charts of the search.
 ///
 /// On a supernet that another run trained, most of them stay empty and are not shown then.
-pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 8] {
+pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 10] {
     let (_, share) = words(text);
     let once = "The first point appears after the first steps.";
     let charts = [
         chart("loss", "search", "Loss", "nats", once),
         chart("accuracy", "search", "Accuracy", share, once),
-        Chart {
-            short: true,
-            optional: true,
-            ..chart("perplexity", "search", "Perplexity", "per token, of the supernet", "")
-        },
+        extra("perplexity", "search", "Perplexity", "per token, of the supernet"),
         Chart {
             short: true,
             ..chart(
@@ -60,11 +69,7 @@ pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 8] {
                 "Appears with the first epoch.",
             )
         },
-        Chart {
-            short: true,
-            optional: true,
-            ..chart("accuracy", "select", "Second stage", share, "")
-        },
+        extra("accuracy", "select", "Second stage", share),
         Chart {
             optional: true,
             ..chart(
@@ -79,22 +84,23 @@ pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 8] {
             optional: true,
             ..chart("rank", "search", "True rank", "in the benchmark, 1 is best", "")
         },
+        extra("load", "search", "Load", BUSY),
+        extra("memory", "search", "Memory", MEMORY),
     ];
     charts.map(|chart| Chart { optional: chart.optional || again, ..chart })
 }
 
 /// Charts of the trainings after it.
-pub(super) fn fit_charts(text: bool) -> [Chart; 4] {
+pub(super) fn fit_charts(text: bool) -> [Chart; 8] {
     let (_, share) = words(text);
-    let of = |kind, phase, title, unit| Chart {
-        short: true,
-        optional: true,
-        ..chart(kind, phase, title, unit, "")
-    };
     [
-        of("loss", "fine_tune", "Fine-tuning: loss", "nats"),
-        of("accuracy", "fine_tune", "Fine-tuning: accuracy", share),
-        of("loss", "fit", "From scratch: loss", "nats"),
-        of("accuracy", "fit", "From scratch: accuracy", share),
+        extra("loss", "fine_tune", "Fine-tuning: loss", "nats"),
+        extra("accuracy", "fine_tune", "Fine-tuning: accuracy", share),
+        extra("load", "fine_tune", "Fine-tuning: load", BUSY),
+        extra("memory", "fine_tune", "Fine-tuning: memory", MEMORY),
+        extra("loss", "fit", "From scratch: loss", "nats"),
+        extra("accuracy", "fit", "From scratch: accuracy", share),
+        extra("load", "fit", "From scratch: load", BUSY),
+        extra("memory", "fit", "From scratch: memory", MEMORY),
     ]
 }
