@@ -57,17 +57,18 @@ function writeDataset(folder) {
   write("t10k", 500);
 }
 
-/** Starts `skein serve` on a free port, below `prefix`; resolves once it answers. */
-export async function startServer({ prefix = "", env = {} } = {}) {
+/** Starts `skein serve` on a free port, below `prefix`; resolves once it answers. The fake worker has any devices. */
+export async function startServer({ prefix = "", env = {}, fake = false } = {}) {
   const data = mkdtempSync(join(tmpdir(), "skein-e2e-"));
   let datasets = process.env.SKEIN_DATASETS;
   if (!datasets) {
     datasets = join(data, "synthetic");
     writeDataset(join(datasets, "fashion-mnist"));
   }
-  const worker = resolve(root, process.env.SKEIN_WORKER ?? "target/release/skein-worker");
+  const real = process.env.SKEIN_WORKER ?? "target/release/skein-worker";
+  const worker = resolve(root, fake ? "target/release/fake-worker" : real);
   const program = resolve(root, process.env.SKEIN_BIN ?? "target/release/skein");
-  for (const [path, make] of [[program, "skein-server"], [worker, "skein-engine"]]) {
+  for (const [path, make] of [[program, "skein-server"], [worker, fake ? "integration-tests" : "skein-engine"]]) {
     assert.ok(existsSync(path), `${path} is missing; build it with \`cargo build --release -p ${make}\``);
   }
   const words = ["serve", "--listen", "127.0.0.1:0", "--data", join(data, "data"), "--datasets", datasets, "--worker", worker];

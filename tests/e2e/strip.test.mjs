@@ -1,0 +1,53 @@
+// The strip of devices where there are many of them and several runs on each.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { api, noSidewaysScroll, openPage, startBrowser, startServer, until } from "./support.mjs";
+
+let browser, server;
+before(async () => {
+  browser = await startBrowser();
+  server = await startServer({ fake: true, env: { FAKE_DEVICES: "cpu,cuda:0,cuda:1", SKEIN_RUNS_PER_GPU: "3" } });
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+describe("many devices", () => {
+  const names = Array.from({ length: 6 }, (_, seed) => `seed ${seed} steps=4000 pace=20`);
+  before(async () => {
+    for (const name of names) {
+      const { status, body } = await api(server.base, "POST", "runs", {
+        name,
+        dataset: { id: "fashion-mnist", limit: 256 },
+        space: { preset: "toy-cell" },
+        search: { optimizer: { kind: "drnas" }, epochs: 2, batch_size: 16 },
+        resources: { device: "cuda" },
+      });
+      assert.equal(status, 201, JSON.stringify(body));
+    }
+    await until("all runs are running", 30, async () => {
+      const { body } = await api(server.base, "GET", "runs?status=running");
+      return body.runs.length === names.length;
+    });
+  });
+
+  for (const [width, least] of [[1440, 120], [390, 50]]) {
+    test(`at ${width} px every run can be read and reached`, async () => {
+      const { page, check, close } = await openPage(browser, server.base, { width });
+      await page.goto(`${server.base}/runs`);
+      const strip = page.locator("[data-strip]");
+      const links = strip.locator("li a");
+      assert.deepEqual((await links.evaluateAll((all) => all.map((one) => one.title))).sort(), names);
+      for (const link of await links.all()) {
+        await link.scrollIntoViewIfNeeded();
+        const [box, frame] = [await link.boundingBox(), await strip.boundingBox()];
+        assert.ok(box.width >= least, `a name is squeezed to ${box.width} px`);
+        assert.ok(box.x >= frame.x && box.x + box.width <= frame.x + frame.width, `a run stays outside of the strip: ${JSON.stringify([box, frame])}`);
+      }
+      await noSidewaysScroll(page, "the list with a full strip");
+      check();
+      await close();
+    });
+  }
+});
