@@ -64,6 +64,23 @@ fn searches_and_trainings_tell_what_they_make_of_the_processor() {
     }
 }
 
+/// Two thousand steps of the weights by SGD with its decay, and as many of the rows by Adam.
+#[test]
+fn memory_stays_flat_over_thousands_of_steps() {
+    let search = json!({"epochs": 84, "batch_size": 4, "valid_limit": 4});
+    let space = json!({"operations": ["conv1", "conv3"]});
+    let run = Run::new(
+        &json!({"space": space, "search": search, "resources": {"checkpoint_every": 1000}}),
+    );
+    assert!(run.finish(1).success());
+    let said: Vec<EventBody> = run.events(1).into_iter().map(|event| event.body).collect();
+    let steps = metrics_of(&said, "search").map(|metrics| metrics.step).max().unwrap();
+    assert!(steps >= 2000, "{steps} steps");
+    let held = &load(&said, "search")["memory_mb"];
+    let (warm, end) = (held[held.len() / 4], held[held.len() - 1]);
+    assert!(end < warm + 8.0, "{warm} MB after a quarter, {end} MB at the end: {held:?}");
+}
+
 #[test]
 fn drop_path_changes_the_training_from_its_second_epoch_on_and_nothing_else() {
     let (without, plain) = finished(&json!({"drop_path": 0}));
