@@ -78,6 +78,9 @@ describe("the pages", () => {
     assert.match(await load.locator(".legend").textContent(), /CPU busy/, "the load of the machine is told");
     assert.equal(await load.locator("canvas").count(), 1, "and drawn");
     assert.match(await page.locator('[data-figure="accuracy"] [data-value]').textContent(), /^[01]\.?\d*$/);
+    const texts = ["dt", "[data-note]"].map((part) => page.locator(`[data-figure] ${part}`));
+    const [labels, notes] = await Promise.all(texts.map((all) => all.evaluateAll((found) => found.map((one) => one.getBoundingClientRect().x))));
+    assert.deepEqual(notes, labels, "a figure's note begins below its label");
     check();
     await close();
   });
