@@ -100,7 +100,7 @@ const KEPT: &[(&str, Literal)] = &[
 /// Every field, in the order of a form.
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
-    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on a CPU; on a GPU they start equal, and rounding may lead them apart.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
+    field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on CPUs of one kind; on a GPU they start equal, and rounding may lead them apart.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
     field(DATASET, "Data set", "What the network learns from: images to classify, or a text whose next token it tells.", Kind::OneOf(DATASETS), Default::Required).plain(),
     field("dataset.limit", "Training images", "Search on only the first so many training images (of a text: windows); empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
     field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
