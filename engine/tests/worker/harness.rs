@@ -136,6 +136,11 @@ impl Run {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// What the attempt said.
+    pub(crate) fn said(&self, attempt: u32) -> Vec<EventBody> {
+        self.events(attempt).into_iter().map(|event| event.body).collect()
+    }
+
     /// The final record, if there is one.
     pub(crate) fn record(&self) -> Option<Value> {
         let text = fs::read_to_string(self.folder().join(folder::FINAL)).ok()?;

@@ -14,7 +14,7 @@ fn finished(after: &Value) -> (Run, Vec<EventBody>) {
     merge(&mut spec["after"], after);
     let run = Run::new(&spec);
     assert!(run.finish(1).success());
-    let said = run.events(1).into_iter().map(|event| event.body).collect();
+    let said = run.said(1);
     (run, said)
 }
 
@@ -73,7 +73,7 @@ fn memory_stays_flat_over_thousands_of_steps() {
         &json!({"space": space, "search": search, "resources": {"checkpoint_every": 1000}}),
     );
     assert!(run.finish(1).success());
-    let said: Vec<EventBody> = run.events(1).into_iter().map(|event| event.body).collect();
+    let said = run.said(1);
     let steps = metrics_of(&said, "search").map(|metrics| metrics.step).max().unwrap();
     assert!(steps >= 2000, "{steps} steps");
     let held = &load(&said, "search")["memory_mb"];
@@ -110,7 +110,7 @@ fn the_auxiliary_head_ends_with_the_training() {
         });
         let run = Run::new(&spec);
         assert!(run.finish(1).success());
-        let said: Vec<EventBody> = run.events(1).into_iter().map(|event| event.body).collect();
+        let said = run.said(1);
         (run, said)
     };
     let (with, headed) = run(0.4);

@@ -121,12 +121,13 @@ impl Context<'_> {
 
     fn end_epoch(&mut self, search: &mut Search, epoch: u64) -> Result<(), EngineError> {
         let score = search.validate(&self.data, epoch)?;
-        let mut values: BTreeMap<String, Num> = [
-            ("valid_loss".to_owned(), Num(score.loss)),
-            ("valid_accuracy".to_owned(), Num(score.accuracy)),
-            ("weight_lr".to_owned(), Num(search.weight_lr(search.step.saturating_sub(1)))),
-        ]
-        .into();
+        let lr = search.weight_lr(search.step.saturating_sub(1));
+        let mut values: BTreeMap<String, Num> = named([
+            ("valid_loss", score.loss),
+            ("valid_accuracy", score.accuracy),
+            ("weight_lr", lr),
+        ])
+        .collect();
         values.extend(self.text_values(score.loss));
         self.events.log(format!(
             "epoch {} of {}: validation accuracy {:.2} %, loss {:.4} nats",
@@ -180,7 +181,7 @@ impl Context<'_> {
         let mut values = vec![("entropy", entropy(&rows)), ("rank_flips", flips)];
         values.extend(vitals.skips.map(|skips| ("skip_share", skips)));
         values.extend(vitals.gap.map(|gap| ("loss_gap", gap)));
-        Ok(values.into_iter().map(|(name, value)| (name.to_owned(), Num(value))).collect())
+        Ok(named(values).collect())
     }
 
     pub(super) fn say_rows(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
@@ -221,23 +222,22 @@ impl Context<'_> {
         let Some(truth) = self.truth(architecture) else { return vec![] };
         #[expect(clippy::cast_precision_loss, reason = "tables are far below 2^53")]
         let rank = truth.rank as f64;
-        let values = [("true_accuracy", truth.accuracy), ("true_rank", rank)];
-        values.map(|(name, value)| (name.to_owned(), Num(value))).into()
+        named([("true_accuracy", truth.accuracy), ("true_rank", rank)]).collect()
     }
 
     /// What a validation loss means for a text.
     pub(super) fn text_values(&self, loss: f64) -> Vec<(String, Num)> {
         let Some(text) = &self.data.text else { return vec![] };
         let (perplexity, bits) = text.measures(loss, false);
-        let values = [("valid_perplexity", perplexity), ("valid_bits_per_character", bits)];
-        values.map(|(name, value)| (name.to_owned(), Num(value))).into()
+        named([("valid_perplexity", perplexity), ("valid_bits_per_character", bits)]).collect()
     }
 
     /// What is known of the machine since the last report; steps waited for this share of it.
-    pub(super) fn machine(&mut self, input_wait: f64) -> BTreeMap<String, Num> {
-        let waited = std::iter::once(("input_wait", input_wait));
-        let values = waited.chain(self.load.take());
-        values.map(|(name, value)| (name.to_owned(), Num(value))).collect()
+    pub(super) fn machine(
+        &mut self,
+        input_wait: f64,
+    ) -> impl Iterator<Item = (String, Num)> + use<> {
+        named(self.load.take().into_iter().chain([("input_wait", input_wait)]))
     }
 
     /// Says numbers; a loss that is no number ends the run.
@@ -277,4 +277,11 @@ impl Context<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Numbers under their names, as events have them.
+pub(super) fn named<'a>(
+    values: impl IntoIterator<Item = (&'a str, f64)>,
+) -> impl Iterator<Item = (String, Num)> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), Num(value)))
 }

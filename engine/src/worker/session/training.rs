@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use skein_core::number::Num;
 
 use super::Context;
-use super::searching::REPORT_EVERY;
+use super::searching::{REPORT_EVERY, named};
 use super::snapshot::{Derived, Done};
 use crate::EngineError;
 use crate::search::run::{EVALUATION_BATCH, Search};
@@ -58,8 +58,7 @@ impl Context<'_> {
             let valid = search.valid_positions();
             let score = fit.trainee.network.score(&self.data.train, valid, EVALUATION_BATCH)?;
             let values = [("valid_loss", score.loss), ("valid_accuracy", score.accuracy)];
-            let mut values: BTreeMap<String, Num> =
-                values.map(|(name, value)| (name.to_owned(), Num(value))).into();
+            let mut values: BTreeMap<String, Num> = named(values).collect();
             values.extend(self.text_values(score.loss));
             self.metrics(phase, step, epoch, values)?;
         }
