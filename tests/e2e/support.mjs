@@ -65,10 +65,12 @@ export async function startServer({ prefix = "", env = {}, fake = false } = {}) 
     datasets = join(data, "synthetic");
     writeDataset(join(datasets, "fashion-mnist"));
   }
-  const real = process.env.SKEIN_WORKER ?? "target/release/skein-worker";
-  const worker = resolve(root, fake ? "target/release/fake-worker" : real);
+  const [found, maker] = fake
+    ? ["target/release/fake-worker", "integration-tests"]
+    : [process.env.SKEIN_WORKER ?? "target/release/skein-worker", "skein-engine"];
+  const worker = resolve(root, found);
   const program = resolve(root, process.env.SKEIN_BIN ?? "target/release/skein");
-  for (const [path, make] of [[program, "skein-server"], [worker, fake ? "integration-tests" : "skein-engine"]]) {
+  for (const [path, make] of [[program, "skein-server"], [worker, maker]]) {
     assert.ok(existsSync(path), `${path} is missing; build it with \`cargo build --release -p ${make}\``);
   }
   const words = ["serve", "--listen", "127.0.0.1:0", "--data", join(data, "data"), "--datasets", datasets, "--worker", worker];
