@@ -81,6 +81,8 @@ describe("the pages", () => {
     const texts = ["dt", "[data-note]"].map((part) => page.locator(`[data-figure] ${part}`));
     const [labels, notes] = await Promise.all(texts.map((all) => all.evaluateAll((found) => found.map((one) => one.getBoundingClientRect().x))));
     assert.deepEqual(notes, labels, "a figure's note begins below its label");
+    const lines = await texts[1].evaluateAll((found) => found.filter((one) => one.textContent).map((one) => one.getBoundingClientRect().y));
+    assert.ok(lines.length > 1 && lines.every((line) => line === lines[0]), `the notes stand on one line: ${lines}`);
     check();
     await close();
   });

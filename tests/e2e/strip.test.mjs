@@ -1,36 +1,59 @@
-// The strip of devices where there are many of them and several runs on each.
+// The strip of devices: one that has room, and many with several runs on each.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { api, noSidewaysScroll, openPage, startBrowser, startServer, until } from "./support.mjs";
 
-let browser, server;
+let browser;
 before(async () => {
   browser = await startBrowser();
-  server = await startServer({ fake: true, env: { FAKE_DEVICES: "cpu,cuda:0,cuda:1", SKEIN_RUNS_PER_GPU: "3" } });
 });
-after(async () => {
-  await browser?.close();
-  await server?.stop();
+after(async () => browser?.close());
+
+/** Starts runs of these names on a server, and waits until all of them are at work. */
+async function work(server, names, device) {
+  for (const name of names) {
+    const { status, body } = await api(server.base, "POST", "runs", {
+      name,
+      dataset: { id: "fashion-mnist", limit: 256 },
+      space: { preset: "toy-cell" },
+      search: { optimizer: { kind: "drnas" }, epochs: 2, batch_size: 16 },
+      resources: { device },
+    });
+    assert.equal(status, 201, JSON.stringify(body));
+  }
+  await until("all runs are running", 30, async () => {
+    const { body } = await api(server.base, "GET", "runs?status=running");
+    return body.runs.length === names.length;
+  });
+}
+
+describe("one device", () => {
+  let server;
+  before(async () => {
+    server = await startServer({ fake: true, env: { FAKE_DEVICES: "cpu" } });
+    await work(server, ["DrNAS on a toy cell, seed 9001 steps=4000 pace=20"], "cpu");
+  });
+  after(async () => server?.stop());
+
+  test("a name that has room is not cut", async () => {
+    const { page, check, close } = await openPage(browser, server.base);
+    await page.goto(`${server.base}/runs`);
+    const name = page.locator("[data-strip] li a");
+    const [content, shown] = await name.evaluate((link) => [link.scrollWidth, link.clientWidth]);
+    assert.ok(shown > 0 && content <= shown, `${shown} of ${content} px`);
+    check();
+    await close();
+  });
 });
 
 describe("many devices", () => {
   const names = Array.from({ length: 6 }, (_, seed) => `seed ${seed} steps=4000 pace=20`);
+  let server;
   before(async () => {
-    for (const name of names) {
-      const { status, body } = await api(server.base, "POST", "runs", {
-        name,
-        dataset: { id: "fashion-mnist", limit: 256 },
-        space: { preset: "toy-cell" },
-        search: { optimizer: { kind: "drnas" }, epochs: 2, batch_size: 16 },
-        resources: { device: "cuda" },
-      });
-      assert.equal(status, 201, JSON.stringify(body));
-    }
-    await until("all runs are running", 30, async () => {
-      const { body } = await api(server.base, "GET", "runs?status=running");
-      return body.runs.length === names.length;
-    });
+    server = await startServer({ fake: true, env: { FAKE_DEVICES: "cpu,cuda:0,cuda:1", SKEIN_RUNS_PER_GPU: "3" } });
+    await work(server, names, "cuda");
   });
+  after(async () => server?.stop());
 
   for (const [width, least] of [[1440, 120], [390, 50]]) {
     test(`at ${width} px every run can be read and reached`, async () => {
