@@ -144,7 +144,8 @@ fn cancel_ends_a_run_and_every_process_of_it() {
     let (worker, child) = (server.worker_pid(&id), child.parse().unwrap());
     assert!(is_alive(worker) && is_alive(child));
     let (status, run) = post(&server, &id, "cancel");
-    assert_eq!((status, &run["reason"]), (202, &json!("is being cancelled")));
+    assert_eq!((status, &run["status"]), (202, &json!("cancelling")));
+    assert_eq!(run["reason"], "the worker saves a checkpoint and stops");
     server.wait_status(&id, "cancelled");
     assert!(!is_alive(worker));
     eventually("the worker's child gone", || !is_alive(child));
@@ -161,6 +162,11 @@ fn a_deaf_worker_is_killed_within_fifteen_seconds() {
     let worker = server.worker_pid(&id);
     let began = Instant::now();
     post(&server, &id, "cancel");
+    // Until the worker is gone, everybody is told what it is about to be.
+    assert_eq!(server.run(&id)["status"], "cancelling");
+    let list = server.get("/api/v1/runs?status=cancelling").json();
+    assert_eq!(list["runs"][0]["id"], id.as_str());
+    assert_eq!((post(&server, &id, "pause").0, post(&server, &id, "cancel").0), (409, 202));
     server.wait_status(&id, "cancelled");
     let took = began.elapsed();
     assert!((Duration::from_secs(9)..Duration::from_secs(15)).contains(&took), "{took:?}");
@@ -224,7 +230,9 @@ fn a_cancel_survives_a_killed_server() {
     server.wait_step(&id, 3);
     post(&server, &id, "cancel");
     server.kill();
-    kill(server.worker_pid(&id));
+    let worker = server.worker_pid(&id);
     server.start_again();
+    assert_eq!(server.run(&id)["status"], "cancelling");
+    kill(worker);
     server.wait_status(&id, "cancelled");
 }

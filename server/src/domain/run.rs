@@ -15,6 +15,8 @@ pub enum RunStatus {
     Running,
     /// A worker was asked to leave a checkpoint and stop.
     Pausing,
+    /// A worker was asked to leave a checkpoint and end the run.
+    Cancelling,
     /// Stopped on request; goes on from its checkpoint when resumed.
     Paused,
     /// Its final record says so.
@@ -36,6 +38,8 @@ pub enum RunEvent {
     Began,
     /// A person asked for a pause.
     PauseRequested,
+    /// A person wants it to end, and a worker is at it.
+    CancelRequested,
     /// Its worker left as a pause wanted.
     Stopped,
     /// Its worker left because the server stops, or it is to be tried again.
@@ -64,11 +68,12 @@ pub struct TransitionError {
 
 impl RunStatus {
     /// Every state, in the order in which a page lists them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Starting,
         Self::Running,
         Self::Pausing,
+        Self::Cancelling,
         Self::Paused,
         Self::Succeeded,
         Self::Failed,
@@ -87,7 +92,11 @@ impl RunStatus {
             (Self::Queued | Self::Lost | Self::Starting | Self::Running, E::Began) => {
                 Ok(Self::Running)
             }
-            (Self::Pausing, E::Began) => Ok(Self::Pausing),
+            (Self::Pausing | Self::Cancelling, E::Began) => Ok(self),
+            (
+                Self::Starting | Self::Running | Self::Pausing | Self::Cancelling,
+                E::CancelRequested,
+            ) => Ok(Self::Cancelling),
             (Self::Queued | Self::Lost, E::PauseRequested) => Ok(Self::Paused),
             (Self::Starting | Self::Running | Self::Pausing, E::PauseRequested) => {
                 Ok(Self::Pausing)
@@ -118,7 +127,7 @@ impl RunStatus {
     /// Whether it holds a device.
     #[must_use]
     pub fn holds_device(self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::Pausing)
+        matches!(self, Self::Starting | Self::Running | Self::Pausing | Self::Cancelling)
     }
 
     /// Whether it works or will work without anyone asking.
@@ -138,10 +147,11 @@ impl RunStatus {
 mod tests {
     use super::*;
 
-    const EVENTS: [RunEvent; 10] = [
+    const EVENTS: [RunEvent; 11] = [
         RunEvent::Submitted,
         RunEvent::Began,
         RunEvent::PauseRequested,
+        RunEvent::CancelRequested,
         RunEvent::Stopped,
         RunEvent::Requeued,
         RunEvent::Vanished,
@@ -166,6 +176,19 @@ mod tests {
         for status in RunStatus::ALL.into_iter().filter(|status| !status.is_ended()) {
             assert_eq!(status.apply(RunEvent::Cancelled), Ok(RunStatus::Cancelled));
         }
+    }
+
+    #[test]
+    fn a_run_that_holds_a_device_is_cancelling_until_its_worker_is_gone() {
+        for status in RunStatus::ALL {
+            let asked = status.apply(RunEvent::CancelRequested).ok();
+            assert_eq!(asked, status.holds_device().then_some(RunStatus::Cancelling), "{status}");
+        }
+        let cancelling = RunStatus::Cancelling;
+        assert!(cancelling.holds_device() && cancelling.is_active());
+        // A restarted server that finds the worker at work still wants it to end.
+        assert_eq!(cancelling.apply(RunEvent::Began), Ok(cancelling));
+        assert!(cancelling.apply(RunEvent::PauseRequested).is_err());
     }
 
     #[test]

@@ -132,13 +132,14 @@ impl Runs {
             if status.is_ended() {
                 return Err(conflict(&format!("the run has already ended: {status}")));
             }
-            entry.edit(&runs.db, |state| {
-                state.record.wanted = Wanted::Cancel;
-                state.record.reason = Some("is being cancelled".to_owned());
+            entry.edit(&runs.db, |state| state.record.wanted = Wanted::Cancel);
+            let asked = entry.change(&runs.db, RunEvent::CancelRequested, |state| {
+                state.record.reason = Some("the worker saves a checkpoint and stops".to_owned());
             });
-            if entry.status().holds_device() {
+            if asked.is_ok() {
                 entry.nudge.notify_one();
             } else {
+                // No worker is at it.
                 let attempt = entry.state().record.attempt;
                 let record = final_record::now(attempt, Outcome::Cancelled);
                 entry.finish(&runs.db, final_record::create(&entry.folder, &record)?);
