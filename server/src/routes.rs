@@ -37,6 +37,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(runs::train))
         .routes(routes!(runs::front))
         .routes(routes!(events::events))
+        .routes(routes!(events::several))
         .routes(routes!(run_data::metrics))
         .routes(routes!(run_data::rows))
         .routes(routes!(run_data::architecture))

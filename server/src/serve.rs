@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::ServiceExt;
 use axum::extract::Request;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -74,6 +75,7 @@ impl Server {
     /// - [`ServeError`].
     pub async fn start(args: ServeArgs, shutdown: CancellationToken) -> Result<Self, ServeError> {
         let (address, settings) = args.check()?;
+        raise_open_files();
         // First, so that a second server leaves the data folder alone.
         let listener = listen(address).await?;
         let address = listener.local_addr().map_err(ServeError::Broken)?;
@@ -129,6 +131,16 @@ impl Server {
             Some(Ok(Err(error))) => Err(ServeError::Broken(error)),
             _ => Ok(()),
         }
+    }
+}
+
+/// Every open stream is an open file, and shells allow 1,024 unless a program asks for more.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        let allowed = limit.current.unwrap_or(u64::MAX);
+        tracing::warn!(%error, allowed, "cannot raise the limit on open files");
     }
 }
 

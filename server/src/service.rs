@@ -20,6 +20,7 @@ pub mod package;
 pub mod predict;
 pub mod queue;
 pub mod recover;
+pub mod replay;
 pub mod runs;
 pub mod series;
 pub mod stream;

@@ -2,6 +2,7 @@
 
 mod asked;
 mod predict;
+pub mod stream;
 
 use std::collections::BTreeMap;
 

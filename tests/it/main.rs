@@ -11,6 +11,7 @@ mod auth;
 mod client;
 mod events;
 mod front;
+mod listeners;
 mod predict;
 mod queue;
 mod real_worker;

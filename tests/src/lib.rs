@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
@@ -194,6 +196,17 @@ impl TestServer {
         kill_process(pid(child.id()), signal).expect("signal");
     }
 
+    /// Memory that the server's process holds, in MB.
+    #[must_use]
+    pub fn memory_mb(&self) -> u64 {
+        let child = self.child.as_ref().expect("a server");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let status = status.expect("the server's status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib * 1024 / 1_000_000
+    }
+
     /// Sends a request with any body and headers.
     ///
     /// # Panics
@@ -348,6 +361,12 @@ pub fn is_alive(process: u32) -> bool {
 /// Kills a process.
 pub fn kill(process: u32) {
     kill_process(pid(process), Signal::KILL).expect("kill");
+}
+
+/// Lets this process hold as many files and connections open as the system allows.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a limit");
 }
 
 fn pid(raw: u32) -> Pid {

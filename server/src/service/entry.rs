@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
 use skein_core::event::Warning;
 use skein_core::record::{FinalRecord, Outcome};
 use skein_core::spec::RunSpec;
 use tokio::sync::{Notify, broadcast};
 
 use super::digest::Digest;
+use super::replay::Replays;
 use super::tail::Line;
 use crate::domain::clock;
 use crate::domain::ids::RunId;
@@ -18,18 +20,18 @@ use crate::domain::run::{RunEvent, RunStatus, TransitionError};
 use crate::executor::Job;
 use crate::storage::db::Db;
 use crate::storage::runs::{RunRecord, Wanted};
-use crate::views::RunView;
+use crate::views::{RunView, stream};
 
 /// Messages that a slow listener may fall behind; it then reads the files again.
 const BACKLOG: usize = 256;
 
-/// What listeners of a run hear.
+/// What listeners of a run hear, as it is sent to them.
 #[derive(Debug, Clone)]
 pub enum Message {
-    /// The worker said something.
-    Event(Arc<Line>),
+    /// The worker said something: the event's id and text.
+    Event(u64, Bytes),
     /// The run's state changed.
-    Status(Arc<RunView>),
+    Status(Bytes),
     /// Nothing more will come.
     End,
 }
@@ -70,6 +72,8 @@ pub struct Entry {
     pub spec: RunSpec,
     /// Wakes its supervisor.
     pub nudge: Notify,
+    /// Its events as they were written, for those who listen.
+    pub replays: Replays,
     state: Mutex<State>,
     /// Keeps writes of the record in order.
     writing: Mutex<()>,
@@ -88,6 +92,7 @@ impl Entry {
             folder,
             spec,
             nudge: Notify::new(),
+            replays: Replays::default(),
             state: Mutex::new(state),
             writing: Mutex::new(()),
             sender: broadcast::Sender::new(BACKLOG),
@@ -111,6 +116,16 @@ impl Entry {
     pub fn listen(&self) -> (RunView, broadcast::Receiver<Message>) {
         let state = self.state();
         (self.view_of(&state), self.sender.subscribe())
+    }
+
+    /// Tells every listener of an event.
+    pub fn say(&self, line: &Line) {
+        if self.sender.receiver_count() == 0 {
+            return;
+        }
+        let mut text = String::new();
+        line.write(&mut text, &self.id.to_string());
+        self.send(Message::Event(line.id, text.into()));
     }
 
     /// Tells every listener.
@@ -163,7 +178,7 @@ impl Entry {
 
     /// Tells the state. It is held meanwhile, so that listeners get states in their order.
     fn tell(&self, state: &State) {
-        self.send(Message::Status(Arc::new(self.view_of(state))));
+        self.send(Message::Status(stream::status(&self.view_of(state))));
     }
 
     /// Says why the run waits, if that changed; told to listeners, not stored.

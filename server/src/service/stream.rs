@@ -1,34 +1,30 @@
-//! One listener of a run: everything after an event, then whatever comes.
+//! Listeners of runs: everything after an event, then whatever comes.
 //!
-//! Nothing is lost or doubled: the listener subscribes first and reads the files then; what it has
+//! Nothing is lost or doubled: a listener subscribes first and reads the files then; what it has
 //! seen it drops by id; if it falls behind, it reads the files again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+use futures::stream::{SelectAll, select_all};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
+use super::ServiceError;
 use super::entry::{Entry, Message};
 use super::runs::Runs;
-use super::tail::{self, Line};
-use super::{ServiceError, blocking};
 use crate::domain::ids::RunId;
-use crate::views::RunView;
+use crate::views::stream;
 
-/// Messages that wait for a slow client before we wait for it.
-const BUFFER: usize = 64;
+/// Texts that wait for a slow client before we wait for it.
+const BUFFER: usize = 2;
 
-/// What one listener gets.
-#[derive(Debug)]
-pub enum Item {
-    /// The worker said something.
-    Event(Arc<Line>),
-    /// The run's state, at the beginning and after each change.
-    Status(Arc<RunView>),
-}
+/// What a listener gets: messages, one or many at a time, as they are sent.
+pub type Messages = ReceiverStream<Bytes>;
 
 impl Runs {
     /// Listens to a run from the event after `after` on; ends with the run or the server.
@@ -40,7 +36,7 @@ impl Runs {
         id: RunId,
         after: u64,
         with_status: bool,
-    ) -> Result<mpsc::Receiver<Item>, ServiceError> {
+    ) -> Result<Messages, ServiceError> {
         let entry = self.entry(id)?;
         let (sender, receiver) = mpsc::channel(BUFFER);
         let listener = Listener { entry, sender, last: after, with_status };
@@ -55,13 +51,28 @@ impl Runs {
             }
             runs.streams.fetch_sub(1, Ordering::Relaxed);
         });
-        Ok(receiver)
+        Ok(Messages::new(receiver))
     }
+
+    /// Listens to several runs, with their states; ends with the last of them or the server.
+    #[must_use]
+    pub fn listen_to_all(&self, places: &[(RunId, u64)]) -> SelectAll<Messages> {
+        let listen = |(id, after): &(RunId, u64)| self.listen(*id, *after, true);
+        select_all(places.iter().map(|place| listen(place).unwrap_or_else(|_| gone(place.0))))
+    }
+}
+
+/// Says of a run that it is not there, and ends.
+fn gone(id: RunId) -> Messages {
+    let (sender, receiver) = mpsc::channel(1);
+    // It has room for one.
+    let _ = sender.try_send(stream::gone(&id.to_string()));
+    Messages::new(receiver)
 }
 
 struct Listener {
     entry: Arc<Entry>,
-    sender: mpsc::Sender<Item>,
+    sender: mpsc::Sender<Bytes>,
     last: u64,
     with_status: bool,
 }
@@ -80,7 +91,7 @@ impl Listener {
         let (view, messages) = self.entry.listen();
         let over = self.entry.status().is_ended();
         if self.with_status {
-            self.send(Item::Status(Arc::new(view))).await?;
+            self.send(stream::status(&view)).await?;
         }
         self.catch_up().await?;
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(messages) }
@@ -91,10 +102,8 @@ impl Listener {
     async fn follow(&mut self, mut messages: Receiver<Message>) -> ControlFlow<()> {
         loop {
             match messages.recv().await {
-                Ok(Message::Event(line)) => self.event(line).await?,
-                Ok(Message::Status(view)) if self.with_status => {
-                    self.send(Item::Status(view)).await?;
-                }
+                Ok(Message::Event(id, text)) => self.event(id, text).await?,
+                Ok(Message::Status(text)) if self.with_status => self.send(text).await?,
                 Ok(Message::Status(_)) => {}
                 Ok(Message::End) | Err(RecvError::Closed) => return ControlFlow::Break(()),
                 Err(RecvError::Lagged(_)) => return ControlFlow::Continue(()),
@@ -102,16 +111,16 @@ impl Listener {
         }
     }
 
-    async fn event(&mut self, line: Arc<Line>) -> ControlFlow<()> {
-        if line.id <= self.last {
+    async fn event(&mut self, id: u64, text: Bytes) -> ControlFlow<()> {
+        if id <= self.last {
             return ControlFlow::Continue(());
         }
-        self.last = line.id;
-        self.send(Item::Event(line)).await
+        self.last = id;
+        self.send(text).await
     }
 
-    async fn send(&self, item: Item) -> ControlFlow<()> {
-        match self.sender.send(item).await {
+    async fn send(&self, text: Bytes) -> ControlFlow<()> {
+        match self.sender.send(text).await {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -119,29 +128,22 @@ impl Listener {
 
     /// Sends what the files hold after the last event.
     async fn catch_up(&mut self) -> ControlFlow<()> {
-        let (entry, sender, after) = (Arc::clone(&self.entry), self.sender.clone(), self.last);
-        let read = blocking(move || {
-            let mut last = after;
-            tail::replay(&entry.folder, after, |line| {
-                let id = line.id;
-                match sender.blocking_send(Item::Event(line)) {
-                    Ok(()) => {
-                        last = id;
-                        ControlFlow::Continue(())
-                    }
-                    Err(_) => ControlFlow::Break(()),
+        let mut place = self.entry.replays.place(self.last);
+        loop {
+            let piece = match self.entry.replays.piece(&self.entry, place).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return ControlFlow::Continue(()),
+                Err(error) => {
+                    tracing::error!(run.id = %self.entry.id, %error, "cannot replay events");
+                    return ControlFlow::Break(());
                 }
-            })?;
-            Ok(last)
-        });
-        match read.await {
-            Ok(last) => {
-                self.last = last;
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                tracing::error!(run.id = %self.entry.id, %error, "cannot replay events");
-                ControlFlow::Break(())
+            };
+            let text = piece.after(self.last);
+            (self.last, place) = (self.last.max(piece.last()), piece.next);
+            // Held no longer than its text is: who waits for a slow client holds nothing else.
+            drop(piece);
+            if !text.is_empty() {
+                self.send(text).await?;
             }
         }
     }

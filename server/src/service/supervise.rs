@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use skein_core::event::{Failure, FailureClass};
 use skein_core::record::Outcome;
 
-use super::entry::{Entry, Message};
+use super::entry::Entry;
 use super::runs::Runs;
 use super::tail::Tail;
 use super::{ServiceError, blocking, final_record};
@@ -125,7 +125,7 @@ impl Watch {
             let mut state = self.entry.state();
             lines.iter().for_each(|line| state.digest.add(&line.event));
             drop(state);
-            lines.into_iter().for_each(|line| self.entry.send(Message::Event(line)));
+            lines.iter().for_each(|line| self.entry.say(line));
         }
     }
 

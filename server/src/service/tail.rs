@@ -11,8 +11,10 @@ use std::sync::Arc;
 use skein_core::event::Event;
 use skein_core::folder;
 
-/// Most bytes that one look reads.
-const CHUNK: u64 = 1 << 20;
+use crate::views::stream;
+
+/// Bytes that are read at a time.
+pub const CHUNK: u64 = 64 << 10;
 /// A line longer than this is no event.
 const LONGEST_LINE: usize = 8 << 20;
 /// Ids of one attempt lie below this multiple of the attempt.
@@ -27,6 +29,13 @@ pub struct Line {
     pub event: Event,
     /// The event's JSON, as the worker wrote it.
     pub json: String,
+}
+
+impl Line {
+    /// Appends the message that listeners of the run are sent.
+    pub fn write(&self, text: &mut String, run: &str) {
+        stream::event(text, run, self.id, self.event.body.kind(), &self.json);
+    }
 }
 
 /// Id of an event within its run.
@@ -54,7 +63,19 @@ impl Tail {
     /// Begins at the first event of an attempt, and drops what is not after event `after`.
     #[must_use]
     pub fn new(attempt: u32, after: u64) -> Self {
-        Self { attempt, offset: 0, last_id: after, rest: Vec::new() }
+        Self::resume(attempt, 0, after)
+    }
+
+    /// The same from a line on that begins at a known place of the attempt's file.
+    #[must_use]
+    pub fn resume(attempt: u32, offset: u64, after: u64) -> Self {
+        Self { attempt, offset, last_id: after, rest: Vec::new() }
+    }
+
+    /// Where the first line begins that was not read, or not to its end.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset - self.rest.len() as u64
     }
 
     /// The attempt that is followed.
@@ -63,7 +84,7 @@ impl Tail {
         self.attempt
     }
 
-    /// What was written since the last look, at most about a megabyte; empty at the end.
+    /// What was written since the last look, as many lines as end in one [`CHUNK`]; empty at the end.
     ///
     /// # Errors
     /// - the file cannot be read; a file that does not exist yet is an empty one.

@@ -6,7 +6,7 @@
 //! `nan@N` has non-finite numbers there, `deaf` ignores SIGTERM, `child` starts a process of its
 //! own, `instead` leaves without a word, `late` writes its final record after SIGTERM, `wander`
 //! tells another architecture every epoch, `level@N` keeps the validation accuracy from step N on,
-//! `generations=N` compares candidates after the search, `astray` finds what no epoch told.
+//! `lines=N` writes so many lines of log at first, `generations=N` compares candidates after the search, `astray` finds what no epoch told.
 
 #![expect(
     clippy::expect_used,
@@ -189,6 +189,10 @@ impl Worker {
         self.say(EventBody::Phase(Phase { name: PhaseName::Search, total_steps }));
         let message = format!("attempt {} begins", self.attempt);
         self.say(EventBody::Log(Log { level: "info".to_owned(), message }));
+        for line in 0..self.told("lines").unwrap_or(0) {
+            let message = format!("line {line:>200}");
+            self.say(EventBody::Log(Log { level: "info".to_owned(), message }));
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
