@@ -1,6 +1,7 @@
 // The REST API as the pages use it: shapes, requests, problems.
 
 import { prefix } from "./dom.ts";
+import { creationKey, forgetKey } from "./creating.ts";
 
 /** A number that may be not finite; see `Num` in core. */
 export type Num = number | "NaN" | "Infinity" | "-Infinity";
@@ -120,15 +121,38 @@ export async function send<T>(method: string, path: string, body?: unknown, sign
   return request(method, path, content, signal);
 }
 
+/** Asks for something new. Asked again after an answer that was lost, the server gives what the first request made. */
+export async function create<T>(path: string, body: unknown): Promise<T> {
+  const state = JSON.stringify([path, body]);
+  const key = creationKey(state);
+  try {
+    const made = await request<T>("POST", path, { type: "application/json", body: JSON.stringify(body), key });
+    forgetKey(state);
+    return made;
+  } catch (error) {
+    // Without an answer, or with a proxy's, nobody knows whether it was made.
+    if (error instanceof Problem && error.status !== 0 && error.status < 500) forgetKey(state);
+    throw error;
+  }
+}
+
 /** Sends a file; the JSON answer, or a thrown [`Problem`]. */
 export async function upload<T>(path: string, file: Blob, signal?: AbortSignal): Promise<T> {
   const type = file.type.startsWith("image/") ? file.type : "application/octet-stream";
   return request("POST", path, { type, body: file }, signal);
 }
 
-async function request<T>(method: string, path: string, content: { type: string; body: BodyInit } | null, signal?: AbortSignal): Promise<T> {
+interface Content {
+  type: string;
+  body: BodyInit;
+  /** Names the wish, so that it is granted once. */
+  key?: string;
+}
+
+async function request<T>(method: string, path: string, content: Content | null, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json" };
   if (content) headers["content-type"] = content.type;
+  if (content?.key) headers["idempotency-key"] = content.key;
   const init: RequestInit = { method, headers, credentials: "same-origin" };
   if (content) init.body = content.body;
   if (signal) init.signal = signal;

@@ -1,9 +1,10 @@
 // On every page: theme, keys, menus, the strip, relative times.
 
+import { ask } from "./contact.ts";
 import { bindKeys } from "./keys.ts";
 import { all, announce, find, prefix, toast } from "./dom.ts";
 import { ago } from "./format.ts";
-import { type Violation, Problem, send } from "./api.ts";
+import { type Violation, Problem, create } from "./api.ts";
 import { morph } from "./morph.ts";
 
 bindKeys();
@@ -13,6 +14,7 @@ document.addEventListener("click", (event) => void startExample(event));
 tell();
 setInterval(tell, 15_000);
 setInterval(() => void refreshStrip(), 3_000);
+document.addEventListener("visibilitychange", () => void refreshStrip());
 
 function switchTheme(): void {
   const root = document.documentElement;
@@ -49,12 +51,8 @@ document.addEventListener("skein:tell", tell);
 async function refreshStrip(): Promise<void> {
   const strip = find("[data-strip]");
   if (!strip || document.hidden) return;
-  try {
-    const answer = await fetch(`${prefix}/strip`, { credentials: "same-origin" });
-    if (answer.ok && !answer.redirected) morph(strip, await answer.text());
-  } catch {
-    // The next tick tries again; the page's own stream reports a lost server.
-  }
+  const answer = await ask(`${prefix}/strip`);
+  if (answer?.ok) morph(strip, answer.text);
 }
 
 /** An example card starts a real run. */
@@ -63,7 +61,7 @@ async function startExample(event: Event): Promise<void> {
   if (!button) return;
   button.disabled = true;
   try {
-    const run = await send<{ id: string }>("POST", "runs", JSON.parse(button.dataset["start"] ?? "{}"));
+    const run = await create<{ id: string }>("runs", JSON.parse(button.dataset["start"] ?? "{}"));
     location.assign(`${prefix}/runs/${run.id}`);
   } catch (error) {
     button.disabled = false;

@@ -14,6 +14,6 @@ const shared = {
   legalComments: "none",
 };
 await build({ ...shared, format: "esm", entryPoints: ["app.ts", "list.ts", "architectures.ts", "form.ts", "run.ts"] });
-await build({ ...shared, format: "iife", entryPoints: ["theme.ts"] });
+await build({ ...shared, format: "iife", entryPoints: ["theme.ts", "stream-worker.ts"] });
 await build({ ...shared, entryPoints: ["app.css"] });
 copyFileSync("favicon.svg", "dist/favicon.svg");

@@ -94,6 +94,23 @@ export function perFrame(task: () => void): () => void {
   };
 }
 
+/** Runs `task` soon after a call, one at a time and at most once in `ms`; the last call is never lost. */
+export function paced(ms: number, task: () => Promise<void>): () => void {
+  let busy = false;
+  let again = false;
+  const run = async (): Promise<void> => {
+    busy = true;
+    again = false;
+    await Promise.all([task(), new Promise((done) => setTimeout(done, ms))]);
+    busy = false;
+    if (again) void run();
+  };
+  return () => {
+    if (busy) again = true;
+    else void run();
+  };
+}
+
 /** Runs `task` once calls have paused for `ms`. */
 export function settled(ms: number, task: () => void): () => void {
   let timer = 0;

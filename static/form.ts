@@ -1,6 +1,6 @@
 // The form for a new run: conditional fields, live check, cost, the same run as text.
 
-import { type Violation, Problem, send } from "./api.ts";
+import { type Violation, Problem, create, send } from "./api.ts";
 import { all, announce, find, need, prefix, say, settled, toast } from "./dom.ts";
 import { Fields } from "./form/fields.ts";
 import { Snippets } from "./form/snippets.ts";
@@ -81,7 +81,7 @@ async function submit(): Promise<void> {
   sending = true;
   start.disabled = true;
   try {
-    const run = await send<{ id: string }>("POST", "runs", fields.spec());
+    const run = await create<{ id: string }>("runs", fields.spec());
     location.assign(`${prefix}/runs/${run.id}`);
     return;
   } catch (error) {

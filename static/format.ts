@@ -48,6 +48,16 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86400)} d ${pad(Math.floor(s / 3600) % 24)} h`;
 }
 
+/** An accuracy, or another share that is compared with one: `57.50 %`. */
+export function inPercent(share: number): string {
+  return percent(share, 2);
+}
+
+/** The same with every digit that counts: `57.501234 %`. */
+export function exactPercent(share: number): string {
+  return Number.isFinite(share) ? `${Number((100 * share).toPrecision(8))} %` : value(share);
+}
+
 /** `61.2 %`. */
 export function percent(fraction: number, digits = 1): string {
   return Number.isFinite(fraction) ? `${(100 * fraction).toFixed(digits)} %` : "–";

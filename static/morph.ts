@@ -1,6 +1,8 @@
 // Brings part of a page up to date from the server's own HTML, touching only what differs, so
 // that focus, selection and the pointer's place survive.
 
+import { ask } from "./contact.ts";
+
 /** Makes the children of `target` equal to `html`. */
 export function morph(target: Element, html: string): void {
   const parsed = new DOMParser().parseFromString(`<body>${html}</body>`, "text/html");
@@ -21,16 +23,9 @@ let asked = 0;
 export async function reload(): Promise<boolean> {
   if (document.hidden) return false;
   const turn = ++asked;
-  try {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (!answer.ok || answer.redirected) return false;
-    const html = await answer.text();
-    if (turn !== asked) return false;
-    swap(html);
-  } catch {
-    // The next tick tries again.
-    return false;
-  }
+  const answer = await ask(location.href);
+  if (!answer?.ok || turn !== asked) return false;
+  swap(answer.text);
   document.dispatchEvent(new Event("skein:tell"));
   return true;
 }

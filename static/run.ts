@@ -1,7 +1,8 @@
 // The page of one run: what is known so far, then everything new as it is said.
 
-import { type ArchitectureNow, type Num, type Progress, type RowsData, type RunEvent, type RunView, type SeriesData, Problem, api, ended, number, send } from "./api.ts";
+import { type ArchitectureNow, type Num, type Progress, type RowsData, type RunEvent, type RunView, type SeriesData, Problem, ended, number, send } from "./api.ts";
 import { find, need, perFrame, toast } from "./dom.ts";
+import { ask, heardSince } from "./contact.ts";
 import { swap } from "./morph.ts";
 import { bindActions } from "./run/actions.ts";
 import { ArchitectureView } from "./run/architecture.ts";
@@ -16,6 +17,8 @@ import { RowsView } from "./run/rows.ts";
 import { Store } from "./run/store.ts";
 import { bindTraining } from "./run/train.ts";
 import { bindTry } from "./run/try.ts";
+import type { Told } from "./stream/hub.ts";
+import { Listening } from "./stream/listen.ts";
 
 const page = need("[data-run]");
 const run = page.dataset["run"] ?? "";
@@ -30,15 +33,19 @@ const front = new FrontView(need("[data-front]"));
 const log = new LogView(need("[data-logs]"), run);
 const files = need("[data-artifacts]");
 const trial = need("[data-try]");
+const listening = new Listening(run, page.dataset["streamWorker"] ?? "", heard);
 
-bindActions(run, () => void refresh());
+bindActions(run, (view) => {
+  header.apply(view);
+  void refresh();
+});
 bindTraining(run);
 bindBudget(run);
 bindTry(trial, run);
 void begin();
 
 async function begin(): Promise<void> {
-  let after = "";
+  let after = 0;
   try {
     const [metrics, history, past] = await Promise.all([
       send<{ series: SeriesData[]; last_event: number }>("GET", `runs/${run}/metrics?max_points=600`),
@@ -50,13 +57,13 @@ async function begin(): Promise<void> {
     architecture.know(history.choices, past.history);
     rows.build(history.choices);
     if (past.front) front.show(past.front);
-    after = `&after=${metrics.last_event}`;
+    after = metrics.last_event;
   } catch (error) {
     report(error);
   }
   paint();
   await Promise.all([log.load().catch(report), loadFiles(files, run).catch(report)]);
-  if (!ended(header.status)) listen(after);
+  if (!ended(header.status)) listening.begin(after);
 }
 
 let reported = false;
@@ -86,73 +93,86 @@ function paint(): void {
   );
 }
 
-let stream: EventSource | null = null;
-function listen(after: string): void {
-  stream?.close();
-  const source = new EventSource(api(`runs/${run}/events?status=true${after}`));
-  stream = source;
-  const on = <P>(kind: string, task: (payload: P, event: RunEvent<P>) => void): void => {
-    source.addEventListener(kind, (message) => {
-      const event = JSON.parse((message as MessageEvent<string>).data) as RunEvent<P>;
-      task(event.payload, event);
-      paint();
-    });
-  };
-  on<{ total_steps: number }>("started", (payload) => (total = payload.total_steps || total));
-  on<Progress>("progress", (payload) => {
+function heard(told: Told): void {
+  switch (told.kind) {
+    case "event":
+      return event(told.event);
+    case "status":
+      return status(told.view);
+    case "gone":
+      listening.end();
+      return header.connection("This run has been deleted.");
+    case "open":
+      return opened();
+    case "cut":
+      return cut();
+  }
+}
+
+const takes: Record<string, (event: RunEvent<never>) => void> = {
+  started: ({ payload }: RunEvent<{ total_steps: number }>) => {
+    total = payload.total_steps || total;
+  },
+  progress: ({ payload }: RunEvent<Progress>) => {
     if (payload.phase === "search" && payload.total_steps > 0) total = payload.total_steps;
     header.progress(payload);
     figures.rate(payload);
-  });
-  on<{ phase: string; step: number; values: Record<string, Num> }>("metrics", ({ phase, step, values }, { attempt }) => {
+  },
+  metrics: ({ attempt, payload: { phase, step, values } }: RunEvent<{ phase: string; step: number; values: Record<string, Num> }>) => {
     for (const [name, value] of Object.entries(values)) store.at(phase, name).add(step, number(value), attempt);
-  });
-  on<{ step: number; epoch: number; rows: Num[][] }>("rows", ({ step, epoch, rows }) => store.history.add(step, epoch, rows));
-  on<ArchitectureNow>("architecture", (payload) => architecture.add(payload));
-  on<Front>("front", (payload) => front.show(payload));
-  on<{ message: string; level?: string }>("log", (_, event) => log.add(event));
-  on<{ message: string; code: string }>("warning", (_, event) => log.add(event));
-  source.addEventListener("status", (message) => status(JSON.parse((message as MessageEvent<string>).data) as RunView));
-  source.addEventListener("open", () => header.connection(""));
-  source.addEventListener("error", () => lost(source));
+  },
+  rows: ({ payload: { step, epoch, rows } }: RunEvent<{ step: number; epoch: number; rows: Num[][] }>) => store.history.add(step, epoch, rows),
+  architecture: ({ payload }: RunEvent<ArchitectureNow>) => architecture.add(payload),
+  front: ({ payload }: RunEvent<Front>) => front.show(payload),
+  log: (event: RunEvent<{ message: string; level?: string }>) => log.add(event),
+  warning: (event: RunEvent<{ message: string; code: string }>) => log.add(event),
+};
+
+function event(event: RunEvent<unknown>): void {
+  // A message's kind says what its payload is.
+  takes[event.kind]?.(event as RunEvent<never>);
+  paint();
 }
 
 function status(view: RunView): void {
   const changed = header.apply(view);
   if (ended(view.status)) {
-    stream?.close();
-    stream = null;
-    header.connection("");
+    listening.end();
+    opened();
   }
   if (changed) void refresh();
 }
 
-/** The browser reconnects by itself after a cut; after a refusal we do. */
-function lost(source: EventSource): void {
-  if (stream !== source) return;
-  header.connection("Connection lost, trying again. What is shown may be old.");
-  if (source.readyState === EventSource.CLOSED) setTimeout(() => void refresh(), 3_000);
+/** Told of a cut only if it lasts: the stream is opened again by itself. */
+const CUT_SHOWN = 6_000;
+let cutTimer = 0;
+function cut(): void {
+  cutTimer ||= window.setTimeout(() => {
+    // Where nothing at all is heard, the line above the page says so.
+    if (heardSince(CUT_SHOWN)) header.connection("The live updates are interrupted; they are tried again. What is shown may be old.");
+  }, CUT_SHOWN);
+}
+
+function opened(): void {
+  clearTimeout(cutTimer);
+  cutTimer = 0;
+  header.connection("");
 }
 
 /** The parts of the page that depend on the run's state, from the server's own template. */
 async function refresh(): Promise<void> {
-  try {
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (answer.status === 404) return header.connection("This run has been deleted.");
-    if (answer.ok && !answer.redirected) {
-      const html = await answer.text();
-      swap(html);
-      document.dispatchEvent(new Event("skein:tell"));
-      bindBudget(run);
-      header.status = find("[data-head]")?.dataset["status"] ?? header.status;
-      trial.hidden = header.status !== "succeeded";
-    }
-  } catch {
-    if (!stream) setTimeout(() => void refresh(), 3_000);
+  const answer = await ask(location.href);
+  if (answer?.status === 404) return header.connection("This run has been deleted.");
+  if (!answer?.ok) {
+    if (!listening.isOn) setTimeout(() => void refresh(), 3_000);
     return;
   }
+  swap(answer.text);
+  document.dispatchEvent(new Event("skein:tell"));
+  bindBudget(run);
+  header.status = find("[data-head]")?.dataset["status"] ?? header.status;
+  trial.hidden = header.status !== "succeeded";
   await Promise.all([log.load().catch(() => undefined), loadFiles(files, run).catch(() => undefined)]);
   paint();
-  const open = stream && stream.readyState !== EventSource.CLOSED;
-  if (!ended(header.status) && !open) listen("");
+  if (!ended(header.status) && !listening.isOn) listening.begin(0);
 }

@@ -3,7 +3,7 @@
 import { Problem, type RunView, send } from "../api.ts";
 import { find, need, prefix, say, toast } from "../dom.ts";
 
-export function bindActions(run: string, changed: () => void): void {
+export function bindActions(run: string, changed: (view: RunView) => void): void {
   document.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest<HTMLButtonElement>("[data-act]") : null;
     if (button) void act(run, button, changed);
@@ -11,7 +11,7 @@ export function bindActions(run: string, changed: () => void): void {
   bindRename(run);
 }
 
-async function act(run: string, button: HTMLButtonElement, changed: () => void): Promise<void> {
+async function act(run: string, button: HTMLButtonElement, changed: (view: RunView) => void): Promise<void> {
   const action = button.dataset["act"] ?? "";
   const question = find<HTMLDialogElement>(`#confirm-${action}`);
   if (question && !(await confirmed(question))) return;
@@ -22,8 +22,7 @@ async function act(run: string, button: HTMLButtonElement, changed: () => void):
       location.assign(`${prefix}/runs`);
       return;
     }
-    await send<RunView>("POST", `runs/${run}/${action}`);
-    changed();
+    changed(await send<RunView>("POST", `runs/${run}/${action}`));
   } catch (error) {
     toast(error instanceof Problem ? error.words : String(error), "bad");
   }

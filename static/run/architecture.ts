@@ -1,13 +1,15 @@
 // The architecture that would be derived at the slider's step.
 
 import { type ArchitectureNow, type ChoiceInfo, api } from "../api.ts";
-import { copy, find, h, need, say, settled } from "../dom.ts";
+import { copy, find, h, need, paced, say } from "../dom.ts";
 import { draw } from "../drawing.ts";
 import { milliseconds, short } from "../format.ts";
 import type { RowHistory } from "./store.ts";
 
 /** Drawings kept; a drag over the slider asks for many. */
 const KEPT = 200;
+/** A page asks for a drawing once in so many ms at most. */
+const PACE = 500;
 
 export class ArchitectureView {
   private choices: ChoiceInfo[] = [];
@@ -15,7 +17,8 @@ export class ArchitectureView {
   private index = -1;
   private drawn = -1;
   private readonly kept = new Map<number, string>();
-  private readonly later = settled(60, () => void this.fetch());
+  /** A search may tell of an architecture at every step, and many pages may be open: drawings must not take the server. */
+  private readonly later = paced(PACE, () => this.fetch());
 
   constructor(
     private readonly section: HTMLElement,

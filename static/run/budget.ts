@@ -1,8 +1,8 @@
 // Other budgets for the trained supernet: a short comparison, limits to slide, a package to make.
 
-import { type Num, type RunView, Problem, api, ended, number, send } from "../api.ts";
+import { type Num, type RunView, Problem, api, create, ended, number, send } from "../api.ts";
 import { all, find, h, need, prefix, say } from "../dom.ts";
-import { milliseconds, percent, short } from "../format.ts";
+import { milliseconds, inPercent, short } from "../format.ts";
 import { type Front, plot } from "./front.ts";
 
 type Measure = "params" | "macs" | "latency";
@@ -53,7 +53,7 @@ class Budget {
     this.flaw("");
     try {
       const cost = String(new FormData(form).get("cost"));
-      const made = await send<RunView>("POST", `runs/${this.run}/front`, { cost });
+      const made = await create<RunView>(`runs/${this.run}/front`, { cost });
       await this.follow(made.id);
     } catch (error) {
       this.flaw(error instanceof Problem ? error.words : String(error));
@@ -130,7 +130,7 @@ class Budget {
     const { accuracy, costs, text } = this.pick;
     const latency = costs.latency === null ? "" : `, ${said("latency", costs.latency)} ms`;
     return [
-      h("p", {}, h("b", {}, percent(accuracy)), " validation accuracy with inherited weights"),
+      h("p", {}, h("b", {}, inPercent(accuracy)), " validation accuracy with inherited weights"),
       h("p", { class: "muted" }, `${short(costs.params ?? 0)} parameters, ${short(costs.macs ?? 0)} multiply-adds${latency}`),
       h("p", {}, h("code", {}, text)),
     ];
@@ -140,7 +140,7 @@ class Budget {
     if (!this.pick) return;
     button.disabled = true;
     try {
-      const made = await send<RunView>("POST", `runs/${this.run}/train`, { preset: "inherit", architecture: this.pick.text });
+      const made = await create<RunView>(`runs/${this.run}/train`, { preset: "inherit", architecture: this.pick.text });
       location.assign(`${prefix}/runs/${made.id}`);
     } catch (error) {
       this.flaw(error instanceof Problem ? error.words : String(error));

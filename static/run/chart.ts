@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 
 import { h, need, s, say } from "../dom.ts";
-import { value as shown, short, words } from "../format.ts";
+import { exactPercent, inPercent, short, value as plain, words } from "../format.ts";
 import { seriesToken, token } from "./colour.ts";
 import type { Series } from "./store.ts";
 
@@ -11,6 +11,9 @@ export interface Look {
   log: boolean;
   smoothing: number;
 }
+
+/** How values are written: as they are, in per cent, or in per cent on an axis from 0 to 100. */
+export type Scale = "plain" | "percent" | "whole";
 
 interface Curve {
   series: Series;
@@ -35,6 +38,7 @@ export class Chart {
     private readonly box: HTMLElement,
     private readonly sync: string,
     private readonly onZoom: (min: number, max: number) => void,
+    private readonly scale: Scale,
   ) {
     this.area = need(".plot", box);
     this.legend = need(".legend", box);
@@ -135,10 +139,10 @@ export class Chart {
       legend: { show: false },
       cursor: { sync: { key: this.sync, setSeries: false }, drag: { x: true, y: false }, points: { size: 7 } },
       padding: [8, 12, 0, 0],
-      scales: { x: { time: false }, y: { distr: this.look.log ? 3 : 1 } },
+      scales: { x: { time: false }, y: { distr: this.look.log ? 3 : 1, ...(this.scale === "whole" ? { range: [0, 1] as [number, number] } : {}) } },
       axes: [
         { ...axis, size: 26, gap: 4, space: 64, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? short(tick) : "")) },
-        { ...axis, size: (_, labels) => Math.max(40, 14 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length))), gap: 6, space: 32, values: (_, ticks, __, ___, apart) => ticks.map((tick) => (tick === null ? "" : number(tick, apart))) },
+        { ...axis, size: (_, labels) => Math.max(40, 14 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length))), gap: 6, space: 32, values: (_, ticks, __, ___, apart) => ticks.map((tick) => (tick === null ? "" : number(this.factor * tick, this.factor * apart))) },
       ],
       series: [{}, ...this.curves.flatMap((curve) => this.lines(curve))],
       hooks: {
@@ -147,6 +151,10 @@ export class Chart {
         setSelect: [(plot) => this.selected(plot)],
       },
     };
+  }
+
+  private get factor(): number {
+    return this.scale === "plain" ? 1 : 100;
   }
 
   private lines({ series, visible }: Curve): uPlot.Series[] {
@@ -214,8 +222,9 @@ export class Chart {
     for (const { series, output } of this.curves) {
       const at = step === undefined ? series.steps.length - 1 : nearest(series.steps, step);
       const value = series.values[at];
+      const [shown, exact] = this.scale === "plain" ? [plain, String] : [inPercent, exactPercent];
       say(output, value === undefined ? "–" : shown(value));
-      output.title = value === undefined ? "" : String(value);
+      output.title = value === undefined ? "" : exact(value);
     }
   }
 

@@ -63,6 +63,17 @@ export function probabilityMap(dark: boolean): string[] {
   });
 }
 
+/** A difference to colour: blue below, orange above, the ground's grey where there is none. */
+export function differenceMap(dark: boolean): string[] {
+  return Array.from({ length: 256 }, (_, i) => {
+    const t = (i - 127.5) / 127.5;
+    const far = Math.abs(t);
+    const lightness = dark ? 0.27 + 0.5 * far : 0.95 - 0.4 * far;
+    const hue = ((t < 0 ? 250 : 55) * Math.PI) / 180;
+    return oklab(lightness, 0.14 * far * Math.cos(hue), 0.14 * far * Math.sin(hue));
+  });
+}
+
 function oklab(lightness: number, a: number, b: number): string {
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;

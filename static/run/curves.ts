@@ -1,9 +1,9 @@
 // The section of curves: which chart shows what, and the tools they share.
 
 import { all, find, need, settled } from "../dom.ts";
-import { Chart, type Look } from "./chart.ts";
+import { Chart, type Look, type Scale } from "./chart.ts";
 import { onTheme } from "./colour.ts";
-import { Series, type Store, entropy } from "./store.ts";
+import { Series, type Store, entropyShare } from "./store.ts";
 
 const PATTERNS: Record<string, RegExp> = {
   loss: /(^|_)loss$/,
@@ -12,10 +12,12 @@ const PATTERNS: Record<string, RegExp> = {
   rank: /^true_rank$/,
   perplexity: /(^|_)perplexity$/,
   rate: /(^|_)lr$|learning_rate|^tau$|temperature/,
-  entropy: /entropy/,
   load: /^(cpu_busy|gpu_busy|input_wait)$/,
   memory: /^(gpu_)?memory_mb$/,
 };
+
+/** What is a share is shown in per cent; entropy from nothing to the largest, so that noise does not fill the chart. */
+const SCALES: Record<string, Scale> = { accuracy: "percent", truth: "percent", load: "percent", entropy: "whole" };
 
 interface Place {
   box: HTMLElement;
@@ -59,13 +61,12 @@ export class Curves {
     const zoom = (min: number, max: number): void => {
       for (const other of this.places) if (other.phase === phase) other.chart.zoom(min, max);
     };
-    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom), log: kind === "loss" || kind === "rate" || kind === "rank" || kind === "perplexity" };
+    return { box, phase, pattern: PATTERNS[kind] ?? /^$/, chart: new Chart(box, phase, zoom, SCALES[kind] ?? "plain"), log: kind === "loss" || kind === "rate" || kind === "rank" || kind === "perplexity" };
   }
 
   update(): void {
     for (const { box, phase, pattern, chart, log } of this.places) {
-      const series = this.store.find(phase, pattern);
-      if (box.dataset["chart"] === "entropy" && series.length === 0) series.push(derived(this.store));
+      const series = box.dataset["chart"] === "entropy" ? [derived(this.store)] : this.store.find(phase, pattern);
       if (box.dataset["optional"] !== undefined) box.hidden = series.every((one) => one.steps.length === 0);
       if (!box.hidden) chart.update(series.sort(order), { ...this.look, log: this.look.log && log });
     }
@@ -80,9 +81,9 @@ function order(a: Series, b: Series): number {
   return rank(a) - rank(b) || a.name.localeCompare(b.name);
 }
 
-/** The rows' entropy, from the rows themselves. */
+/** The rows' entropy as a share of the largest, from the rows themselves: the metric is in nats. */
 function derived({ history }: Store): Series {
-  const series = new Series("search", "row_entropy");
-  for (const [index, step] of history.steps.entries()) series.add(step, entropy(history.rows[index] ?? []), 1);
+  const series = new Series("search", "entropy");
+  for (const [index, step] of history.steps.entries()) series.add(step, entropyShare(history.rows[index] ?? []), 1);
   return series;
 }

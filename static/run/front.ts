@@ -2,7 +2,7 @@
 
 import { type Num, number } from "../api.ts";
 import { h, need, s } from "../dom.ts";
-import { milliseconds, percent, short } from "../format.ts";
+import { milliseconds, inPercent, short } from "../format.ts";
 
 interface FrontPoint {
   text: string;
@@ -45,7 +45,7 @@ function row({ text, accuracy, cost }: FrontPoint, timed: boolean): HTMLElement 
     cell(short(cost.params), exact(cost.params)),
     cell(short(cost.macs), exact(cost.macs)),
     ...(timed ? [cell(milliseconds(cost.latency_ns ?? 0))] : []),
-    cell(percent(number(accuracy))),
+    cell(inPercent(number(accuracy))),
     h("td", { class: "text" }, h("code", {}, text)),
   );
 }
@@ -70,8 +70,8 @@ export function plot({ cost, points }: Front, mark: [cost: number, accuracy: num
     text(x(first), bottom + 18, "start", say(first)),
     ...(last > first ? [text(x(last), bottom + 18, "end", say(last))] : []),
     text((EDGE.left + WIDTH - EDGE.right) / 2, HEIGHT - 6, "middle", NAMES[cost]),
-    text(EDGE.left - 6, y(Math.min(...accuracies)) + 4, "end", percent(Math.min(...accuracies))),
-    ...(points.length > 1 ? [text(EDGE.left - 6, y(Math.max(...accuracies)) + 4, "end", percent(Math.max(...accuracies)))] : []),
+    text(EDGE.left - 6, y(Math.min(...accuracies)) + 4, "end", inPercent(Math.min(...accuracies))),
+    ...(points.length > 1 ? [text(EDGE.left - 6, y(Math.max(...accuracies)) + 4, "end", inPercent(Math.max(...accuracies)))] : []),
   ];
 }
 

@@ -2,7 +2,8 @@
 
 import type { ChoiceInfo } from "../api.ts";
 import { find, h, need, perFrame, s, say } from "../dom.ts";
-import { isDark, onTheme, probabilityMap, token } from "./colour.ts";
+import { inPercent } from "../format.ts";
+import { differenceMap, isDark, onTheme, probabilityMap, token } from "./colour.ts";
 import { type RowHistory, best } from "./store.ts";
 
 interface Strip {
@@ -13,9 +14,7 @@ interface Strip {
 
 export class RowsView {
   private strips: Strip[] = [];
-  private map = probabilityMap(isDark());
-  /** Probabilities that the ends of the colour map stand for. */
-  private range: [low: number, high: number] = [0, 1];
+  private look: Look = { map: probabilityMap(isDark()), low: 0, high: 1, uniform: false };
   private readonly full: HTMLInputElement;
   private index = -1;
   private following = true;
@@ -40,12 +39,7 @@ export class RowsView {
     this.play.addEventListener("click", () => this.toggle());
     this.live.addEventListener("click", () => this.move(this.history.length - 1));
     new ResizeObserver(this.paint).observe(section);
-    onTheme(() => {
-      this.map = probabilityMap(isDark());
-      this.scale();
-      this.paint();
-    });
-    this.scale();
+    onTheme(this.paint);
   }
 
   build(choices: ChoiceInfo[]): void {
@@ -151,9 +145,8 @@ export class RowsView {
   }
 
   private draw(): void {
-    this.range = this.full.checked ? [0, 1] : span(this.history.rows);
-    say(find("[data-scale-low]", this.section), this.range[0].toFixed(2));
-    say(find("[data-scale-high]", this.section), this.range[1].toFixed(2));
+    this.look = look(this.full.checked ? null : this.history.rows);
+    this.scale();
     const rows = this.history.rows[this.index] ?? [];
     for (const [choice, strip] of this.strips.entries()) {
       this.heat(choice, strip.canvas);
@@ -181,15 +174,16 @@ export class RowsView {
     ctx.fillStyle = token("--sunken");
     ctx.fillRect(0, 0, width, height);
     const { steps, rows } = this.history;
-    const [low, high] = this.range;
-    const colour = (p: number): string => this.map[Math.round(255 * Math.min(1, Math.max(0, (p - low) / (high - low))))] ?? "";
+    const { map, low, high, uniform } = this.look;
+    const colour = (x: number): string => map[Math.round(255 * Math.min(1, Math.max(0, (x - low) / (high - low))))] ?? "";
     const x = (step: number): number => Math.round((step / this.domain) * width);
     for (const [index, step] of steps.entries()) {
       const left = index === 0 ? 0 : x(steps[index - 1] ?? 0);
       const row = rows[index]?.[choice] ?? [];
       const tall = height / Math.max(1, row.length);
+      const from = uniform ? 1 / row.length : 0;
       for (const [option, p] of row.entries()) {
-        ctx.fillStyle = Number.isFinite(p) ? colour(p) : token("--bad");
+        ctx.fillStyle = Number.isFinite(p) ? colour(p - from) : token("--bad");
         const y = Math.round(option * tall);
         ctx.fillRect(left, y, Math.max(1, x(step) - left), Math.round((option + 1) * tall) - y);
       }
@@ -203,30 +197,51 @@ export class RowsView {
 
   /** The key to the colours. */
   private scale(): void {
+    const { map, low, high, uniform } = this.look;
+    say(find("[data-scale-of]", this.section), uniform ? "difference from uniform" : "probability");
+    const end = (x: number): string => (uniform ? `${x < 0 ? "−" : "+"}${inPercent(Math.abs(x))}` : x.toFixed(2));
+    say(find("[data-scale-low]", this.section), end(low));
+    say(find("[data-scale-high]", this.section), end(high));
     const canvas = find<HTMLCanvasElement>("[data-scale]", this.section);
     const ctx = canvas?.getContext("2d");
     if (!canvas || !ctx) return;
     Object.assign(canvas, { width: 256, height: 1 });
-    for (const [index, colour] of this.map.entries()) {
+    for (const [index, colour] of map.entries()) {
       ctx.fillStyle = colour;
       ctx.fillRect(index, 0, 1, 1);
     }
   }
 }
 
-/** The probabilities that occur, at least a tenth apart, so that noise does not look like a trend. */
-function span(history: number[][][]): [number, number] {
-  let [low, high] = [1, 0];
-  for (const rows of history) {
-    for (const row of rows) {
-      for (const p of row) {
-        if (p < low) low = p;
-        if (p > high) high = p;
-      }
+/** What the colours stand for: probabilities, or their differences from those of an undecided choice. */
+interface Look {
+  map: string[];
+  low: number;
+  high: number;
+  uniform: boolean;
+}
+
+/** Differences below this are shown as they are, above it as what they lead to. */
+const YOUNG = 0.05;
+/** Smaller differences are not stretched to the ends of the map. */
+const SMALLEST = 0.0001;
+
+/** The whole scale without a history; of a young search the differences from uniform; else the probabilities that occur. */
+export function look(history: number[][][] | null): Look {
+  const map = (): string[] => probabilityMap(isDark());
+  if (!history) return { map: map(), low: 0, high: 1, uniform: false };
+  let [low, high, off] = [1, 0, 0];
+  for (const row of history.flat()) {
+    for (const p of row) {
+      if (p < low) low = p;
+      if (p > high) high = p;
+      if (Math.abs(p - 1 / row.length) > off) off = Math.abs(p - 1 / row.length);
     }
   }
-  if (high < low) return [0, 1];
-  const middle = (low + high) / 2;
-  const half = Math.max(high - low, 0.1) / 2;
-  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+  if (high < low) return { map: map(), low: 0, high: 1, uniform: false };
+  if (off < YOUNG) {
+    const most = Math.max(off, SMALLEST);
+    return { map: differenceMap(isDark()), low: -most, high: most, uniform: true };
+  }
+  return { map: map(), low: Math.max(0, low), high: Math.min(1, high), uniform: false };
 }

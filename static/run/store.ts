@@ -118,6 +118,12 @@ export function entropy(rows: number[][]): number {
   return each.length === 0 ? NaN : each.reduce((a, b) => a + b, 0) / each.length;
 }
 
+/** Mean entropy of the rows as a share of the largest possible; rows of one option decide nothing. */
+export function entropyShare(rows: number[][]): number {
+  const shares = rows.filter((row) => row.length > 1).map((row) => entropy([row]) / Math.log(row.length));
+  return shares.length === 0 ? NaN : shares.reduce((a, b) => a + b, 0) / shares.length;
+}
+
 export class Store {
   private readonly series = new Map<string, Series>();
   readonly history = new RowHistory();

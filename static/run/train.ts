@@ -1,6 +1,6 @@
 // An architecture of this run, trained again in a run of its own.
 
-import { Problem, type RunView, send } from "../api.ts";
+import { Problem, type RunView, create } from "../api.ts";
 import { find, prefix, say } from "../dom.ts";
 
 interface Asked {
@@ -44,7 +44,7 @@ async function train(run: string, form: HTMLFormElement, preset: string): Promis
   if (button) button.disabled = true;
   flaw("");
   try {
-    const made = await send<RunView>("POST", `runs/${run}/train`, asked);
+    const made = await create<RunView>(`runs/${run}/train`, asked);
     location.assign(`${prefix}/runs/${made.id}`);
   } catch (error) {
     flaw(words(error));

@@ -1,31 +1,13 @@
 // The strip of devices: one that has room, and many with several runs on each.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { api, noSidewaysScroll, openPage, startBrowser, startServer, until } from "./support.mjs";
+import { noSidewaysScroll, openPage, startBrowser, startServer, work } from "./support.mjs";
 
 let browser;
 before(async () => {
   browser = await startBrowser();
 });
 after(async () => browser?.close());
-
-/** Starts runs of these names on a server, and waits until all of them are at work. */
-async function work(server, names, device) {
-  for (const name of names) {
-    const { status, body } = await api(server.base, "POST", "runs", {
-      name,
-      dataset: { id: "fashion-mnist", limit: 256 },
-      space: { preset: "toy-cell" },
-      search: { optimizer: { kind: "drnas" }, epochs: 2, batch_size: 16 },
-      resources: { device },
-    });
-    assert.equal(status, 201, JSON.stringify(body));
-  }
-  await until("all runs are running", 30, async () => {
-    const { body } = await api(server.base, "GET", "runs?status=running");
-    return body.runs.length === names.length;
-  });
-}
 
 describe("one device", () => {
   let server;

@@ -1,7 +1,7 @@
 // What the browser tests share: a data set, a server, a browser that notices what must not happen.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -57,6 +57,18 @@ function writeDataset(folder) {
   write("t10k", 500);
 }
 
+/** Ends the workers below a data folder that have survived their server. */
+function endWorkers(data) {
+  const runs = join(data, "data", "runs");
+  const files = existsSync(runs) ? readdirSync(runs, { recursive: true }) : [];
+  for (const events of files.filter((path) => path.endsWith("events.jsonl")).map((path) => join(runs, path))) {
+    const pid = /"pid":(\d+)/.exec(readFileSync(events, "utf8").split("\n")[0])?.[1];
+    const command = pid && existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, "utf8") : "";
+    // The number may belong to another process by now.
+    if (command.includes(data)) process.kill(Number(pid), "SIGKILL");
+  }
+}
+
 /** Starts `skein serve` on a free port, below `prefix`; resolves once it answers. The fake worker has any devices. */
 export async function startServer({ prefix = "", env = {}, fake = false } = {}) {
   const data = mkdtempSync(join(tmpdir(), "skein-e2e-"));
@@ -89,13 +101,17 @@ export async function startServer({ prefix = "", env = {}, fake = false } = {}) 
     });
     child.once("exit", (code) => fail(new Error(`the server ended with ${code}:\n${said}`)));
   });
-  const stop = async () => {
+  const end = async (signal) => {
     const gone = new Promise((done) => child.once("exit", done));
-    if (child.exitCode === null && child.kill("SIGTERM")) await gone;
+    if (child.exitCode === null && child.signalCode === null && child.kill(signal)) await gone;
+  };
+  const stop = async () => {
+    await end("SIGTERM");
+    endWorkers(data);
     rmSync(data, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
   const base = prefix && !address.endsWith(prefix) ? address + prefix : address;
-  return { base, stop, log: () => said };
+  return { base, stop, kill: () => end("SIGKILL"), signal: (name) => child.kill(name), log: () => said };
 }
 
 export async function startBrowser() {
@@ -133,14 +149,41 @@ export async function noSidewaysScroll(page, where) {
 }
 
 /** Sends JSON to the API. */
-export async function api(base, method, path, body) {
+export async function api(base, method, path, body, token = "") {
   const answer = await fetch(`${base}/api/v1/${path}`, {
     method,
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
   return { status: answer.status, body: text ? JSON.parse(text) : null };
+}
+
+/** Starts runs of these names on a server with the fake worker; their ids once all of them are at work or over. */
+export async function work(server, names, device, token) {
+  const ids = [];
+  for (const name of names) {
+    const { status, body } = await api(
+      server.base,
+      "POST",
+      "runs",
+      {
+        name,
+        dataset: { id: "fashion-mnist", limit: 256 },
+        space: { preset: "toy-cell" },
+        search: { optimizer: { kind: "drnas" }, epochs: 2, batch_size: 16 },
+        resources: { device },
+      },
+      token,
+    );
+    assert.equal(status, 201, JSON.stringify(body));
+    ids.push(body.id);
+  }
+  await until("all runs have begun", 30, async () => {
+    const { body } = await api(server.base, "GET", "runs?status=queued,starting", undefined, token);
+    return !body.runs.some(({ id }) => ids.includes(id));
+  });
+  return ids;
 }
 
 /** Waits until `probe` gives something; fails with `what` after `seconds`. */

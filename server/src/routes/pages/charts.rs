@@ -13,7 +13,7 @@ pub(super) struct Chart {
 
 /// What an example, and what an answer, is called.
 pub(super) fn words(text: bool) -> (&'static str, &'static str) {
-    if text { ("window", "share of tokens") } else { ("image", "share of images") }
+    if text { ("window", "% of tokens") } else { ("image", "% of images") }
 }
 
 const fn chart(
@@ -36,7 +36,7 @@ const fn extra(
     Chart { short: true, optional: true, ..chart(kind, phase, title, unit, "") }
 }
 
-const BUSY: &str = "share of the time";
+const BUSY: &str = "% of the time";
 const MEMORY: &str = "MB";
 
 /// Charts of the search.
@@ -55,7 +55,7 @@ pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 10] {
                 "entropy",
                 "search",
                 "Entropy of the rows",
-                "nats, mean over choices",
+                "% of the largest, mean over choices",
                 "Appears with the first record of the rows.",
             )
         },
@@ -76,7 +76,7 @@ pub(super) fn search_charts(text: bool, again: bool) -> [Chart; 10] {
                 "truth",
                 "search",
                 "True accuracy",
-                "of what would be derived, by the benchmark",
+                "%, of what would be derived, by the benchmark",
                 "",
             )
         },

@@ -207,8 +207,12 @@ fn row(run: RunView, now: OffsetDateTime) -> Row {
         fraction: if fraction.0.is_finite() { fraction.0.clamp(0.0, 1.0) } else { 0.0 },
         percent,
         time: time_of(&run, active, percent),
-        accuracy: if best.is_nan() { "–".to_owned() } else { format::value(Num(best)) },
-        accuracy_exact: if best.is_nan() { String::new() } else { best.to_string() },
+        accuracy: if best.is_nan() { "–".to_owned() } else { format::percent(Num(best)) },
+        accuracy_exact: if best.is_nan() {
+            String::new()
+        } else {
+            format!("{:.4} %", best * 100.0)
+        },
         spark: format::spark(&run.sparkline),
         created: format::ago(&run.created_at, now),
         run,
@@ -242,7 +246,7 @@ pub(super) fn took(run: &RunView) -> String {
 
 /// Whether the run is waiting or working.
 pub(super) fn is_active(status: &str) -> bool {
-    matches!(status, "queued" | "starting" | "running" | "pausing")
+    matches!(status, "queued" | "starting" | "running" | "pausing" | "cancelling")
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl ShowPage {
             spec: groups,
             active,
             can_pause: matches!(run.status.as_str(), "starting" | "running"),
-            can_cancel: active,
+            can_cancel: active && run.status != "cancelling",
             can_resume: matches!(run.status.as_str(), "paused" | "lost" | "failed" | "cancelled"),
             can_delete: !active,
             phase: phase(&run),
@@ -205,8 +205,9 @@ fn drawing(frame: &Frame, api: &str, run: &RunView) -> (String, String) {
 }
 
 fn figures(run: &RunView, text: bool) -> [Figure; 4] {
-    let latest =
-        |name: &str| run.latest.get(name).map_or_else(dash, |number| format::value(*number));
+    let latest = |name: &str, words: fn(Num) -> String| {
+        run.latest.get(name).map_or_else(dash, |number| words(*number))
+    };
     let rate = run
         .progress
         .as_ref()
@@ -216,12 +217,19 @@ fn figures(run: &RunView, text: bool) -> [Figure; 4] {
         figure(
             "accuracy",
             "Validation accuracy of the supernet",
-            latest("search.valid_accuracy"),
+            latest("search.valid_accuracy", format::percent),
             "",
             "green",
         ),
-        figure("loss", "Loss of the weight step", latest("search.weight_loss"), "nats", "blue"),
-        figure("entropy", "Entropy of the rows", latest("search.row_entropy"), "nats", "purple"),
+        figure(
+            "loss",
+            "Loss of the weight step",
+            latest("search.weight_loss", format::value),
+            "nats",
+            "blue",
+        ),
+        // The page's script computes it from the rows.
+        figure("entropy", "Entropy of the rows", dash(), "", "purple"),
         figure("rate", "Rate", rate, if text { "windows/s" } else { "images/s" }, "orange"),
     ]
 }
