@@ -190,7 +190,7 @@ impl Worker {
         let message = format!("attempt {} begins", self.attempt);
         self.say(EventBody::Log(Log { level: "info".to_owned(), message }));
         for line in 0..self.told("lines").unwrap_or(0) {
-            let message = format!("line {line:>200}");
+            let message = format!("line {line}");
             self.say(EventBody::Log(Log { level: "info".to_owned(), message }));
         }
     }
