@@ -17,8 +17,9 @@ use utoipa::ToSchema;
 pub use asked::{FrontAsked, Training, TrainingAsked};
 pub use predict::{ClassView, PredictionView, PromptBody};
 
-/// A run as the API and the pages show it.
+/// A run as lists and streams show it: all but its specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RunInList)]
 pub struct RunView {
     /// `UUIDv7`.
     pub id: String,
@@ -74,16 +75,18 @@ pub struct RunView {
 /// A page of runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunList {
-    /// The runs.
+    /// The runs, without their specifications.
     pub runs: Vec<RunView>,
     /// Pass as `cursor` to get the next page; absent on the last.
     pub next: Option<String>,
 }
 
-/// A run with its specification.
+/// A run with its specification; every answer that is one run has this shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Run)]
 pub struct RunDetail {
     /// The run.
+    #[serde(flatten)]
     pub run: RunView,
     /// The specification, every default filled in.
     #[schema(value_type = Object)]

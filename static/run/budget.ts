@@ -67,7 +67,7 @@ class Budget {
     for (;;) {
       let view: RunView;
       try {
-        view = (await send<{ run: RunView }>("GET", `runs/${front}`)).run;
+        view = await send<RunView>("GET", `runs/${front}`);
       } catch (error) {
         going.hidden = true;
         return this.flaw(error instanceof Problem ? error.words : String(error));

@@ -17,7 +17,7 @@ const PATIENCE = 240;
 let server;
 let browser;
 let searched;
-const state = async (id) => (await api(server.base, "GET", `runs/${id}`)).body.run.status;
+const state = async (id) => (await api(server.base, "GET", `runs/${id}`)).body.status;
 const ended = (id) => until("the run succeeds", PATIENCE, async () => (await state(id)) === "succeeded");
 
 before(async () => {

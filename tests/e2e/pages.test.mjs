@@ -42,7 +42,7 @@ function bitmap(width, height) {
 /** Cancels a run and waits until it is. */
 async function cancel(id) {
   await api(server.base, "POST", `runs/${id}/cancel`);
-  await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${id}`)).body.run.status === "cancelled");
+  await until("cancelled", PATIENCE, async () => (await api(server.base, "GET", `runs/${id}`)).body.status === "cancelled");
 }
 
 const status = (page) => page.locator("[data-state]").textContent();
@@ -250,7 +250,7 @@ describe("the pages", () => {
     await page.locator("[data-rename] input").fill("Renamed");
     await page.keyboard.press("Enter");
     await page.locator("[data-name]", { hasText: /^Renamed$/ }).waitFor();
-    assert.equal((await api(server.base, "GET", `runs/${id}`)).body.run.name, "Renamed");
+    assert.equal((await api(server.base, "GET", `runs/${id}`)).body.name, "Renamed");
     check();
     await close();
     await cancel(id);
@@ -289,7 +289,7 @@ describe("the pages", () => {
     assert.deepEqual(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id }) => id), []);
     check();
     await close();
-    await until("it ends", PATIENCE, async () => (await api(server.base, "GET", `runs/${body.id}`)).body.run.status === "succeeded");
+    await until("it ends", PATIENCE, async () => (await api(server.base, "GET", `runs/${body.id}`)).body.status === "succeeded");
     await api(server.base, "DELETE", `runs/${body.id}`);
   });
 

@@ -77,8 +77,7 @@ fn an_attempt_that_goes_on_supersedes_what_was_lost() {
     let server = TestServer::start();
     // The first attempt leaves a checkpoint at step 8 and dies after step 14.
     let id = done(&server, "steps=20 wander crash@14");
-    let run = server.get(&format!("/api/v1/runs/{id}")).json();
-    assert_eq!(run["run"]["attempt"], 2);
+    assert_eq!(server.run(&id)["attempt"], 2);
     let list = list(&server, &id);
     assert_eq!(all(&list, "step"), json!([5, 10, 15, 20]));
     assert_eq!(all(&list, "labels"), json!([[], [], [], ["last", "best", "derived"]]));

@@ -84,7 +84,7 @@ fn runs_are_listed_shown_stopped_resumed_and_deleted() {
     let list = json(&server.client(&["runs", "ls", "--json"]));
     assert_eq!(list[0]["id"], id.as_str());
     let shown = json(&server.client(&["runs", "show", short, "--json"]));
-    assert_eq!(shown["run"]["id"], id.as_str());
+    assert_eq!(shown["id"], id.as_str());
     assert!(out(&server.client(&["runs", "show", short])).contains("drnas in toy-cell"));
     assert_eq!(server.client(&["runs", "rm", short]).status.code(), Some(2));
     assert_eq!(server.client(&["runs", "cancel", short]).status.code(), Some(0));

@@ -5,6 +5,7 @@
 mod again;
 mod api_reading;
 mod api_runs;
+mod api_shapes;
 mod architectures;
 mod artifacts;
 mod auth;

@@ -250,7 +250,7 @@ impl TestServer {
     pub fn run(&self, id: &str) -> Value {
         let answer = self.get(&format!("/api/v1/runs/{id}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["run"].clone()
+        answer.json()
     }
 
     /// Waits until a run is as it should be.

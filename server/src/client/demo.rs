@@ -12,7 +12,7 @@ use super::{ClientError, check_end, runs, say};
 use crate::log::init_log;
 use crate::serve::{ServeError, Server};
 use crate::settings::{Cli, Command, Places, ServeArgs, token};
-use crate::views::RunView;
+use crate::views::{RunDetail, RunView};
 
 /// What the demonstration searches. The published rate of the rows moves them over hundreds of
 /// epochs; four want a larger one.
@@ -111,10 +111,10 @@ fn search_and_show(
 ) -> Result<(), ClientError> {
     let spec: Value = serde_json::from_str(SPEC)
         .map_err(|error| ClientError::Failed(format!("the demonstration is broken: {error}")))?;
-    let run: RunView = api.create("/api/v1/runs", &spec)?;
-    let page = format!("{}/runs/{}", api.base(), run.id);
+    let made: RunDetail = api.create("/api/v1/runs", &spec)?;
+    let page = format!("{}/runs/{}", api.base(), made.run.id);
     say(format!("A search runs. Watch it at {page}"))?;
-    let run = follow(api, &run.id, &|| shutdown.is_cancelled())?;
+    let run = follow(api, &made.run.id, &|| shutdown.is_cancelled())?.run;
     if shutdown.is_cancelled() && run.summary.is_none() {
         let text = "interrupted; the run goes on when a server is started on the same folder";
         return Err(ClientError::Failed(text.to_owned()));

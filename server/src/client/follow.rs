@@ -23,7 +23,7 @@ const BAR: u64 = 1000;
 ///
 /// # Errors
 /// - [`ClientError`] if the server cannot be reached for a minute.
-pub fn follow(api: &Api, id: &str, stop: &dyn Fn() -> bool) -> Result<RunView, ClientError> {
+pub fn follow(api: &Api, id: &str, stop: &dyn Fn() -> bool) -> Result<RunDetail, ClientError> {
     let mut show = Show::new();
     let mut last_id = 0;
     let mut away: Option<Instant> = None;
@@ -36,7 +36,7 @@ pub fn follow(api: &Api, id: &str, stop: &dyn Fn() -> bool) -> Result<RunView, C
         match detail {
             Ok(detail) if is_over(&detail.run) || stop() => {
                 show.end(&detail.run);
-                return Ok(detail.run);
+                return Ok(detail);
             }
             Ok(_) => {}
             Err(ClientError::Failed(text)) if !stop() => {

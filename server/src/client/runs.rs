@@ -207,13 +207,13 @@ fn show(api: &Api, one: &One) -> Result<(), ClientError> {
 
 fn watch(api: &Api, one: &One) -> Result<(), ClientError> {
     let id = api.resolve(&one.id)?;
-    let run = follow(api, &id, &|| false)?;
+    let ended = follow(api, &id, &|| false)?;
     if one.json {
-        say_json(&run)?;
-    } else if run.summary.is_some() {
-        say(result_table(&run))?;
+        say_json(&ended)?;
+    } else if ended.run.summary.is_some() {
+        say(result_table(&ended.run))?;
     }
-    check_end(&run)
+    check_end(&ended.run)
 }
 
 /// What a run that succeeded found.
@@ -237,14 +237,16 @@ pub(super) fn result_table(run: &RunView) -> String {
 
 fn change(api: &Api, one: &One, action: &str) -> Result<(), ClientError> {
     let id = api.resolve(&one.id)?;
-    let run: RunView = api.send(Method::POST, &format!("/api/v1/runs/{id}/{action}"), None, &[])?;
-    if one.json { say_json(&run) } else { say(format!("{}  {}", run.id, run.status)) }
+    let changed: RunDetail =
+        api.send(Method::POST, &format!("/api/v1/runs/{id}/{action}"), None, &[])?;
+    let run = &changed.run;
+    if one.json { say_json(&changed) } else { say(format!("{}  {}", run.id, run.status)) }
 }
 
 fn train(api: &Api, id: &str, asked: &TrainingAsked, json: bool) -> Result<(), ClientError> {
     let path = format!("/api/v1/runs/{}/train", api.resolve(id)?);
-    let run: RunView = api.create(&path, &json!(asked))?;
-    if json { say_json(&run) } else { say(format!("{}  {}/runs/{0}", run.id, api.base())) }
+    let made: RunDetail = api.create(&path, &json!(asked))?;
+    if json { say_json(&made) } else { say(format!("{}  {}/runs/{0}", made.run.id, api.base())) }
 }
 
 fn remove(api: &Api, ids: &[String], json: bool) -> Result<(), ClientError> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::follow::follow;
 use super::http::Api;
 use super::{ClientError, check_end, runs, say, say_json};
-use crate::views::RunView;
+use crate::views::RunDetail;
 
 /// What to search, and whether to watch.
 #[derive(Debug, clap::Args)]
@@ -27,21 +27,22 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), ClientError> {
     let spec = read(&args.file)?;
     let api = Api::from_environment();
-    let run: RunView = api.create("/api/v1/runs", &spec)?;
-    let page = format!("{}/runs/{}", api.base(), run.id);
+    let made: RunDetail = api.create("/api/v1/runs", &spec)?;
+    let id = &made.run.id;
+    let page = format!("{}/runs/{id}", api.base());
     if !args.follow {
-        return if args.json { say_json(&run) } else { say(format!("{}  {page}", run.id)) };
+        return if args.json { say_json(&made) } else { say(format!("{id}  {page}")) };
     }
     if !args.json {
-        say(format!("{}  {page}", run.id))?;
+        say(format!("{id}  {page}"))?;
     }
-    let run = follow(&api, &run.id, &|| false)?;
+    let ended = follow(&api, id, &|| false)?;
     if args.json {
-        say_json(&run)?;
-    } else if run.summary.is_some() {
-        say(runs::result_table(&run))?;
+        say_json(&ended)?;
+    } else if ended.run.summary.is_some() {
+        say(runs::result_table(&ended.run))?;
     }
-    check_end(&run)
+    check_end(&ended.run)
 }
 
 fn read(path: &Path) -> Result<Value, ClientError> {

@@ -14,7 +14,7 @@ use crate::extract::{ApiJson, ApiQuery, ApiRun};
 use crate::problem::{ApiError, Problem};
 use crate::service::create::Created;
 use crate::service::list::{ListQuery, Sort};
-use crate::views::{FrontAsked, Preflight, RunDetail, RunList, RunView, TrainingAsked};
+use crate::views::{FrontAsked, Preflight, RunDetail, RunList, TrainingAsked};
 
 /// Runs on a page, unless asked otherwise.
 const PAGE: usize = 50;
@@ -95,7 +95,7 @@ pub(super) async fn list(
 
 /// Creates a run. With an `Idempotency-Key`, a repeated request gives the first one's run.
 #[utoipa::path(post, path = "/api/v1/runs", request_body = Object, responses(
-    (status = 201, body = RunView, description = "The run waits in the queue."),
+    (status = 201, body = RunDetail, description = "The run waits in the queue."),
     (status = 422, body = Problem, description = "Every violation at once."),
     (status = 507, body = Problem, description = "The data folder takes nothing more.")))]
 pub(super) async fn create(
@@ -110,7 +110,7 @@ pub(super) async fn create(
 /// Trains an architecture of a run in a run of its own: what the run found, or another of its space.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/train", params(("id" = String, Path)),
     request_body = TrainingAsked, responses(
-    (status = 201, body = RunView, description = "The new run waits in the queue."),
+    (status = 201, body = RunDetail, description = "The new run waits in the queue."),
     (status = 404, body = Problem),
     (status = 409, body = Problem, description = "The run has no architecture, or no weights, yet."),
     (status = 422, body = Problem, description = "Every violation at once."),
@@ -129,7 +129,7 @@ pub(super) async fn train(
 /// against cost, in a minute or two.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/front", params(("id" = String, Path)),
     request_body = FrontAsked, responses(
-    (status = 201, body = RunView, description = "The new run waits in the queue."),
+    (status = 201, body = RunDetail, description = "The new run waits in the queue."),
     (status = 404, body = Problem),
     (status = 409, body = Problem, description = "The run has no supernet that lends weights."),
     (status = 422, body = Problem, description = "Every violation at once."),
@@ -146,7 +146,7 @@ pub(super) async fn front(
 
 /// Tells where a run is that was created.
 fn answer(app: &AppState, created: Created) -> Result<Response, ApiError> {
-    let location = format!("{}/api/v1/runs/{}", app.settings.prefix, created.run.id);
+    let location = format!("{}/api/v1/runs/{}", app.settings.prefix, created.run.run.id);
     let replayed = if created.replayed { "true" } else { "false" };
     let headers = [
         (header::LOCATION, HeaderValue::from_str(&location)),
@@ -199,12 +199,12 @@ pub struct Patch {
 /// Gives a run another name.
 #[utoipa::path(patch, path = "/api/v1/runs/{id}", request_body = Patch,
     params(("id" = String, Path)),
-    responses((status = 200, body = RunView), (status = 400, body = Problem)))]
+    responses((status = 200, body = RunDetail), (status = 400, body = Problem)))]
 pub(super) async fn rename(
     State(app): State<AppState>,
     ApiRun(id): ApiRun,
     ApiJson(patch): ApiJson<Patch>,
-) -> Result<Json<RunView>, ApiError> {
+) -> Result<Json<RunDetail>, ApiError> {
     let name = patch.name.trim();
     let fits = (1..=120).contains(&name.chars().count()) && !name.chars().any(char::is_control);
     if !fits {
@@ -227,30 +227,30 @@ pub(super) async fn delete(
 
 /// Ends a run; its worker may write a checkpoint first.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/cancel", params(("id" = String, Path)), responses(
-    (status = 202, body = RunView), (status = 409, body = Problem)))]
+    (status = 202, body = RunDetail), (status = 409, body = Problem)))]
 pub(super) async fn cancel(
     State(app): State<AppState>,
     ApiRun(id): ApiRun,
-) -> Result<(StatusCode, Json<RunView>), ApiError> {
+) -> Result<(StatusCode, Json<RunDetail>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(app.runs.cancel(id).await?)))
 }
 
 /// Stops a run so that it can be resumed.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/pause", params(("id" = String, Path)), responses(
-    (status = 202, body = RunView), (status = 409, body = Problem)))]
+    (status = 202, body = RunDetail), (status = 409, body = Problem)))]
 pub(super) async fn pause(
     State(app): State<AppState>,
     ApiRun(id): ApiRun,
-) -> Result<(StatusCode, Json<RunView>), ApiError> {
+) -> Result<(StatusCode, Json<RunDetail>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(app.runs.pause(id).await?)))
 }
 
 /// Goes on with a run that is paused, lost, failed or cancelled, from its last checkpoint.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/resume", params(("id" = String, Path)), responses(
-    (status = 202, body = RunView), (status = 409, body = Problem)))]
+    (status = 202, body = RunDetail), (status = 409, body = Problem)))]
 pub(super) async fn resume(
     State(app): State<AppState>,
     ApiRun(id): ApiRun,
-) -> Result<(StatusCode, Json<RunView>), ApiError> {
+) -> Result<(StatusCode, Json<RunDetail>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(app.runs.resume(id).await?)))
 }

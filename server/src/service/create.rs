@@ -22,7 +22,7 @@ use super::runs::Runs;
 use super::{ServiceError, benchmarks, blocking, datasets, queue};
 use crate::domain::ids::RunId;
 use crate::storage::runs::RunRecord;
-use crate::views::{Preflight, RunView};
+use crate::views::{Preflight, RunDetail};
 
 /// A specification that can be run.
 struct Checked {
@@ -44,7 +44,7 @@ struct Attached {
 #[derive(Debug)]
 pub struct Created {
     /// The run.
-    pub run: RunView,
+    pub run: RunDetail,
     /// Whether it was created by an earlier request with the same key.
     pub replayed: bool,
 }
@@ -98,12 +98,12 @@ impl Runs {
         .await
     }
 
-    fn answer(&self, key: Option<&str>, body: &str) -> Result<Option<RunView>, ServiceError> {
+    fn answer(&self, key: Option<&str>, body: &str) -> Result<Option<RunDetail>, ServiceError> {
         let Some(key) = key else { return Ok(None) };
         let Some(answered) = self.db.answered(key)? else { return Ok(None) };
         // A run that is not there was never finished or is deleted: the request is a new one.
         let Ok(entry) = self.entry(answered.run) else { return Ok(None) };
-        if answered.body == body { Ok(Some(entry.view())) } else { Err(ServiceError::KeyReused) }
+        if answered.body == body { Ok(Some(entry.detail())) } else { Err(ServiceError::KeyReused) }
     }
 
     /// Everything that is wrong at once: fields first, then what this machine lacks.
@@ -154,7 +154,7 @@ impl Runs {
         }
     }
 
-    fn write(&self, id: RunId, spec: RunSpec, with: &Attached) -> Result<RunView, ServiceError> {
+    fn write(&self, id: RunId, spec: RunSpec, with: &Attached) -> Result<RunDetail, ServiceError> {
         let refused = |error: std::io::Error| {
             let root = self.folder.root().display();
             ServiceError::NoSpace(format!("the data folder `{root}` cannot be written ({error})"))
@@ -178,7 +178,7 @@ impl Runs {
         let entry = Arc::new(Entry::new(id, place, spec, record));
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         entries.insert(id, Arc::clone(&entry));
-        Ok(entry.view())
+        Ok(entry.detail())
     }
 
     fn check_free(&self) -> std::io::Result<Result<(), ServiceError>> {

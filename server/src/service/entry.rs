@@ -20,7 +20,7 @@ use crate::domain::run::{RunEvent, RunStatus, TransitionError};
 use crate::executor::Job;
 use crate::storage::db::Db;
 use crate::storage::runs::{RunRecord, Wanted};
-use crate::views::{RunView, stream};
+use crate::views::{RunDetail, RunView, stream};
 
 /// Messages that a slow listener may fall behind; it then reads the files again.
 const BACKLOG: usize = 256;
@@ -236,10 +236,16 @@ impl Entry {
         }
     }
 
-    /// The run as the API and the pages show it.
+    /// The run as lists and streams show it.
     #[must_use]
     pub fn view(&self) -> RunView {
         self.view_of(&self.state())
+    }
+
+    /// The run with its specification, as whoever asks for one run gets it.
+    #[must_use]
+    pub fn detail(&self) -> RunDetail {
+        RunDetail { run: self.view(), spec: self.spec.to_value() }
     }
 
     fn view_of(&self, state: &State) -> RunView {

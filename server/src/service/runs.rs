@@ -21,7 +21,7 @@ use crate::executor::predict::Predictor;
 use crate::storage::db::Db;
 use crate::storage::folder::DataFolder;
 use crate::storage::runs::Wanted;
-use crate::views::{RunDetail, RunView};
+use crate::views::RunDetail;
 
 /// The runs of this server; cheap to clone.
 #[derive(Clone)]
@@ -105,18 +105,18 @@ impl Runs {
     /// - [`ServiceError::NotFound`].
     pub async fn get(&self, id: RunId) -> Result<RunDetail, ServiceError> {
         let entry = self.entry(id)?;
-        Ok(RunDetail { run: entry.view(), spec: entry.spec.to_value() })
+        Ok(entry.detail())
     }
 
     /// Gives a run another name.
     ///
     /// # Errors
     /// - [`ServiceError::NotFound`].
-    pub async fn rename(&self, id: RunId, name: String) -> Result<RunView, ServiceError> {
+    pub async fn rename(&self, id: RunId, name: String) -> Result<RunDetail, ServiceError> {
         let (runs, entry) = (self.clone(), self.entry(id)?);
         blocking(move || {
             entry.edit(&runs.db, |state| state.record.name = name);
-            Ok(entry.view())
+            Ok(entry.detail())
         })
         .await
     }
@@ -125,7 +125,7 @@ impl Runs {
     ///
     /// # Errors
     /// - [`ServiceError::Conflict`] if it has ended.
-    pub async fn cancel(&self, id: RunId) -> Result<RunView, ServiceError> {
+    pub async fn cancel(&self, id: RunId) -> Result<RunDetail, ServiceError> {
         let (runs, entry) = (self.clone(), self.entry(id)?);
         blocking(move || {
             let status = entry.status();
@@ -145,7 +145,7 @@ impl Runs {
                 entry.finish(&runs.db, final_record::create(&entry.folder, &record)?);
             }
             runs.wake.notify_one();
-            Ok(entry.view())
+            Ok(entry.detail())
         })
         .await
     }
@@ -154,7 +154,7 @@ impl Runs {
     ///
     /// # Errors
     /// - [`ServiceError::Conflict`] if it has ended or is paused.
-    pub async fn pause(&self, id: RunId) -> Result<RunView, ServiceError> {
+    pub async fn pause(&self, id: RunId) -> Result<RunDetail, ServiceError> {
         let (runs, entry) = (self.clone(), self.entry(id)?);
         blocking(move || {
             let changed = entry.change(&runs.db, RunEvent::PauseRequested, |state| {
@@ -164,7 +164,7 @@ impl Runs {
             });
             changed.map_err(|error| conflict(&error.to_string()))?;
             entry.nudge.notify_one();
-            Ok(entry.view())
+            Ok(entry.detail())
         })
         .await
     }
@@ -173,7 +173,7 @@ impl Runs {
     ///
     /// # Errors
     /// - [`ServiceError::Conflict`] if it works or has succeeded.
-    pub async fn resume(&self, id: RunId) -> Result<RunView, ServiceError> {
+    pub async fn resume(&self, id: RunId) -> Result<RunDetail, ServiceError> {
         let (runs, entry) = (self.clone(), self.entry(id)?);
         let _turn = self.creating.lock().await;
         blocking(move || {
@@ -194,7 +194,7 @@ impl Runs {
             });
             changed.map_err(|error| conflict(&error.to_string()))?;
             runs.wake.notify_one();
-            Ok(entry.view())
+            Ok(entry.detail())
         })
         .await
     }
