@@ -51,6 +51,7 @@ lint: setup static ## Formatting, clippy, documentation, types of the scripts.
 	cd static && npm run --silent check
 
 unit: build ## Unit and integration tests.
+	@scripts/find_nginx.sh >/dev/null
 	cargo test $(CARGO_FLAGS) --workspace
 
 browser: build ## Walks through the pages in a real browser.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::client;
+use crate::guard::host;
 
 /// Neural architecture search on weight-entangled spaces: server and client.
 #[derive(Debug, Parser)]
@@ -106,6 +107,11 @@ pub enum SettingsError {
          random text, or listen on 127.0.0.1"
     )]
     Open(SocketAddr),
+    /// A name of the server is none.
+    #[error(
+        "`{0}` is no host name; write it without scheme, port and path, for example nas.example"
+    )]
+    AllowHost(String),
     /// The prefix is no path.
     #[error("`{0}` is no URL prefix; write for example /nas")]
     Prefix(String),
@@ -187,11 +193,24 @@ mod tests {
     #[case::open(&["--listen", "0.0.0.0:0"], None, "no token is set")]
     #[case::weak(&[], Some("short"), "at least 8")]
     #[case::address(&["--listen", "nonsense"], None, "HOST:PORT")]
+    #[case::allow_host(&["--allow-host", "https://nas.example"], None, "without scheme, port")]
     #[case::prefix(&["--prefix", "nas"], None, "URL prefix")]
     #[case::prefix_script(&["--prefix", "/\"><script>"], None, "URL prefix")]
     fn refused(#[case] words: &[&str], #[case] token: Option<&str>, #[case] message: &str) {
         let error = args(words, token).check().unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
+    }
+
+    #[test]
+    fn names_of_the_server_are_read_without_case_and_an_empty_one_is_none() {
+        let allowed = |names: &str| {
+            let args = args(&["--listen", "0.0.0.0:0", "--allow-host", names], Some("long-enough"));
+            let settings = args.check().unwrap().1;
+            (settings.allow_host, settings.checks_host)
+        };
+        let names = ["nas.example".to_owned(), "10.0.0.7".to_owned()];
+        assert_eq!(allowed("NAS.Example, 10.0.0.7"), (names.to_vec(), true));
+        assert_eq!(allowed(""), (vec![], false));
     }
 
     #[test]

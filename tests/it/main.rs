@@ -14,6 +14,7 @@ mod events;
 mod front;
 mod listeners;
 mod predict;
+mod proxied;
 mod queue;
 mod real_worker;
 mod shutdown;
