@@ -17,27 +17,42 @@ use crate::frame::wants_page;
 use crate::problem::ApiError;
 use crate::service::create::hex;
 
-/// Name of the cookie that stands for the token.
-pub const COOKIE: &str = "skein_session";
+/// What the names of our cookies begin with.
+const COOKIE: &str = "skein_";
+/// Characters that tell one server's cookie from another's.
+const COOKIE_CHARS: usize = 12;
 /// Most bytes of all headers of a request.
 const HEADER_LIMIT: usize = 16 * 1024;
 
 /// The token and the cookie that stands for it.
+///
+/// Browsers keep cookies by host and path and know no ports, so the cookie has a name that no other
+/// server on the host has, nor the same server below another prefix.
 #[derive(Debug, Clone)]
 pub struct Auth {
     token: Option<String>,
     session: String,
+    cookie: String,
+    path: String,
 }
 
 impl Auth {
-    /// Asks for `token`, if there is one; `secret` keeps cookies of other data folders out.
+    /// Asks for `token`, if there is one; `secret` keeps cookies of other data folders out, `port`
+    /// (as it was asked for, so that 0 stays 0) and `prefix` those of other servers on a copy of
+    /// this one.
     #[must_use]
-    pub fn new(token: Option<String>, secret: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(b"skein session");
-        hasher.update(secret);
-        hasher.update(token.as_deref().unwrap_or_default());
-        Self { token, session: hex(&hasher.finalize()) }
+    pub fn new(token: Option<String>, secret: &[u8], port: u16, prefix: &str) -> Self {
+        let digest = |parts: &[&[u8]]| {
+            let mut hasher = Sha256::new();
+            parts.iter().for_each(|part| hasher.update(part));
+            hex(&hasher.finalize())
+        };
+        let given = token.as_deref().unwrap_or_default();
+        let session = digest(&[b"skein session", secret, given.as_bytes()]);
+        let place = digest(&[b"skein cookie", secret, &port.to_be_bytes(), prefix.as_bytes()]);
+        let cookie = format!("{COOKIE}{}", &place[..COOKIE_CHARS]);
+        let path = if prefix.is_empty() { "/" } else { prefix }.to_owned();
+        Self { token, session, cookie, path }
     }
 
     /// Whether a token is asked for.
@@ -48,13 +63,20 @@ impl Auth {
 
     /// The `Set-Cookie` value for who knows the token; `None` for everyone else.
     #[must_use]
-    pub fn log_in(&self, token: &str, prefix: &str) -> Option<String> {
+    pub fn log_in(&self, token: &str) -> Option<String> {
         let right = self.token.as_deref().is_some_and(|known| same(known, token.trim()));
-        let path = if prefix.is_empty() { "/" } else { prefix };
-        right.then(|| {
-            let session = &self.session;
-            format!("{COOKIE}={session}; Path={path}; HttpOnly; SameSite=Strict; Max-Age=2592000")
-        })
+        right.then(|| self.cookie(&self.session, 2_592_000))
+    }
+
+    /// The `Set-Cookie` value that ends the session.
+    #[must_use]
+    pub fn log_out(&self) -> String {
+        self.cookie("", 0)
+    }
+
+    fn cookie(&self, value: &str, max_age: u32) -> String {
+        let Self { cookie, path, .. } = self;
+        format!("{cookie}={value}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={max_age}")
     }
 
     /// Whether a request may pass.
@@ -73,7 +95,7 @@ impl Auth {
             headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            (name == COOKIE).then_some(value)
+            (name == self.cookie).then_some(value)
         });
         pairs.any(|value| same(&self.session, value))
     }
@@ -160,7 +182,8 @@ mod tests {
 
     #[test]
     fn only_the_token_or_its_cookie_pass() {
-        let auth = Auth::new(Some("s3cret".to_owned()), b"folder");
+        let token = Some("s3cret".to_owned());
+        let auth = Auth::new(token.clone(), b"folder", 7878, "/nas");
         let with = |name: header::HeaderName, value: &str| {
             HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
         };
@@ -168,13 +191,35 @@ mod tests {
         assert!(auth.admits(&with(header::AUTHORIZATION, "Bearer s3cret")));
         assert!(!auth.admits(&with(header::AUTHORIZATION, "Bearer s3cre")));
         assert!(!auth.admits(&with(header::AUTHORIZATION, "Basic s3cret")));
-        assert_eq!(auth.log_in("wrong", ""), None);
-        let cookie = auth.log_in("s3cret", "/nas").unwrap();
+        assert_eq!(auth.log_in("wrong"), None);
+        let cookie = auth.log_in("s3cret").unwrap();
         assert!(cookie.contains("Path=/nas; HttpOnly; SameSite=Strict"), "{cookie}");
         let pair = cookie.split(';').next().unwrap();
         assert!(auth.admits(&with(header::COOKIE, &format!("a=b; {pair}"))));
-        let other = Auth::new(Some("s3cret".to_owned()), b"another");
+        let other = Auth::new(token, b"another", 7878, "/nas");
         assert!(!other.admits(&with(header::COOKIE, pair)));
-        assert!(Auth::new(None, b"x").admits(&HeaderMap::new()));
+        assert!(Auth::new(None, b"x", 0, "").admits(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_cookie_is_named_after_its_server() {
+        let name = |secret: &[u8], port, prefix| {
+            let auth = Auth::new(Some("s3cret".to_owned()), secret, port, prefix);
+            let out = auth.log_out();
+            let cookie = auth.log_in("s3cret").unwrap();
+            let name = cookie.split_once('=').unwrap().0.to_owned();
+            assert!(out.starts_with(&format!("{name}=; ")) && out.ends_with("Max-Age=0"), "{out}");
+            name
+        };
+        let one = name(b"folder", 7878, "/nas");
+        assert_eq!(one, name(b"folder", 7878, "/nas"), "it survives a restart");
+        for other in [
+            name(b"another", 7878, "/nas"),
+            name(b"folder", 7879, "/nas"),
+            name(b"folder", 7878, "/nas2"),
+            name(b"folder", 7878, ""),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 }

@@ -77,11 +77,12 @@ impl Server {
         let (address, settings) = args.check()?;
         raise_open_files();
         // First, so that a second server leaves the data folder alone.
+        let port = address.port();
         let listener = listen(address).await?;
         let address = listener.local_addr().map_err(ServeError::Broken)?;
         let token = args.token.clone();
         let (runs, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
-        let auth = Auth::new(token, &runs.db.secret()?);
+        let auth = Auth::new(token, &runs.db.secret()?, port, &settings.prefix);
         runs.tracker.spawn(queue::work(runs.clone()));
         runs.attach(alive);
         Ok(Self { listener, app: AppState::new(settings, runs, auth), address })

@@ -102,6 +102,78 @@ fn a_browser_is_sent_to_the_log_in_and_gets_a_cookie_there() {
     }
 }
 
+/// What a browser keeps of one host: cookies by name and path, whatever the port.
+#[derive(Default)]
+struct Browser(std::collections::BTreeMap<(String, String), String>);
+
+impl Browser {
+    fn log_in(&mut self, server: &TestServer, path: &str) {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let body = format!("token={TOKEN}&next=/runs");
+        self.take(&server.request("POST", &format!("{path}/login"), &form, Some(&body)));
+    }
+
+    fn take(&mut self, answer: &integration_tests::Answer) {
+        let set = answer.header("set-cookie");
+        let (name, rest) = set.split_once('=').unwrap();
+        let (value, rest) = rest.split_once("; Path=").unwrap();
+        let key = (name.to_owned(), rest.split(';').next().unwrap().to_owned());
+        if rest.contains("Max-Age=0") {
+            self.0.remove(&key);
+        } else {
+            self.0.insert(key, value.to_owned());
+        }
+    }
+
+    fn log_out(&mut self, server: &TestServer, path: &str) {
+        let address = format!("{path}/logout");
+        let cookies = self.cookies(&address);
+        self.take(&server.request("POST", &address, &[("cookie", &cookies)], None));
+    }
+
+    fn is_in(&self, server: &TestServer, path: &str) -> bool {
+        let address = format!("{path}/api/v1/runs");
+        let cookies = self.cookies(&address);
+        server.request("GET", &address, &[("cookie", &cookies)], None).status == 200
+    }
+
+    fn cookies(&self, address: &str) -> String {
+        let sent = self.0.iter().filter(|((_, below), _)| address.starts_with(below));
+        let sent = sent.map(|((name, _), value)| format!("{name}={value}"));
+        sent.collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[test]
+fn servers_on_one_host_keep_their_sessions() {
+    let (one, other) = (guarded(), guarded());
+    let mut browser = Browser::default();
+    browser.log_in(&one, "");
+    assert!(browser.is_in(&one, "") && !browser.is_in(&other, ""));
+    browser.log_in(&other, "");
+    assert!(browser.is_in(&one, "") && browser.is_in(&other, ""));
+    browser.log_out(&one, "");
+    assert!(!browser.is_in(&one, "") && browser.is_in(&other, ""));
+}
+
+#[test]
+fn servers_below_prefixes_of_one_port_keep_their_sessions() {
+    let below = |prefix: &str| {
+        let options = Options::args(&["--prefix", prefix]).env("SKEIN_TOKEN", TOKEN);
+        let mut server = TestServer::with(options);
+        // The path is written out, as it matters for cookies.
+        server.url = server.url.strip_suffix(prefix).unwrap().to_owned();
+        server
+    };
+    let (outer, inner) = (below("/nas"), below("/nas/inner"));
+    let mut browser = Browser::default();
+    browser.log_in(&outer, "/nas");
+    browser.log_in(&inner, "/nas/inner");
+    assert!(browser.is_in(&outer, "/nas") && browser.is_in(&inner, "/nas/inner"));
+    browser.log_out(&inner, "/nas/inner");
+    assert!(browser.is_in(&outer, "/nas") && !browser.is_in(&inner, "/nas/inner"));
+}
+
 #[rstest]
 #[case::name("localhost", None, 200)]
 #[case::with_port("localhost:1234", None, 200)]

@@ -11,7 +11,7 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use crate::app::AppState;
-use crate::guard::{COOKIE, encode};
+use crate::guard::encode;
 use crate::problem::ApiError;
 
 /// A wrong token is answered after this time, so that guessing is slow.
@@ -38,7 +38,7 @@ async fn log_in(
         return Err(ApiError::BadRequest("send the form's field `token`".to_owned()));
     };
     let prefix = &app.settings.prefix;
-    let Some(cookie) = app.auth.log_in(&form.token, prefix) else {
+    let Some(cookie) = app.auth.log_in(&form.token) else {
         tokio::time::sleep(DELAY).await;
         return redirect(&format!("{prefix}/login?failed=1&next={}", encode(&form.next)), None);
     };
@@ -52,9 +52,7 @@ async fn log_in(
 
 async fn log_out(State(app): State<AppState>) -> Result<Response, ApiError> {
     let prefix = &app.settings.prefix;
-    let path = if prefix.is_empty() { "/" } else { prefix };
-    let cookie = format!("{COOKIE}=; Path={path}; HttpOnly; SameSite=Strict; Max-Age=0");
-    redirect(&format!("{prefix}/login"), Some(&cookie))
+    redirect(&format!("{prefix}/login"), Some(&app.auth.log_out()))
 }
 
 fn redirect(to: &str, cookie: Option<&str>) -> Result<Response, ApiError> {
