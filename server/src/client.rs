@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod follow;
 pub mod http;
 pub mod predict;
+mod proxy;
 pub mod runs;
 pub mod search;
 pub mod spaces;

@@ -15,6 +15,7 @@ mod front;
 mod listeners;
 mod predict;
 mod proxied;
+mod proxies;
 mod queue;
 mod real_worker;
 mod shutdown;

@@ -100,6 +100,7 @@ impl TestServer {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .proxy(None)
             .timeout_global(Some(LIMIT))
             .build()
             .into();

@@ -57,7 +57,7 @@ pub(super) fn run(args: Args) -> Result<(), ClientError> {
     let url = server.url();
     let serving = runtime.spawn(server.run());
     stop_on_signal(&runtime, &shutdown)?;
-    let api = Api::new(&url, token());
+    let api = Api::here(&url, token());
     let outcome = search_and_show(&api, &data, &shutdown);
     let refused = matches!(outcome, Err(ClientError::Refused(_)));
     if !exit && !refused && !shutdown.is_cancelled() {

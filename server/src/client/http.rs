@@ -8,6 +8,7 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::ClientError;
+use super::proxy::{self, Chosen};
 use crate::problem::Problem;
 use crate::settings::{token, variable};
 use crate::views::{RunDetail, RunList};
@@ -23,6 +24,8 @@ pub struct Api {
     agent: Agent,
     base: String,
     token: Option<String>,
+    /// The proxy that lies between, or why the one that is named cannot be used.
+    proxy: Result<Option<Chosen>, String>,
 }
 
 impl Api {
@@ -32,16 +35,29 @@ impl Api {
         Self::new(&variable("SKEIN_URL").unwrap_or_else(|| DEFAULT_URL.to_owned()), token())
     }
 
-    /// The server at an address.
+    /// The server at an address, through a proxy if the environment names one for it.
     #[must_use]
     pub fn new(base: &str, token: Option<String>) -> Self {
+        Self::through(proxy::choose(base, variable), base, token)
+    }
+
+    /// A server on this machine, whatever its address is; never through a proxy.
+    #[must_use]
+    pub fn here(base: &str, token: Option<String>) -> Self {
+        Self::through(Ok(None), base, token)
+    }
+
+    fn through(proxy: Result<Option<Chosen>, String>, base: &str, token: Option<String>) -> Self {
+        let chosen = proxy.as_ref().ok().and_then(Option::as_ref);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
             .user_agent(concat!("skein/", env!("CARGO_PKG_VERSION")))
+            // Also if there is none: else the library would choose one itself.
+            .proxy(chosen.map(|chosen| chosen.proxy.clone()))
             .build()
             .into();
-        Self { agent, base: base.trim_end_matches('/').to_owned(), token }
+        Self { agent, base: base.trim_end_matches('/').to_owned(), token, proxy }
     }
 
     /// Address of the server, without a slash at the end.
@@ -134,6 +150,9 @@ impl Api {
         body: Option<(&str, Vec<u8>)>,
         headers: &[(&str, &str)],
     ) -> Result<Response<Body>, ClientError> {
+        if let Err(fault) = &self.proxy {
+            return Err(ClientError::Refused(fault.clone()));
+        }
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -165,20 +184,39 @@ impl Api {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 ClientError::Refused(self.bad_url(error))
             }
-            _ => ClientError::Failed(format!(
-                "cannot reach a Skein server at {} ({error}); start one with `skein serve`, or set \
-                 SKEIN_URL to the address of another",
-                self.base
-            )),
+            _ => ClientError::Failed(match self.chosen() {
+                Some(chosen) => format!(
+                    "cannot reach {} through {} ({error}); {}",
+                    self.base,
+                    chosen.words(),
+                    chosen.advice(&self.host())
+                ),
+                None => format!(
+                    "cannot reach a Skein server at {} ({error}); start one with `skein serve`, or \
+                     set SKEIN_URL to the address of another",
+                    self.base
+                ),
+            }),
         }
+    }
+
+    fn chosen(&self) -> Option<&Chosen> {
+        self.proxy.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    fn host(&self) -> String {
+        let uri = self.base.parse::<ureq::http::Uri>().ok();
+        uri.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default()
     }
 
     fn declined(&self, mut response: Response<Body>) -> ClientError {
         let status = response.status();
         let text = response.body_mut().read_to_string().unwrap_or_default();
         let Ok(problem) = serde_json::from_str::<Problem>(&text) else {
+            let through = self.chosen().map(|chosen| format!(" through {}", chosen.words()));
+            let through = through.unwrap_or_default();
             return ClientError::Failed(format!(
-                "{} answered {status}; is it a Skein server?",
+                "{}{through} answered {status}; is it a Skein server?",
                 self.base
             ));
         };
