@@ -54,6 +54,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(system::optimizers))
         .routes(routes!(system::datasets))
         .routes(routes!(system::devices))
+        .routes(routes!(system::checks))
         .routes(routes!(system::queue))
         .routes(routes!(system::spec_schema))
 }

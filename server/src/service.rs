@@ -8,6 +8,7 @@ mod again;
 pub mod architectures;
 pub mod benchmarks;
 pub mod certificate;
+pub mod checks;
 pub mod create;
 pub mod datasets;
 pub mod digest;

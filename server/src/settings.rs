@@ -93,6 +93,8 @@ pub struct Settings {
     pub allow_host: Vec<String>,
     /// Whether the `Host` of requests is checked.
     pub checks_host: bool,
+    /// Where things are.
+    pub places: Places,
 }
 
 /// Why the server cannot start as it was told to.
@@ -154,9 +156,12 @@ impl ServeArgs {
         if !prefix.is_empty() && (!is_path || prefix.contains("//")) {
             return Err(SettingsError::Prefix(self.prefix.clone()));
         }
-        let allow_host = self.allow_host.iter().map(|name| name.to_ascii_lowercase()).collect();
-        let checks_host = address.ip().is_loopback() || !self.allow_host.is_empty();
-        Ok((address, Settings { prefix, allow_host, checks_host }))
+        let names = self.allow_host.iter().filter(|name| !name.trim().is_empty());
+        let allow_host = names
+            .map(|text| host::allowed(text).ok_or_else(|| SettingsError::AllowHost(text.clone())))
+            .collect::<Result<Vec<String>, SettingsError>>()?;
+        let checks_host = address.ip().is_loopback() || !allow_host.is_empty();
+        Ok((address, Settings { prefix, allow_host, checks_host, places: self.places.clone() }))
     }
 }
 

@@ -36,6 +36,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/v1/datasets"),
     ("GET", "/api/v1/devices"),
     ("GET", "/api/v1/queue"),
+    ("GET", "/api/v1/checks"),
     ("GET", "/api/v1/spec-schema"),
     ("GET", "/api/openapi.json"),
     ("GET", "/api/docs"),

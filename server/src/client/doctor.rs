@@ -1,70 +1,38 @@
-//! `skein doctor`: what is wrong with this machine, and what to do about it.
+//! `skein doctor`: what is wrong with the machine that searches run on, and what to do about it.
+//!
+//! A server that answers looks at its own folders, wherever they are. Without one, or if places are
+//! named, this program looks itself and says where.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Serialize;
-use skein_core::dataset;
+use clap::Parser as _;
 
 use super::http::Api;
 use super::text::pairs;
 use super::{ClientError, say, say_json};
-use crate::executor::devices;
-use crate::service::create::free_bytes;
-use crate::service::datasets;
-use crate::settings::{MIN_FREE_MIB, Places};
-use crate::views::RunList;
+use crate::service::checks;
+use crate::settings::{Cli, Command, Places};
+use crate::views::Check;
 
 /// Where to look.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where things are.
-    #[command(flatten)]
-    places: Places,
+    /// Look at this folder of all runs, not at the server's.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Look at this folder of the data sets, not at the server's.
+    #[arg(long, value_name = "DIR")]
+    datasets: Option<PathBuf>,
+    /// Look at this program that works on runs, not at the server's.
+    #[arg(long, value_name = "FILE")]
+    worker: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Check {
-    name: String,
-    ok: bool,
-    detail: String,
-}
-
-impl Check {
-    fn new(name: impl Into<String>, result: Result<String, String>) -> Self {
-        let ok = result.is_ok();
-        let detail = result.unwrap_or_else(|problem| problem);
-        Self { name: name.into(), ok, detail }
-    }
-}
-
-/// The data set without which neither demo nor examples work.
-const EXAMPLES_USE: &str = "fashion-mnist";
-
 pub(super) fn run(args: &Args) -> Result<(), ClientError> {
-    let Places { data, .. } = &args.places;
-    let (sets, worker) = (args.places.datasets(), args.places.worker());
-    let mut checks = vec![
-        Check::new("server", server()),
-        Check::new("worker", find_worker(&worker)),
-        Check::new("libtorch", libtorch(&worker)),
-    ];
-    for known in dataset::DATASETS {
-        let place = sets.join(known.id);
-        // Only the data of the examples must be here; others may be put here when they are wanted.
-        let wanted = known.id == EXAMPLES_USE || place.exists();
-        let found = match datasets::problem(&sets, known) {
-            None => Ok(place.display().to_string()),
-            Some(problem) if wanted => Err(problem),
-            Some(_) => Ok(format!("not here; {}", known.how_to_get)),
-        };
-        checks.push(Check::new(known.id, found));
-    }
-    checks.push(Check::new("data folder", writable(data)));
-    checks.push(Check::new("disk space", space(data)));
+    let checks = look(args)?;
     let wrong = checks.iter().filter(|check| !check.ok).count();
     if args.json {
         say_json(&checks)?;
@@ -85,54 +53,41 @@ pub(super) fn run(args: &Args) -> Result<(), ClientError> {
     }
 }
 
-fn server() -> Result<String, String> {
+fn look(args: &Args) -> Result<Vec<Check>, ClientError> {
     let api = Api::from_environment();
-    let answer: Result<RunList, ClientError> = api.get("/api/v1/runs?limit=1");
-    answer.map(|_| api.base().to_owned()).map_err(|error| error.to_string())
-}
-
-fn find_worker(path: &Path) -> Result<String, String> {
-    if path.is_file() {
-        return Ok(path.display().to_string());
+    let answer: Result<Vec<Check>, ClientError> = api.get("/api/v1/checks");
+    let named = args.data.is_some() || args.datasets.is_some() || args.worker.is_some();
+    let server = answer.as_ref().map(|_| api.base().to_owned()).map_err(ToString::to_string);
+    let mut found = vec![Check::new("server", server)];
+    if let (Ok(checks), false) = (answer, named) {
+        found.push(Check::new("looked at", Ok("the server's own worker and folders".to_owned())));
+        found.extend(checks);
+        return Ok(found);
     }
-    let name = path.display();
-    Err(format!("`{name}` does not exist; run `make build`, or name it with --worker"))
+    let places = places(args)?;
+    let why = if named { "as they were named" } else { "as no server could be asked" };
+    let shown = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
+    let where_to = format!(
+        "the data folder `{}` and the data sets in `{}`, {why}",
+        shown(places.data.clone()),
+        shown(places.datasets())
+    );
+    found.push(Check::new("looked at", Ok(where_to)));
+    found.extend(checks::all(&places));
+    Ok(found)
 }
 
-fn libtorch(worker: &Path) -> Result<String, String> {
-    if !worker.is_file() {
-        return Err("cannot be tried without the worker".to_owned());
-    }
-    let found = devices::ask(worker).map_err(|fault| {
-        format!("{fault}; run `make setup` to install libtorch, or set LIBTORCH and build again")
-    })?;
-    let titles: Vec<String> = found.into_iter().map(|device| device.title).collect();
-    Ok(format!("loads; devices: {}", titles.join(", ")))
-}
-
-fn writable(folder: &Path) -> Result<String, String> {
-    let name = folder.display();
-    let fault = |error: std::io::Error| {
-        format!("`{name}` cannot be written ({error}); choose another with --data or SKEIN_DATA")
+/// The places that a server would take that is started here, but for those that are named.
+fn places(args: &Args) -> Result<Places, ClientError> {
+    let parsed = Cli::try_parse_from(["skein", "serve"]);
+    let parsed = parsed.map_err(|error| ClientError::Refused(error.to_string()))?;
+    let Command::Serve(serve) = parsed.command else {
+        return Err(ClientError::Failed("the command line cannot be read".to_owned()));
     };
-    let place = existing(folder);
-    let probe = place.join(format!(".skein-doctor-{}", std::process::id()));
-    std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe)).map_err(fault)?;
-    Ok(name.to_string())
-}
-
-fn space(folder: &Path) -> Result<String, String> {
-    let free = free_bytes(&existing(folder)).map_err(|error| error.to_string())?;
-    let text = format!("{} MiB free", free >> 20);
-    if free >> 20 >= MIN_FREE_MIB {
-        return Ok(text);
-    }
-    Err(format!("{text}, a new run wants {}; delete runs or files", MIN_FREE_MIB))
-}
-
-/// The folder, or what it would be created in.
-fn existing(folder: &Path) -> PathBuf {
-    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let found = absolute.ancestors().find(|place| place.is_dir());
-    found.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    let Places { data, datasets, worker } = serve.places;
+    Ok(Places {
+        data: args.data.clone().unwrap_or(data),
+        datasets: args.datasets.clone().or(datasets),
+        worker: args.worker.clone().or(worker),
+    })
 }

@@ -19,7 +19,8 @@ use crate::extract::ApiPath;
 use crate::problem::{ApiError, Problem};
 use crate::service::queue::Waiting;
 use crate::service::series::choice_view;
-use crate::service::{ServiceError, blocking, datasets as files};
+use crate::service::{ServiceError, blocking, checks as looked, datasets as files};
+use crate::views::Check;
 
 const OPTIMIZER: &str = "search.optimizer.kind";
 const PRESET: &str = "space.preset";
@@ -180,6 +181,13 @@ pub(super) async fn devices(State(app): State<AppState>) -> Json<Vec<Value>> {
         value
     });
     Json(list.collect())
+}
+
+/// What is wrong with the server's machine: its worker, data sets, data folder and disk.
+#[utoipa::path(get, path = "/api/v1/checks", responses((status = 200, body = Vec<Check>)))]
+pub(super) async fn checks(State(app): State<AppState>) -> Result<Json<Vec<Check>>, ApiError> {
+    let places = app.settings.places.clone();
+    Ok(Json(blocking(move || Ok(looked::all(&places))).await?))
 }
 
 /// The runs that wait, in order, each with what it waits for.
