@@ -2,7 +2,11 @@
 # Skein in a container: build stage with the same make targets as everywhere, slim run stage.
 #   docker build -t skein .                  CPU only
 #   docker build -t skein --build-arg GPU=1 .   with CUDA 13 (run with --gpus all)
-#   docker run -e SKEIN_TOKEN=secret -p 7878:7878 -v skein-data:/data skein
+# The token is what browsers log in with; keep it.
+#   export SKEIN_TOKEN=$(openssl rand -hex 24); echo $SKEIN_TOKEN
+#   docker run -e SKEIN_TOKEN -p 7878:7878 -v skein-data:/data skein
+# A folder in place of the volume (-v /srv/skein:/data) must belong to the image's user: chown 10001 /srv/skein
+# `docker stop` asks for checkpoints, which are there within its ten seconds or are at most one interval old.
 
 FROM node:20-bookworm-slim AS node
 
@@ -37,6 +41,7 @@ USER skein
 VOLUME /data
 EXPOSE 7878
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["skein", "runs", "ls", "--json"]
+# It asks where SKEIN_LISTEN says.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["skein", "runs", "ls", "--limit", "1"]
 # tini reaps workers that outlive a restarted server.
 ENTRYPOINT ["tini", "--", "skein", "serve"]

@@ -27,8 +27,9 @@ use crate::storage::StorageError;
 use crate::storage::db::Db;
 use crate::storage::folder::DataFolder;
 
-/// A server that stops waits no longer than this for its workers and connections.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// A server that stops waits no longer than this for its workers and connections: less than the ten
+/// seconds after which Docker, and others, kill.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]

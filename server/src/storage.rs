@@ -16,6 +16,19 @@ pub enum StorageError {
         /// Why.
         source: std::io::Error,
     },
+    /// This user may not write there.
+    #[error(
+        "`{path}` cannot be written by user {user} ({source}); give it to this user (`mkdir -p {path} \
+         && chown -R {user} {path}`), or name another folder with --data or SKEIN_DATA"
+    )]
+    Denied {
+        /// The folder or file.
+        path: String,
+        /// Number of the user.
+        user: u32,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The folder was written by a newer version.
     #[error(
         "the data folder `{path}` has format {found}, written by Skein {written_by}; this Skein \
@@ -64,6 +77,13 @@ pub enum StorageError {
 
 impl StorageError {
     fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.display().to_string(), source }
+        move |source| {
+            let path = path.display().to_string();
+            let user = rustix::process::geteuid().as_raw();
+            match source.kind() {
+                std::io::ErrorKind::PermissionDenied => Self::Denied { path, user, source },
+                _ => Self::Io { path, source },
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ mod architectures;
 mod artifacts;
 mod auth;
 mod client;
+mod container;
 mod doctor;
 mod events;
 mod front;

@@ -133,9 +133,10 @@ impl TestServer {
         let worker = if self.options.real { "skein-worker" } else { "fake-worker" };
         let mut command = Command::new(program("skein"));
         command.arg("serve").arg("--data").arg(self.data());
-        command.args(["--listen", "127.0.0.1:0"]);
-        if !self.options.args.iter().any(|arg| arg == "--min-free-mib") {
-            command.args(["--min-free-mib", "1"]);
+        for [name, value] in [["--listen", "127.0.0.1:0"], ["--min-free-mib", "1"]] {
+            if !self.options.args.iter().any(|arg| arg == name) {
+                command.args([name, value]);
+            }
         }
         command.arg("--datasets").arg(self.datasets());
         command.arg("--worker").arg(program(worker));

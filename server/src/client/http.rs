@@ -29,10 +29,16 @@ pub struct Api {
 }
 
 impl Api {
-    /// The server that `SKEIN_URL` names, or else the one on this machine.
+    /// The server that `SKEIN_URL` names, or else the one on this machine: where `SKEIN_LISTEN` and
+    /// `SKEIN_PREFIX` put it, if they are set.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self::new(&variable("SKEIN_URL").unwrap_or_else(|| DEFAULT_URL.to_owned()), token())
+        if let Some(url) = variable("SKEIN_URL") {
+            return Self::new(&url, token());
+        }
+        let listen = variable("SKEIN_LISTEN").and_then(|listen| own_url(&listen));
+        let prefix = variable("SKEIN_PREFIX").unwrap_or_default();
+        Self::here(&(listen.unwrap_or_else(|| DEFAULT_URL.to_owned()) + &prefix), token())
     }
 
     /// The server at an address, through a proxy if the environment names one for it.
@@ -268,5 +274,35 @@ impl Api {
             }
             (None, _) => Err(ClientError::Refused(format!("there is no run `{prefix}`"))),
         }
+    }
+}
+
+/// Where a server is asked that listens there: an address that means all of a machine's is asked on
+/// the loopback one. `None` if the port is not known before the server has started.
+fn own_url(listen: &str) -> Option<String> {
+    let (host, port) = listen.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+    let host = match host {
+        "0.0.0.0" | "" => "127.0.0.1",
+        "[::]" => "[::1]",
+        host => host,
+    };
+    Some(format!("http://{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("127.0.0.1:9000", Some("http://127.0.0.1:9000"))]
+    #[case("0.0.0.0:9000", Some("http://127.0.0.1:9000"))]
+    #[case("[::]:9000", Some("http://[::1]:9000"))]
+    #[case("nas.example:80", Some("http://nas.example:80"))]
+    #[case("127.0.0.1:0", None)]
+    #[case("nonsense", None)]
+    fn a_server_is_asked_where_it_listens(#[case] listen: &str, #[case] url: Option<&str>) {
+        assert_eq!(own_url(listen).as_deref(), url);
     }
 }

@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A cancelled run ends after so long even if its processes cannot be killed.
 const CANCEL_CAP: Duration = Duration::from_secs(20);
 /// A server that stops waits so long for its workers.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(28);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(7);
 /// A worker that has written its final record may tidy up for so long.
 const TIDY: Duration = Duration::from_secs(10);
 /// A worker must report for the first time within this time.

@@ -1,5 +1,6 @@
 //! Opening the index.
 
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -29,6 +30,9 @@ impl Db {
         std::panic::set_hook(hook);
         match opened {
             Ok(Ok(db)) => Ok(db),
+            Ok(Err(sled::Error::Io(error))) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(StorageError::io(folder)(error))
+            }
             Ok(Err(error)) => Err(damaged(error.to_string())),
             Err(_) => Err(damaged("its files contradict each other".to_owned())),
         }

@@ -13,7 +13,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 use serde::{Deserialize, Serialize};
 
 use super::StorageError;
@@ -43,6 +43,9 @@ impl DataFolder {
     pub fn open(root: &Path) -> Result<Self, StorageError> {
         fs::create_dir_all(root).map_err(StorageError::io(root))?;
         let root = root.canonicalize().map_err(StorageError::io(root))?;
+        // Before any file in it, so that the folder is named and not the file.
+        let ours = access(&root, Access::WRITE_OK | Access::EXEC_OK);
+        ours.map_err(|error| StorageError::io(&root)(error.into()))?;
         check_version(&root)?;
         let lock = lock(&root)?;
         let folder = Self { root, _lock: lock };
