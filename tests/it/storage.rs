@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use integration_tests::TestServer;
+use integration_tests::{Options, TestServer};
 use serde_json::json;
 
 fn refused(server: &TestServer) -> String {
@@ -75,6 +75,35 @@ fn a_lost_index_is_rebuilt_from_the_folders() {
     let run = server.run(&working);
     assert_eq!((&run["status"], &run["attempt"]), (&json!("running"), &json!(1)));
     assert_eq!(server.wait_status(&working, "succeeded")["attempt"], 1);
+}
+
+/// Runs that a server finds changed when it starts: their folders say that they ended.
+fn restarted_with_ended_runs(level: Option<&str>) -> (TestServer, String) {
+    let mut options = Options::default();
+    if let Some(level) = level {
+        options = options.env("SKEIN_LOG", level);
+    }
+    let mut server = TestServer::with(options);
+    let ids: Vec<String> = (0..12).map(|_| server.create("steps=1")).collect();
+    for id in &ids {
+        server.wait_status(id, "succeeded");
+    }
+    server.stop();
+    fs::remove_dir_all(server.data().join("index")).unwrap();
+    let before = server.log().len();
+    server.start_again();
+    assert_eq!(server.run(&ids[11])["status"], "succeeded");
+    let log = server.log()[before..].to_owned();
+    (server, log)
+}
+
+#[test]
+fn a_start_with_many_runs_is_one_line_in_the_log() {
+    let (_server, log) = restarted_with_ended_runs(None);
+    assert_eq!(log.matches("changed state").count(), 0, "{log}");
+    assert_eq!(log.matches("12 runs recovered in 0.").count(), 1, "{log}");
+    let (_server, log) = restarted_with_ended_runs(Some("skein_server=debug"));
+    assert_eq!(log.matches("changed state at the start").count(), 12, "{log}");
 }
 
 #[test]

@@ -79,6 +79,8 @@ pub struct Entry {
     writing: Mutex<()>,
     sender: broadcast::Sender<Message>,
     deleted: AtomicBool,
+    /// Whether the server is still putting it together again.
+    recovering: AtomicBool,
 }
 
 impl Entry {
@@ -97,7 +99,14 @@ impl Entry {
             writing: Mutex::new(()),
             sender: broadcast::Sender::new(BACKLOG),
             deleted: AtomicBool::new(false),
+            recovering: AtomicBool::new(false),
         }
+    }
+
+    /// Says whether the server is still putting the run together again; what changes meanwhile is
+    /// told to the log in one line for all runs, and here at the level of details.
+    pub fn set_recovering(&self, recovering: bool) {
+        self.recovering.store(recovering, Ordering::Release);
     }
 
     /// The run's state; held for a moment only, never across a file access.
@@ -152,7 +161,12 @@ impl Entry {
             state.record.status = state.record.status.apply(event)?;
             state.record.reason = None;
             edit(&mut state);
-            tracing::info!(run.id = %self.id, status = %state.record.status, "run changed state");
+            let status = state.record.status;
+            if self.recovering.load(Ordering::Acquire) {
+                tracing::debug!(run.id = %self.id, %status, "run changed state at the start");
+            } else {
+                tracing::info!(run.id = %self.id, %status, "run changed state");
+            }
         }
         self.store(db);
         Ok(())

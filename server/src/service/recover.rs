@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use skein_core::folder;
 use skein_core::spec::RunSpec;
@@ -25,17 +26,28 @@ impl Runs {
     /// # Errors
     /// - the folder of runs or the index cannot be read; a damaged run is only skipped.
     pub fn recover(&self) -> Result<Vec<Arc<Entry>>, ServiceError> {
-        let mut alive = Vec::new();
+        let began = Instant::now();
+        let (mut alive, mut count) = (Vec::new(), 0_usize);
         for found in fs::read_dir(self.folder.runs())? {
             let path = found?.path();
             let name = path.file_name().and_then(|name| name.to_str());
             let Some(id) = name.and_then(RunId::parse) else { continue };
             let Some(entry) = self.load(id, path)? else { continue };
+            entry.set_recovering(true);
             if self.settle(&entry) {
                 alive.push(Arc::clone(&entry));
             }
+            entry.set_recovering(false);
+            count += 1;
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             entries.insert(id, entry);
+        }
+        if count > 0 {
+            let (seconds, working) = (began.elapsed().as_secs_f64(), alive.len());
+            let runs = if count == 1 { "run" } else { "runs" };
+            tracing::info!(
+                "{count} {runs} recovered in {seconds:.2} s, workers still at work: {working}"
+            );
         }
         Ok(alive)
     }
@@ -43,7 +55,7 @@ impl Runs {
     /// Follows the workers that were found at work.
     pub fn attach(&self, alive: Vec<Arc<Entry>>) {
         for entry in alive {
-            tracing::info!(run.id = %entry.id, "its worker is still at work");
+            tracing::debug!(run.id = %entry.id, "its worker is still at work");
             self.tracker.spawn(supervise(self.clone(), entry));
         }
     }
