@@ -41,7 +41,13 @@ fn a_server_that_answers_is_asked_about_its_own_folders() {
     assert!(detail(&checks, "libtorch").contains("fake cpu"), "{checks}");
     // The same as the server says itself.
     let own = server.get("/api/v1/checks").json();
-    assert_eq!(own.as_array().unwrap()[..], checks.as_array().unwrap()[2..]);
+    // The disk is not as full as it was a moment ago.
+    let steady = |list: &[Value]| -> Vec<Value> {
+        list.iter().filter(|check| check["name"] != "disk space").cloned().collect()
+    };
+    let (own, shown) = (own.as_array().unwrap(), &checks.as_array().unwrap()[2..]);
+    assert_eq!(steady(own), steady(shown));
+    assert_eq!(own.len(), shown.len());
 }
 
 #[test]
