@@ -93,7 +93,7 @@ fn the_documented_command_starts_a_healthy_server() {
 
 #[test]
 fn a_stop_is_over_before_docker_kills_and_loses_one_interval_at_most() {
-    let mut server = TestServer::start();
+    let mut server = TestServer::with(Options::default().env("SKEIN_LOG", "skein_server=debug"));
     // A worker in a step that takes longer than anybody waits.
     let id = server.create("deaf steps=4000 pace=10");
     server.wait_step(&id, 20);
@@ -111,6 +111,8 @@ fn a_stop_is_over_before_docker_kills_and_loses_one_interval_at_most() {
     let again = last_step(&server, &id, 2, false);
     // The scripted worker leaves a checkpoint every four steps.
     assert!(again + 4 >= reached, "from {again}, had reached {reached}");
+    // Nor does a stop count as one of the few retries of a run that was lost.
+    assert!(!server.log().contains("status=lost"), "{}", server.log());
 }
 
 /// First or last step of the search that an attempt told.

@@ -13,7 +13,7 @@ use skein_core::spec::RunSpec;
 
 use super::entry::Entry;
 use super::runs::Runs;
-use super::supervise::supervise;
+use super::supervise::{STOPPED, supervise};
 use super::{ServiceError, final_record, tail};
 use crate::domain::ids::RunId;
 use crate::domain::run::{RunEvent, RunStatus};
@@ -125,9 +125,9 @@ impl Runs {
 
     fn found_without_worker(&self, entry: &Entry, stale: bool) {
         reopen(entry);
-        let (status, wanted) = {
-            let state = entry.state();
-            (state.record.status, state.record.wanted)
+        let (status, wanted, stopped) = {
+            let record = &entry.state().record;
+            (record.status, record.wanted, record.reason.as_deref() == Some(STOPPED))
         };
         if wanted == Wanted::Cancel && !status.is_ended() {
             let attempt = entry.state().record.attempt;
@@ -143,6 +143,12 @@ impl Runs {
             RunStatus::Pausing => entry.change(&self.db, RunEvent::Stopped, |state| {
                 state.record.wanted = Wanted::Work;
             }),
+            // It was asked to stop, so this is no loss and counts as no retry.
+            RunStatus::Starting | RunStatus::Running if stopped => {
+                entry.change(&self.db, RunEvent::Requeued, |state| {
+                    state.record.reason = Some(STOPPED.to_owned());
+                })
+            }
             RunStatus::Starting | RunStatus::Running => {
                 entry.change(&self.db, RunEvent::Vanished, |state| {
                     state.record.reason = Some(reason);

@@ -30,6 +30,8 @@ const TIDY: Duration = Duration::from_secs(10);
 const START_LIMIT: Duration = Duration::from_secs(180);
 /// Times that a lost run is tried again.
 pub const RETRIES: u32 = 3;
+/// Why a run waits whose worker was asked to stop because the server was.
+pub const STOPPED: &str = "the server was stopped";
 /// Wait before the first retry; doubles with each.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -172,8 +174,15 @@ impl Watch {
                 }
                 false
             }
-            // It works on; the next server finds it.
-            Wanted::Work => waited > SHUTDOWN_GRACE,
+            // It works on; the next server finds it, or knows why it is gone.
+            Wanted::Work => {
+                let over = waited > SHUTDOWN_GRACE;
+                if over {
+                    let why = Some(STOPPED.to_owned());
+                    self.entry.edit(&runs.db, |state| state.record.reason = why);
+                }
+                over
+            }
             Wanted::Cancel | Wanted::Pause => false,
         }
     }
@@ -197,7 +206,7 @@ impl Watch {
             })
         } else if self.asked.is_some() {
             self.entry.change(&runs.db, RunEvent::Requeued, |state| {
-                state.record.reason = Some("the server was stopped".to_owned());
+                state.record.reason = Some(STOPPED.to_owned());
             })
         } else {
             self.lost(runs, exit);
