@@ -42,6 +42,7 @@ async function check(): Promise<void> {
   try {
     const answer = await send<Preflight>("POST", "runs/preflight", fields.spec(), mine.signal);
     show([]);
+    fields.remarks(answer.warnings);
     showCost(answer);
     drawSpace(answer.drawing);
     snippets.toml(answer.toml);
@@ -54,6 +55,7 @@ async function check(): Promise<void> {
     } else {
       throw error;
     }
+    fields.remarks([]);
     staleCost();
   }
 }

@@ -96,6 +96,18 @@ pub enum ArchitectureError {
         /// What was expected.
         reason: String,
     },
+    /// A text of another form that cannot be read at some place.
+    #[error("line {line}, column {column}: {reason}; found {found}")]
+    Place {
+        /// Line of the text, from 1.
+        line: usize,
+        /// Sign of the line, from 1.
+        column: usize,
+        /// What stands there.
+        found: String,
+        /// What was expected, or what is wrong with it.
+        reason: String,
+    },
 }
 
 impl Architecture {

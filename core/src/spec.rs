@@ -23,7 +23,7 @@ use crate::dataset::{self, DataKind, DataShape};
 
 pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
 pub use again::is_bound;
-pub use check::Violation;
+pub use check::{Remark, Violation};
 pub use constraints::{ConstraintsSpec, Measure, milliseconds};
 pub use options::{
     AutoformerOptions, ConvMacroOptions, DartsOptions, LanguageOptions, MobilenetV3Options,
@@ -182,9 +182,18 @@ impl RunSpec {
     /// - every [`Violation`] at once: unknown fields, wrong types, values out of range, rules
     ///   across fields.
     pub fn parse(value: &Value) -> Result<Self, Vec<Violation>> {
-        let filled = check::check(value)?;
-        serde_json::from_value(filled)
-            .map_err(|error| vec![Violation { field: String::new(), detail: error.to_string() }])
+        Self::read(value).map(|(spec, _)| spec)
+    }
+
+    /// The same, with what a person should know about how the value was read.
+    ///
+    /// # Errors
+    /// - those of [`RunSpec::parse`].
+    pub fn read(value: &Value) -> Result<(Self, Vec<Remark>), Vec<Violation>> {
+        let (filled, remarks) = check::check(value)?;
+        let spec = serde_json::from_value(filled)
+            .map_err(|error| vec![Violation { field: String::new(), detail: error.to_string() }])?;
+        Ok((spec, remarks))
     }
 
     /// Shape of the data, as far as the specification alone tells: the vocabulary of a text is a

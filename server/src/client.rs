@@ -106,6 +106,13 @@ fn say_json(value: &impl Serialize) -> Result<(), ClientError> {
     say(text.map_err(|error| ClientError::Failed(error.to_string()))?)
 }
 
+/// Says on standard error what a new run is warned of.
+fn say_warnings(run: &RunView) {
+    for warning in &run.warnings {
+        let _ = writeln!(std::io::stderr(), "skein: warning: {}", warning.message);
+    }
+}
+
 /// A run that came to its end is a success only if it succeeded.
 fn check_end(run: &RunView) -> Result<(), ClientError> {
     if run.status == "succeeded" {

@@ -12,6 +12,7 @@ use skein_core::event::{ArchitectureNow, Failure, Front, Progress, Summary, Warn
 use skein_core::graph::Cost;
 use skein_core::number::Num;
 use skein_core::spaces::SpaceInfo;
+use skein_core::spec::Remark;
 use utoipa::ToSchema;
 
 pub use asked::{FrontAsked, Training, TrainingAsked};
@@ -61,7 +62,7 @@ pub struct RunView {
     /// The architecture that would be derived now.
     #[schema(value_type = Option<Object>)]
     pub architecture: Option<ArchitectureNow>,
-    /// What the worker warned of, newest last.
+    /// What the specification or the worker warns of, newest last.
     #[schema(value_type = Vec<Object>)]
     pub warnings: Vec<Warning>,
     /// What it found, if it succeeded.
@@ -115,6 +116,9 @@ pub struct Preflight {
     pub space: SpaceInfo,
     /// Steps of the search.
     pub steps: u64,
+    /// How fields were taken, where another thing may be meant.
+    #[schema(value_type = Vec<Object>)]
+    pub warnings: Vec<Remark>,
     /// The specification as TOML.
     pub toml: String,
     /// The space with these options, every decision open, as SVG.

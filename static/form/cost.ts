@@ -1,6 +1,6 @@
 // What the run will cost, as far as it can be told before it starts.
 
-import type { Cost } from "../api.ts";
+import type { Cost, Violation } from "../api.ts";
 import { find, need, s, say } from "../dom.ts";
 import { bytes, short } from "../format.ts";
 
@@ -20,6 +20,7 @@ export interface Preflight {
   spec: { search: { weights: string; epochs?: number; batch_size: number }; resources: { precision: string } };
   space: SpaceInfo;
   steps: number;
+  warnings: Violation[];
   toml: string;
   drawing: string;
 }

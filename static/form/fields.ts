@@ -114,6 +114,13 @@ export class Field {
     if (detail) this.control.setAttribute("aria-invalid", "true");
     else this.control.removeAttribute("aria-invalid");
   }
+
+  /** What the field was taken for, where another thing may be meant. */
+  remark(detail: string): void {
+    const box = need("[data-remark]", this.box);
+    say(box, detail);
+    box.hidden = detail === "";
+  }
 }
 
 export class Fields {
@@ -160,6 +167,12 @@ export class Fields {
       say(need("[data-section-flaws]", section), count === 0 ? "" : `${count} to fix`);
     }
     return violations.filter((violation) => !this.at(violation.field)?.applies);
+  }
+
+  remarks(warnings: Violation[]): void {
+    for (const field of this.list) {
+      field.remark(warnings.filter((one) => one.field === field.path).map((one) => one.detail).join("; "));
+    }
   }
 
   focusFlaw(): void {

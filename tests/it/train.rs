@@ -94,6 +94,41 @@ fn architectures_come_in_many_forms_and_wrong_ones_are_told() {
     assert_eq!(train(&server, &first, &json!({"preset": "distil"})).status, 400);
 }
 
+/// Numbers are read in the space's own order, which other programs do not have: the form, the
+/// answer, the run's page and the command line say what they were taken for.
+#[test]
+fn bare_numbers_are_said_to_be_taken_in_our_order() {
+    let server = TestServer::start();
+    let spec = |architecture: Value| {
+        json!({
+            "name": "steps=3",
+            "dataset": {"id": "fashion-mnist"},
+            "space": {"preset": "nas-bench-201"},
+            "search": {"optimizer": {"kind": "fixed", "architecture": architecture}},
+            "after": {"from_scratch": {"epochs": 1}},
+        })
+    };
+    let names = json!(["none", "avgpool", "skip", "conv3", "none", "skip"]);
+    let said = server.post("/api/v1/runs/preflight", &spec(names)).json();
+    assert_eq!(said["warnings"], json!([]));
+    let numbers = json!([4, 0, 3, 1, 4, 3]);
+    let said = server.post("/api/v1/runs/preflight", &spec(numbers.clone())).json();
+    assert_eq!(said["warnings"][0]["field"], "search.optimizer.architecture");
+    let taken = "cell 0→1 none, cell 0→2 avgpool, cell 1→2 skip, cell 0→3 conv3, ";
+    assert!(said["warnings"][0]["detail"].as_str().unwrap().contains(taken), "{said}");
+    let run = server.post("/api/v1/runs", &spec(numbers)).json();
+    assert!(run["warnings"][0]["message"].as_str().unwrap().contains(taken), "{run}");
+    let id = run["id"].as_str().unwrap();
+    server.wait_status(id, "succeeded");
+    assert!(page(&server, &format!("/runs/{id}")).contains(taken));
+    let search = server.post("/api/v1/runs", &integration_tests::spec("steps=6")).created();
+    server.wait_status(&search, "succeeded");
+    let numbers = ["--architecture", "(0, 1, 2, 3, 0, 1)"];
+    let args = [&["runs", "train", &search, "--as", "from-scratch"][..], &numbers].concat();
+    let told = String::from_utf8(server.client(&args).stderr).unwrap();
+    assert!(told.contains("skein: warning: ") && told.contains("normal 0→2 sep5, "), "{told}");
+}
+
 #[test]
 fn a_run_without_weights_trains_from_scratch_only() {
     let server = TestServer::start();

@@ -28,6 +28,15 @@ pub struct Violation {
     pub detail: String,
 }
 
+/// What a person should know about a specification that is right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// Dotted path of the field.
+    pub field: String,
+    /// How the field was taken, and what may be meant instead.
+    pub detail: String,
+}
+
 const OPTIMIZER: &str = "search.optimizer.kind";
 /// Where hyper-parameters of the published code may stand.
 pub(super) const CONFIG: &str = "config";
@@ -45,8 +54,8 @@ const MOVED: &[(&str, &str)] = &[
 ];
 
 /// Fills every default in, or says everything that is wrong.
-pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
-    let mut violations = Violations(vec![]);
+pub(super) fn check(value: &Value) -> Result<(Value, Vec<Remark>), Vec<Violation>> {
+    let (mut violations, mut remarks) = (Violations(vec![]), vec![]);
     if !value.is_object() {
         violations.add("", format!("a JSON object is expected, not {}", kind::describe(value)));
         return Err(violations.0);
@@ -83,10 +92,10 @@ pub(super) fn check(value: &Value) -> Result<Value, Vec<Violation>> {
     if violations.0.is_empty() {
         rules(&filled, &mut violations);
         if is_fixed(&filled) {
-            fixed::settle(&mut filled, &mut violations);
+            remarks.extend(fixed::settle(&mut filled, &mut violations));
         }
     }
-    if violations.0.is_empty() { Ok(filled) } else { Err(violations.0) }
+    if violations.0.is_empty() { Ok((filled, remarks)) } else { Err(violations.0) }
 }
 
 /// An empty text where text may be absent.

@@ -13,7 +13,7 @@ use ureq::http::Method;
 use super::follow::follow;
 use super::http::Api;
 use super::text::{duration, grouped, pairs, percent, short, table};
-use super::{ClientError, check_end, say, say_json};
+use super::{ClientError, check_end, say, say_json, say_warnings};
 use crate::domain::clock;
 use crate::service::create::hex;
 use crate::views::{
@@ -246,6 +246,7 @@ fn change(api: &Api, one: &One, action: &str) -> Result<(), ClientError> {
 fn train(api: &Api, id: &str, asked: &TrainingAsked, json: bool) -> Result<(), ClientError> {
     let path = format!("/api/v1/runs/{}/train", api.resolve(id)?);
     let made: RunDetail = api.create(&path, &json!(asked))?;
+    say_warnings(&made.run);
     if json { say_json(&made) } else { say(format!("{}  {}/runs/{0}", made.run.id, api.base())) }
 }
 

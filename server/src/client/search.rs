@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::follow::follow;
 use super::http::Api;
-use super::{ClientError, check_end, runs, say, say_json};
+use super::{ClientError, check_end, runs, say, say_json, say_warnings};
 use crate::views::RunDetail;
 
 /// What to search, and whether to watch.
@@ -28,6 +28,7 @@ pub(super) fn run(args: &Args) -> Result<(), ClientError> {
     let spec = read(&args.file)?;
     let api = Api::from_environment();
     let made: RunDetail = api.create("/api/v1/runs", &spec)?;
+    say_warnings(&made.run);
     let id = &made.run.id;
     let page = format!("{}/runs/{id}", api.base());
     if !args.follow {

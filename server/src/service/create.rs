@@ -10,10 +10,11 @@ use sha2::{Digest as _, Sha256};
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataKind;
 use skein_core::draw::{self, Scene};
+use skein_core::event::Warning;
 use skein_core::graph::{Graph, GraphError};
 use skein_core::limits::{Limits, LimitsError};
 use skein_core::spaces;
-use skein_core::spec::{RunSpec, SpaceSpec, Tokens, Violation};
+use skein_core::spec::{Remark, RunSpec, SpaceSpec, Tokens, Violation};
 use skein_core::{dataset, folder};
 
 use super::again::Trained;
@@ -27,6 +28,7 @@ use crate::views::{Preflight, RunDetail};
 /// A specification that can be run.
 struct Checked {
     spec: RunSpec,
+    remarks: Vec<Remark>,
     graph: Graph,
     with: Attached,
 }
@@ -63,12 +65,12 @@ impl Runs {
             if let Some(run) = runs.answer(key.as_deref(), &body)? {
                 return Ok(Created { run, replayed: true });
             }
-            let Checked { spec, with, .. } = runs.check(&spec)?;
+            let checked = runs.check(&spec)?;
             let id = RunId::new();
             if let Some(key) = &key {
                 runs.db.note_answer(key, body, id)?;
             }
-            let run = runs.write(id, spec, &with)?;
+            let run = runs.write(id, checked)?;
             runs.wake.notify_one();
             Ok(Created { run, replayed: false })
         })
@@ -82,7 +84,7 @@ impl Runs {
     pub async fn preflight(&self, spec: Value) -> Result<Preflight, ServiceError> {
         let runs = self.clone();
         blocking(move || {
-            let Checked { spec, graph, .. } = runs.check(&spec)?;
+            let Checked { spec, remarks, graph, .. } = runs.check(&spec)?;
             let given = given(&spec, &graph);
             let space = match &given {
                 Some(given) => spaces::describe_one(&spec.space, &graph, given),
@@ -93,7 +95,8 @@ impl Runs {
             let toml = toml::to_string_pretty(&without_null(value.clone())).unwrap_or_default();
             let scene = Scene { architecture: given.as_ref(), ..Scene::of(&graph) };
             let drawing = draw::svg(&scene);
-            Ok(Preflight { spec: value, space, steps: steps(&spec, &runs.datasets), toml, drawing })
+            let steps = steps(&spec, &runs.datasets);
+            Ok(Preflight { spec: value, space, steps, warnings: remarks, toml, drawing })
         })
         .await
     }
@@ -108,7 +111,7 @@ impl Runs {
 
     /// Everything that is wrong at once: fields first, then what this machine lacks.
     fn check(&self, value: &Value) -> Result<Checked, ServiceError> {
-        let spec = RunSpec::parse(value).map_err(ServiceError::Invalid)?;
+        let (spec, remarks) = RunSpec::read(value).map_err(ServiceError::Invalid)?;
         let mut violations = Vec::new();
         let mut add = |field: &str, detail: String| {
             violations.push(Violation { field: field.to_owned(), detail });
@@ -148,13 +151,14 @@ impl Runs {
             Err(violation) => violations.push(violation),
         }
         if violations.is_empty() {
-            Ok(Checked { spec, graph, with })
+            Ok(Checked { spec, remarks, graph, with })
         } else {
             Err(ServiceError::Invalid(violations))
         }
     }
 
-    fn write(&self, id: RunId, spec: RunSpec, with: &Attached) -> Result<RunDetail, ServiceError> {
+    fn write(&self, id: RunId, checked: Checked) -> Result<RunDetail, ServiceError> {
+        let Checked { spec, remarks, with, .. } = checked;
         let refused = |error: std::io::Error| {
             let root = self.folder.root().display();
             ServiceError::NoSpace(format!("the data folder `{root}` cannot be written ({error})"))
@@ -162,10 +166,11 @@ impl Runs {
         self.check_free().map_err(refused)??;
         let made = self.folder.tmp().join(id.to_string());
         let place = self.folder.runs().join(id.to_string());
-        let written = write_folder(&made, &spec, with)
+        let written = write_folder(&made, &spec, &with)
             .and_then(|()| fs::rename(&made, &place))
             .and_then(|()| File::open(self.folder.runs())?.sync_all());
-        let record = RunRecord::queued(spec.name.clone(), self.next_place());
+        let mut record = RunRecord::queued(spec.name.clone(), self.next_place());
+        record.warnings = remarks.into_iter().map(warning).collect();
         let stored = written.map_err(refused).and_then(|()| {
             self.db.put_run(id, &record).map_err(|error| ServiceError::NoSpace(error.to_string()))
         });
@@ -201,6 +206,11 @@ impl Runs {
 fn given(spec: &RunSpec, graph: &Graph) -> Option<Architecture> {
     let text = spec.search.optimizer.given()?;
     Architecture::parse(text, spec.space.preset(), &graph.choices).ok()
+}
+
+/// A remark as a warning of the run.
+fn warning(Remark { field, detail }: Remark) -> Warning {
+    Warning { code: "specification".to_owned(), message: format!("`{field}`: {detail}") }
 }
 
 /// A space that cannot be built.

@@ -289,7 +289,7 @@ impl Entry {
             latest: digest.latest.clone(),
             sparkline: digest.sparkline(),
             architecture: digest.architecture.clone(),
-            warnings: digest.warnings.iter().map(Warning::clone).collect(),
+            warnings: record.warnings.iter().chain(&digest.warnings).map(Warning::clone).collect(),
             summary,
             failure,
         }

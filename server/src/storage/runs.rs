@@ -1,6 +1,7 @@
 //! What the index knows of a run, and which creation requests were answered.
 
 use serde::{Deserialize, Serialize};
+use skein_core::event::Warning;
 
 use super::StorageError;
 use super::db::Db;
@@ -48,6 +49,9 @@ pub struct RunRecord {
     pub ended_at: Option<String>,
     /// What its events say, once no more are to come.
     pub digest: Option<Digest>,
+    /// What its specification was taken for, where that may be another thing than was meant.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 impl RunRecord {
@@ -67,6 +71,7 @@ impl RunRecord {
             retries: 0,
             ended_at: None,
             digest: None,
+            warnings: vec![],
         }
     }
 }

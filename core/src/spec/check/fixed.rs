@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Violations, get, set, space};
+use super::{Remark, Violations, get, set, space};
 use crate::notation;
 
 /// Where the architecture stands.
@@ -45,17 +45,22 @@ fn without_weights(filled: &Value, violations: &mut Violations) {
 }
 
 /// Brings the architecture into our text form, in which what does not matter is at its first
-/// option.
-pub(super) fn settle(filled: &mut Value, violations: &mut Violations) {
+/// option. Says what a person should know about how it was read.
+pub(super) fn settle(filled: &mut Value, violations: &mut Violations) -> Option<Remark> {
     // A space that cannot be built is refused elsewhere, with the reason.
-    let Some((space, graph)) = space(filled) else { return };
+    let (space, graph) = space(filled)?;
     let given = get(filled, ARCHITECTURE).and_then(Value::as_str).unwrap_or("");
-    match notation::read(given, space.preset(), &graph.choices) {
-        Ok(architecture) => {
-            let text = graph.canonical(&architecture).to_text(space.preset(), &graph.choices);
+    match notation::read(given, space.preset(), &graph) {
+        Ok(read) => {
+            let architecture = graph.canonical(&read.architecture);
+            let text = architecture.to_text(space.preset(), &graph.choices);
             set(filled, ARCHITECTURE, text.into());
+            read.warning.map(|detail| Remark { field: ARCHITECTURE.to_owned(), detail })
         }
-        Err(error) => violations.add(ARCHITECTURE, error.to_string()),
+        Err(error) => {
+            violations.add(ARCHITECTURE, error.to_string());
+            None
+        }
     }
 }
 
@@ -99,6 +104,19 @@ mod tests {
             assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
             assert_eq!((spec.search.epochs, spec.search.reset_head), (0, Some(false)));
         }
+    }
+
+    #[test]
+    fn bare_numbers_are_remarked_on_and_names_are_not() {
+        let remarks = |architecture: Value| {
+            let mut value = fixed(&json!({})).unwrap().to_value();
+            set(&mut value, "search.optimizer.architecture", architecture);
+            RunSpec::read(&value).unwrap().1
+        };
+        assert_eq!(remarks(json!(["sep3", "sep5", "dil3", "dil5", "sep3", "sep5"])), []);
+        let said = remarks(json!([0, 1, 2, 3, 0, 1]));
+        assert_eq!(said[0].field, "search.optimizer.architecture");
+        assert!(said[0].detail.contains("normal 0→1 sep3, normal 0→2 sep5, "), "{said:?}");
     }
 
     #[test]
