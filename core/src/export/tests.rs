@@ -249,3 +249,17 @@ fn a_network_without_weights_is_written_too() {
         text.split("class Network").nth(1).unwrap().split("def load").next().unwrap()
     );
 }
+
+/// Zeros have the type of what they are added to, which no runtime has to guess.
+#[test]
+fn zeros_are_written_in_single_precision() {
+    let options = json!({"channels": 4, "cells": 1});
+    let (graph, _) = network("nas-bench-201", &options, 16, &[4]);
+    let bytes = onnx_of(&graph, &zeros(&graph)).unwrap();
+    let model = reading::Model::read(&bytes);
+    model.check();
+    let text = model.to_string();
+    let made: Vec<&str> = text.lines().filter(|line| line.contains("ConstantOfShape")).collect();
+    assert!(!made.is_empty());
+    assert!(made.iter().all(|line| line.contains("value=[1] of 0")), "{made:?}");
+}

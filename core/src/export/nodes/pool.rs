@@ -164,8 +164,10 @@ impl Written for Zero {
         Layer::function(Code::call(&function, std::iter::once(batch).chain(sides)))
     }
 
+    /// The number is written out, since not every runtime takes the standard's own, a zero in single
+    /// precision, where there is none.
     fn onnx(&self, at: &onnx::At<'_>, to: &mut onnx::Writer<'_>) -> String {
         let shape = to.shape_of_batch(at, at.shape);
-        to.value(at, "ConstantOfShape", &[&shape], vec![])
+        to.value(at, "ConstantOfShape", &[&shape], vec![Attribute::number("value", 0.0)])
     }
 }

@@ -133,6 +133,13 @@ impl Attribute {
         Self::new(name, 7, |message| message.integers(8, values))
     }
 
+    /// A tensor of one number in single precision.
+    pub(in crate::export) fn number(name: &str, value: f32) -> Self {
+        let bytes = Cow::Owned(value.to_le_bytes().to_vec());
+        let number = tensor(Tensor { name, element: Element::Float, dims: &[1], bytes });
+        Self::new(name, 4, |message| message.message(5, number))
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "ONNX has no others")]
     pub(in crate::export) fn float(name: &str, value: f64) -> Self {
         Self::new(name, 1, |message| message.float(2, value as f32))

@@ -167,6 +167,12 @@ fn attribute(bytes: &[u8]) -> String {
         1 => f32::from_le_bytes(parts(bytes, 2)[0].try_into().unwrap()).to_string(),
         2 => numbers(bytes, 3)[0].to_string(),
         3 => texts(bytes, 4).remove(0),
+        4 => {
+            let tensor = parts(bytes, 5)[0];
+            assert_eq!(numbers(tensor, 2), [1], "the number is not in single precision");
+            let number = parts(tensor, 9)[0].try_into().unwrap();
+            format!("{:?} of {}", numbers(tensor, 1), f32::from_le_bytes(number))
+        }
         7 => format!("{:?}", numbers(bytes, 8)),
         other => panic!("attribute of type {other}"),
     };
