@@ -85,7 +85,7 @@ pub fn module(graph: &Graph, about: &About<'_>) -> Result<String, ExportError> {
     let parts: Vec<String> = used.chain(classes.texts()).chain([LOAD.to_owned()]).collect();
     let body = parts.join("\n\n");
     let mut text = heading(graph, about, &shapes)?;
-    text += "import json\n\nimport torch\nfrom torch import nn\n";
+    text += "import json\nfrom pathlib import Path\n\nimport torch\nfrom torch import nn\n";
     if body.contains("F.") {
         text += "from torch.nn import functional as F\n";
     }
@@ -116,7 +116,7 @@ fn heading(graph: &Graph, about: &About<'_>, shapes: &[Shape]) -> Result<String,
          {} parameters, {} multiply-accumulates for one example. Written by Skein;\n\
          needs PyTorch 2.1 or newer and nothing else:\n\n    \
          import model\n\n    \
-         network = model.load(\"model.safetensors\")\n    \
+         network = model.load()  # weights of model.safetensors beside it\n    \
          logits = network({input})  # {read}, to {given}\n\n\
          {sizes}\n\"\"\"\n\n",
         said(about.title),

@@ -1,5 +1,6 @@
-def load(path="model.safetensors"):
-    """The network with the weights of a safetensors file, ready to predict."""
+def load(path=None):
+    """The network with the weights of a safetensors file (that beside this one), ready to predict."""
+    path = path or Path(__file__).with_name("model.safetensors")
     network = Network()
     network.load_state_dict(read_tensors(path))
     return network.eval()
