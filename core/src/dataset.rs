@@ -59,7 +59,7 @@ pub enum DataKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "format", rename_all = "snake_case")]
 pub enum Files {
-    /// MNIST's idx format: images, then labels; each also accepted with `.gz` appended.
+    /// MNIST's idx format: images, then labels; each is found by any of its [`idx_names`].
     Idx {
         /// Training images and labels.
         train: [&'static str; 2],
@@ -95,6 +95,24 @@ impl Dataset {
         let DataShape { channels, height, width, .. } = self.shape;
         u64::try_from(channels * height * width).unwrap_or(0)
     }
+}
+
+/// The names under which an idx file is found: its own, the one with a dot before `idx` that some
+/// programs unpack it to, and each with `.gz` appended. What is packed is told by the content.
+#[must_use]
+pub fn idx_names(name: &str) -> [String; 4] {
+    let dotted = name.replacen("-idx", ".idx", 1);
+    [name.to_owned(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")]
+}
+
+/// The first bytes of a gzip file.
+pub const GZIP: [u8; 2] = [0x1F, 0x8B];
+
+/// Whether a file begins as a pickle of Python does. No record of CIFAR does: its first byte is a
+/// label, and there are no more than 100 classes.
+#[must_use]
+pub fn is_pickle(head: &[u8]) -> bool {
+    matches!(head, [0x80, 2..=5, ..])
 }
 
 /// All data sets, in the order in which a page lists them.
@@ -236,5 +254,24 @@ mod tests {
             assert_eq!((dataset.mean.len(), dataset.std.len()), (channels, channels));
         }
         assert_eq!(CIFAR_10.image_bytes(), 3072);
+    }
+
+    #[test]
+    fn an_idx_file_has_four_names() {
+        assert_eq!(
+            idx_names("t10k-images-idx3-ubyte"),
+            [
+                "t10k-images-idx3-ubyte",
+                "t10k-images-idx3-ubyte.gz",
+                "t10k-images.idx3-ubyte",
+                "t10k-images.idx3-ubyte.gz"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_is_no_pickle() {
+        assert!(is_pickle(b"\x80\x02}q\x01") && is_pickle(b"\x80\x04\x95"));
+        assert!((0..=99).all(|label| !is_pickle(&[label, 2, 3])) && !is_pickle(&[]));
     }
 }

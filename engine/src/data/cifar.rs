@@ -6,7 +6,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use skein_core::dataset::Dataset;
+use skein_core::dataset::{Dataset, is_pickle};
 
 use super::{Raw, damaged, labels_in_range};
 use crate::EngineError;
@@ -56,6 +56,9 @@ fn append(raw: &mut Raw, bytes: &[u8], labels: usize, image: usize) -> Result<()
     let record = labels + image;
     if bytes.is_empty() {
         return Err("is empty".to_owned());
+    }
+    if is_pickle(bytes) {
+        return Err("is a pickle of the Python version, not a file of the binary one".to_owned());
     }
     if !bytes.len().is_multiple_of(record) {
         return Err(format!(
@@ -123,6 +126,10 @@ mod tests {
         refused(
             &[("data_batch_1.bin", vec![0; 3000])],
             "data_batch_1.bin is truncated: 3000 bytes",
+        );
+        refused(
+            &[("data_batch_1.bin", [&b"\x80\x02}q\x01"[..], &[0; 3068]].concat())],
+            "data_batch_1.bin is a pickle of the Python version",
         );
         refused(&[("data_batch_1.bin", vec![])], "data_batch_1.bin is empty");
         refused(&[("data_batch_1.bin", record(&[10], 0))], "label 10 is out of range");

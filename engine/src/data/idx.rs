@@ -1,10 +1,11 @@
-//! The idx format of MNIST and its relatives, plain or gzipped.
+//! The idx format of MNIST and its relatives, plain or gzipped, by any of its names.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use skein_core::dataset::Dataset;
+use skein_core::dataset::{Dataset, GZIP, idx_names};
 
 use super::{Raw, damaged, labels_in_range};
 use crate::EngineError;
@@ -24,6 +25,9 @@ pub fn read(
     let size = usize::try_from(dataset.image_bytes()).unwrap_or(0);
     let (count, pixels) = open(folder, images, &sides, size).map_err(bad)?;
     let (others, labels) = open(folder, labels, &[], 1).map_err(bad)?;
+    if count == 0 {
+        return Err(bad("there are no images".to_owned()));
+    }
     if count != others {
         return Err(bad(format!("there are {count} images but {others} labels")));
     }
@@ -33,19 +37,18 @@ pub fn read(
 
 /// The number of entries and their bytes.
 fn open(folder: &Path, name: &str, sides: &[u32], size: usize) -> Result<(usize, Vec<u8>), String> {
-    let plain = folder.join(name);
-    let zipped = folder.join(format!("{name}.gz"));
-    let mut reader: Box<dyn Read> = if let Ok(file) = std::fs::File::open(&plain) {
-        Box::new(std::io::BufReader::new(file))
-    } else if let Ok(file) = std::fs::File::open(&zipped) {
-        Box::new(GzDecoder::new(std::io::BufReader::new(file)))
-    } else {
-        return Err(format!("{} is missing (with or without .gz)", plain.display()));
-    };
+    let found = idx_names(name).into_iter().find_map(|name| File::open(folder.join(name)).ok());
+    let file = found.ok_or_else(|| {
+        format!("{} is missing (with or without .gz)", folder.join(name).display())
+    })?;
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => format!("{name} is truncated"),
         _ => format!("{name} cannot be read: {error}"),
     };
+    let mut file = BufReader::new(file);
+    let is_packed = file.fill_buf().map_err(unreadable)?.starts_with(&GZIP);
+    let mut reader: Box<dyn Read> =
+        if is_packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
     let mut header = vec![0; 8 + 4 * sides.len()];
     reader.read_exact(&mut header).map_err(unreadable)?;
     let numbers: Vec<u32> = header
@@ -114,6 +117,18 @@ mod tests {
         assert_eq!(read_sample(folder.path()).unwrap(), plain);
     }
 
+    /// Programs that unpack write a dot before `idx`, and some leave `.gz` at what they unpacked.
+    #[test]
+    fn files_are_found_under_the_names_that_programs_give_them() {
+        let dataset = skein_core::dataset::find("fashion-mnist").unwrap();
+        let folder = sample(3, &[0, 1, 9]);
+        let names = ["a-images-idx3-ubyte", "a-labels-idx1-ubyte"];
+        for (from, to) in [("i", "a-images.idx3-ubyte"), ("l", "a-labels.idx1-ubyte.gz")] {
+            std::fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+        }
+        assert_eq!(read(folder.path(), dataset, names).unwrap().labels, [0, 1, 9]);
+    }
+
     #[test]
     fn damaged_files_are_named_with_the_reason() {
         let missing = tempfile::tempdir().unwrap();
@@ -140,6 +155,7 @@ mod tests {
                 .unwrap_err()
                 .contains("2 images but 3 labels")
         );
+        assert!(read_sample(sample(0, &[]).path()).unwrap_err().contains("there are no images"));
         write(folder.path(), "i", &[0x1F8B], &[0; 20]);
         assert!(read_sample(folder.path()).unwrap_err().contains("not an idx file"));
     }

@@ -5,8 +5,10 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use skein_core::dataset::{Dataset, Files, TEXT_INPUT, TEXT_TESTS, TEXT_TOKENIZER};
+use skein_core::dataset::{self, Dataset, Files, TEXT_INPUT, TEXT_TESTS, TEXT_TOKENIZER};
 
+/// Bytes of a file of images that are looked at to tell its format.
+const HEAD: u64 = 8;
 /// Bytes of a text that are looked at.
 const TEXT_HEAD: u64 = 1 << 16;
 
@@ -16,7 +18,7 @@ pub fn problem(folder: &Path, dataset: &Dataset) -> Option<String> {
     let folder = folder.join(dataset.id);
     let faults: Vec<String> = match dataset.files {
         Files::Idx { train, test } => {
-            train.iter().chain(&test).filter_map(|name| idx_problem(&folder, name)).collect()
+            [train, test].iter().flat_map(|names| idx_problems(&folder, dataset, *names)).collect()
         }
         Files::Cifar { labels, train, test } => {
             let record = labels + dataset.image_bytes();
@@ -87,65 +89,112 @@ pub fn text_bytes(folder: &Path, dataset: &Dataset) -> Option<u64> {
 }
 
 fn cifar_problem(folder: &Path, name: &str, record: u64) -> Option<String> {
-    match fs::metadata(folder.join(name)) {
-        Ok(file) if file.len() > 0 && file.len().is_multiple_of(record) => None,
-        Ok(file) => Some(format!(
-            "`{name}` is truncated: {} bytes are no multiple of {record}, the size of a record",
-            file.len()
+    let path = folder.join(name);
+    match head(&path).and_then(|head| Ok((head, fs::metadata(&path)?.len()))) {
+        Ok((head, _)) if dataset::is_pickle(&head) => Some(format!(
+            "`{name}` is a pickle of the Python version; the binary version is needed"
+        )),
+        Ok((_, bytes)) if bytes > 0 && bytes.is_multiple_of(record) => None,
+        Ok((_, bytes)) => Some(format!(
+            "`{name}` is truncated: {bytes} bytes are no multiple of {record}, the size of a record"
         )),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Some(format!("`{name}` is missing"))
+            let plain = name.trim_end_matches(".bin");
+            let beside = folder.join(plain).is_file();
+            let beside = if beside {
+                format!(" (`{plain}` is of the Python version)")
+            } else {
+                String::new()
+            };
+            Some(format!("`{name}` is missing{beside}"))
         }
         Err(error) => Some(format!("`{name}` cannot be read: {error}")),
     }
 }
 
-fn idx_problem(folder: &Path, name: &str) -> Option<String> {
-    let plain = folder.join(name);
-    let packed = folder.join(format!("{name}.gz"));
-    let lengths = if plain.is_file() {
-        plain_lengths(&plain)
-    } else if packed.is_file() {
-        packed_lengths(&packed)
-    } else {
-        return Some(format!("`{name}` (or `{name}.gz`) is missing"));
+/// The first bytes of a file.
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// What is wrong with images and their labels.
+fn idx_problems(folder: &Path, dataset: &Dataset, names: [&str; 2]) -> Vec<String> {
+    let [images, labels] = names.map(|name| idx(folder, name));
+    let (images, labels) = match (images, labels) {
+        (Ok(images), Ok(labels)) => (images, labels),
+        (images, labels) => return [images.err(), labels.err()].into_iter().flatten().collect(),
     };
-    match lengths {
-        Ok((says, has)) if says == has => None,
-        Ok((says, has)) => Some(format!("`{name}` is truncated: {has} of {says} bytes")),
-        Err(error) => Some(format!("`{name}` cannot be read: {error}")),
+    let [name, labels_name] = names;
+    let sides = [dataset.shape.height, dataset.shape.width].map(i64::unsigned_abs);
+    let (count, others) = (images[0], labels[0]);
+    let fault = match (&images[1..], &labels[1..]) {
+        (own, _) if own != sides => {
+            format!("`{name}` holds entries of {own:?}, not {sides:?}")
+        }
+        (_, own) if !own.is_empty() => {
+            format!("`{labels_name}` holds entries of {own:?}, not one number each")
+        }
+        _ if count == 0 => format!("`{name}` holds no images"),
+        _ if count != others => {
+            format!("`{name}` holds {count} images, but `{labels_name}` {others} labels")
+        }
+        _ => return vec![],
+    };
+    vec![fault]
+}
+
+/// The sizes that a whole idx file has, or what is wrong with it.
+fn idx(folder: &Path, name: &str) -> Result<Vec<u64>, String> {
+    let names = dataset::idx_names(name);
+    let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let path = found.ok_or_else(|| format!("`{name}` (or `{name}.gz`) is missing"))?;
+    let cannot = |error: std::io::Error| format!("`{name}` cannot be read: {error}");
+    let is_packed = head(&path).map_err(cannot)?.starts_with(&dataset::GZIP);
+    let read = if is_packed { packed(&path) } else { plain(&path) };
+    let (sizes, has) = read.map_err(cannot)?;
+    let header = 4 + 4 * sizes.len() as u64;
+    let says = sizes.iter().fold(1, |all: u64, size| all.saturating_mul(*size));
+    let says = says.saturating_add(header);
+    // Of what is packed only the length modulo 2³² is known.
+    let says = if is_packed { says & u64::from(u32::MAX) } else { says };
+    if says == has {
+        Ok(sizes)
+    } else {
+        Err(format!("`{name}` is truncated: {has} of {says} bytes"))
     }
 }
 
-/// Bytes that the header promises, and bytes that there are.
-fn plain_lengths(path: &Path) -> std::io::Result<(u64, u64)> {
-    Ok((promised(&mut File::open(path)?)?, fs::metadata(path)?.len()))
+/// Sizes that the header tells, and bytes that there are.
+fn plain(path: &Path) -> std::io::Result<(Vec<u64>, u64)> {
+    Ok((sizes(&mut File::open(path)?)?, fs::metadata(path)?.len()))
 }
 
 /// The same; a gzip file ends with the length of its content (modulo 2³²).
-fn packed_lengths(path: &Path) -> std::io::Result<(u64, u64)> {
-    let promised = promised(&mut GzDecoder::new(File::open(path)?))?;
+fn packed(path: &Path) -> std::io::Result<(Vec<u64>, u64)> {
+    let sizes = sizes(&mut GzDecoder::new(File::open(path)?))?;
     let mut file = File::open(path)?;
     file.seek(SeekFrom::End(-4))?;
     let mut length = [0; 4];
     file.read_exact(&mut length)?;
-    Ok((promised & u64::from(u32::MAX), u32::from_le_bytes(length).into()))
+    Ok((sizes, u32::from_le_bytes(length).into()))
 }
 
 /// Reads the header of an idx file: two zero bytes, type, number of dimensions, sizes.
-fn promised(file: &mut impl Read) -> std::io::Result<u64> {
+fn sizes(file: &mut impl Read) -> std::io::Result<Vec<u64>> {
     let mut magic = [0; 4];
     file.read_exact(&mut magic)?;
     if magic[..3] != [0, 0, 8] || magic[3] == 0 || magic[3] > 4 {
         return Err(std::io::Error::other("it is not an idx file of bytes"));
     }
-    let mut length: u64 = 1;
+    let mut sizes = Vec::new();
     for _ in 0..magic[3] {
         let mut size = [0; 4];
         file.read_exact(&mut size)?;
-        length = length.saturating_mul(u32::from_be_bytes(size).into());
+        sizes.push(u32::from_be_bytes(size).into());
     }
-    Ok(length.saturating_add(4 + 4 * u64::from(magic[3])))
+    Ok(sizes)
 }
 
 #[cfg(test)]
@@ -210,6 +259,53 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(text.contains(SET.how_to_get), "{text}");
+    }
+
+    #[test]
+    fn files_are_found_under_the_names_that_programs_give_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = fill(dir.path());
+        for (from, to) in [
+            (FILES[0].to_owned(), "train-images.idx3-ubyte"),
+            (format!("{}.gz", FILES[1]), "train-labels.idx1-ubyte"),
+            (FILES[2].to_owned(), "t10k-images.idx3-ubyte.gz"),
+        ] {
+            fs::rename(folder.join(from), folder.join(to)).unwrap();
+        }
+        assert_eq!(problem(dir.path(), SET), None);
+    }
+
+    #[test]
+    fn images_that_cannot_be_learned_from_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = fill(dir.path());
+        let told = |name: &str, dims: &[u32]| {
+            fs::write(folder.join(name), idx(dims)).unwrap();
+            problem(dir.path(), SET).unwrap_or_default()
+        };
+        assert!(
+            told(FILES[2], &[3, 28, 28]).contains("holds 3 images, but `t10k-labels-idx1-ubyte` 2")
+        );
+        assert!(told(FILES[2], &[2, 32, 32]).contains("entries of [32, 32], not [28, 28]"));
+        assert!(told(FILES[2], &[2]).contains("entries of [], not [28, 28]"));
+        told(FILES[2], &[0, 28, 28]);
+        assert!(told(FILES[3], &[0]).contains("`t10k-images-idx3-ubyte` holds no images"));
+    }
+
+    #[test]
+    fn the_python_version_of_cifar_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = skein_core::dataset::find("cifar-100").unwrap();
+        let folder = dir.path().join(set.id);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("train.bin"), b"\x80\x02}q\x01(U\tfilenames").unwrap();
+        fs::write(folder.join("test"), b"\x80\x02}").unwrap();
+        let text = problem(dir.path(), set).unwrap();
+        assert!(
+            text.contains("`train.bin` is a pickle of the Python version; the binary"),
+            "{text}"
+        );
+        assert!(text.contains("`test.bin` is missing (`test` is of the Python version)"), "{text}");
     }
 
     #[test]
