@@ -7,7 +7,7 @@
 //!                                      packaged weights, with its specification and tokenizer
 //! attempts/1/events.jsonl              one event a line
 //! attempts/1/worker.log                the worker's standard error
-//! attempts/1/lock                      locked (flock) for the worker's whole life
+//! attempts/1/lock                      locked for the worker's whole life; names its host and process
 //! attempts/1/latency.json              what the nodes of the space took, if the run needs to know
 //! attempts/1/checkpoints/step-00001200 weights, optimizer and state
 //! attempts/1/artifacts/                the result package and its manifest

@@ -156,7 +156,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 type Opened = (Runs, Vec<Arc<crate::service::entry::Entry>>);
 
 fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeError> {
-    let folder = DataFolder::open(&args.places.data)?;
+    let stop = shutdown.clone();
+    let folder = DataFolder::open(&args.places.data, move || {
+        tracing::error!("a server on another machine has taken the data folder over; stopping");
+        stop.cancel();
+    })?;
     if args.rebuild_index {
         Db::set_aside(&folder.index())?;
     }

@@ -54,10 +54,25 @@ pub enum StorageError {
         detail: String,
     },
     /// Another server works on the folder.
-    #[error("another Skein server uses the data folder `{path}`; stop it, or use another folder")]
+    #[error(
+        "another Skein server uses the data folder `{path}` ({by}); stop it, or use another folder"
+    )]
     InUse {
         /// The data folder.
         path: String,
+        /// The other server's process and host.
+        by: String,
+    },
+    /// The file system has no locks.
+    #[error(
+        "the file system of `{path}` has no locks ({source}), which the index needs; choose another \
+         data folder, for example on a local disk, with --data or SKEIN_DATA"
+    )]
+    NoLocks {
+        /// The data folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
     },
     /// The index cannot be opened.
     #[error(

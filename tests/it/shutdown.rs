@@ -76,6 +76,7 @@ fn a_data_folder_in_use_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("another Skein server uses the data folder"), "{text}");
+    assert!(text.contains(" (process "), "{text}");
 }
 
 /// Starts a server that should refuse to start; gives its exit code and what it said.

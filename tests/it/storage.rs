@@ -125,6 +125,33 @@ fn a_damaged_run_does_not_keep_the_others_from_being_loaded() {
 }
 
 #[test]
+fn a_run_whose_end_was_not_written_is_not_worked_on_again() {
+    let mut server = TestServer::start();
+    let (failed, cancelled) = (server.create("fail@1"), server.create("steps=1000 pace=20"));
+    server.wait_status(&failed, "failed");
+    server.wait_step(&cancelled, 1);
+    server.post(&format!("/api/v1/runs/{cancelled}/cancel"), &json!(null));
+    server.wait_status(&cancelled, "cancelled");
+    let resumed = server.create("fail@1");
+    server.wait_status(&resumed, "failed");
+    server.stop();
+    // As a disk that was full leaves it.
+    for id in [&failed, &cancelled] {
+        fs::remove_file(server.run_folder(id).join("final.json")).unwrap();
+    }
+    // As a server leaves it that died while it resumed the run.
+    let folder = server.run_folder(&resumed);
+    fs::rename(folder.join("final.json"), folder.join("final-1.json")).unwrap();
+    server.start_again();
+    for (id, status) in [(&failed, "failed"), (&cancelled, "cancelled")] {
+        let run = server.run(id);
+        assert_eq!((&run["status"], &run["attempt"]), (&json!(status), &json!(1)));
+        assert!(server.run_folder(id).join("final.json").exists(), "it is written now");
+    }
+    server.wait(&resumed, "worked on again", |run| run["attempt"] == 2);
+}
+
+#[test]
 fn deleted_runs_free_the_disk() {
     let server = TestServer::start();
     let ids: Vec<String> = (0..3).map(|_| server.create("steps=1")).collect();

@@ -28,7 +28,7 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
 
 fn sources(endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["core", "engine", "server", "tests", "static", "templates", "scripts"] {
+    for folder in ["core", "disk", "engine", "server", "tests", "static", "templates", "scripts"] {
         files(&root().join(folder), endings, &mut found);
     }
     assert!(!found.is_empty());
@@ -59,7 +59,7 @@ fn every_module_says_what_it_is_for() {
     }
 }
 
-/// `server -> core <- engine`; only storage knows sled.
+/// `server -> core <- engine`, and `disk` below server and engine; only storage knows sled.
 #[test]
 fn layers_call_downwards() {
     let manifest = |name: &str| fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
@@ -68,6 +68,9 @@ fn layers_call_downwards() {
     }
     for word in ["tch", "tokio", "skein-server", "skein-engine"] {
         assert!(!manifest("core").contains(&format!("{word}.workspace")), "core depends on {word}");
+    }
+    for word in ["tch", "tokio", "skein-core", "skein-server", "skein-engine"] {
+        assert!(!manifest("disk").contains(word), "disk depends on {word}");
     }
     for word in ["axum", "sled", "tokio", "skein-server"] {
         assert!(!manifest("engine").contains(word), "engine depends on {word}");

@@ -182,8 +182,10 @@ fn work(args: &RunArgs) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let prepared =
-        attempt.redirect_stderr().and_then(|()| Events::create(&attempt.folder, attempt.number));
+    let prepared = attempt
+        .redirect_stderr()
+        .and_then(|()| attempt.try_record())
+        .and_then(|()| Events::create(&attempt.folder, attempt.number));
     let mut events = match prepared {
         Ok(events) => events,
         Err(error) => {

@@ -1,11 +1,12 @@
 //! The claim of an attempt: its folder, its lock, its log.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use skein_core::folder;
+use skein_disk::lock::{Lock, LockError};
+use skein_disk::once;
 
 use crate::EngineError;
 use crate::error::IoContext;
@@ -19,7 +20,7 @@ pub struct Attempt {
     pub number: u32,
     /// The attempt's folder.
     pub folder: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Attempt {
@@ -37,11 +38,12 @@ impl Attempt {
             Err(error) => return Err(error).at(&own),
         }
         let path = own.join(folder::LOCK);
-        let mut lock = File::create(&path).at(&path)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(std::io::Error::from)
-            .at(&path)?;
-        writeln!(lock, "{}", std::process::id()).at(&path)?;
+        // Whoever makes the folder has the attempt: nobody takes the lock over.
+        let lock = match Lock::take(&path, || {}) {
+            Ok(lock) => lock,
+            Err(LockError::Held(_)) => return Ok(None),
+            Err(LockError::Io(error)) => return Err(error).at(&path),
+        };
         for inner in [folder::CHECKPOINTS, folder::ARTIFACTS] {
             fs::create_dir(own.join(inner)).at(&own)?;
         }
@@ -56,6 +58,14 @@ impl Attempt {
         let path = self.folder.join(folder::LOG);
         let log = File::options().create(true).append(true).open(&path).at(&path)?;
         rustix::stdio::dup2_stderr(&log).map_err(std::io::Error::from).at(&path)
+    }
+
+    /// Tries, before any work is done, whether the final record will be able to be created.
+    ///
+    /// # Errors
+    /// - [`EngineError::Io`] if the file system allows that in no way.
+    pub fn try_record(&self) -> Result<(), EngineError> {
+        once::probe(&self.folder).at(&self.folder)
     }
 
     /// Folder of the attempt's checkpoints.
@@ -74,15 +84,17 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_disk::lock::{Sign, sign};
 
     #[test]
     fn an_attempt_is_claimed_once_and_locked() {
         let run = tempfile::tempdir().unwrap();
         let attempt = Attempt::claim(run.path(), 1).unwrap().unwrap();
         assert!(Attempt::claim(run.path(), 1).unwrap().is_none());
-        let lock = File::open(attempt.folder.join(folder::LOCK)).unwrap();
-        assert!(flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err());
+        attempt.try_record().unwrap();
+        let lock = attempt.folder.join(folder::LOCK);
+        assert_eq!(sign(&lock), Sign::Held);
         drop(attempt);
-        assert!(flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok());
+        assert_eq!(sign(&lock), Sign::Free);
     }
 }

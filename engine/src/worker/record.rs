@@ -1,10 +1,10 @@
 //! The final record: created once, by whoever comes first.
 
 use std::fs;
-use std::io::ErrorKind;
 
 use skein_core::folder;
 use skein_core::record::{FORMAT_VERSION, FinalRecord, Outcome};
+use skein_disk::once;
 
 use super::attempt::Attempt;
 use super::events::now;
@@ -25,11 +25,11 @@ pub fn create(attempt: &Attempt, outcome: Outcome) -> Result<bool, EngineError> 
     fs::write(&complete, text).at(&complete)?;
     sync(&complete)?;
     let target = attempt.run.join(folder::FINAL);
-    match fs::hard_link(&complete, &target) {
-        Ok(()) => sync(&attempt.run).map(|()| true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error).at(&target),
+    let first = once::create_once(&complete, &target).at(&target)?;
+    if first {
+        sync(&attempt.run)?;
     }
+    Ok(first)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Workers as child processes of this server, each leading its own process group.
 //!
 //! A worker survives its server. The next one recognises it by the lock it holds, or by its
-//! command line while it has not taken the lock yet.
+//! command line while it has not taken the lock yet. Where locks of the file system cannot be
+//! trusted, the lock's file names the worker, which is judged by its process or its beat.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -10,10 +11,12 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use skein_core::folder;
+use skein_disk::lock::{Sign, sign};
+use skein_disk::name::{Holder, QUIET};
 
 use super::{Executor, ExecutorError, Exit, Job, JobState, Stop};
 use crate::domain::ids::RunId;
@@ -33,13 +36,30 @@ pub struct Local {
     program: PathBuf,
     datasets: PathBuf,
     workers: Mutex<HashMap<(RunId, u32), Worker>>,
+    away: Mutex<Away>,
+}
+
+/// Workers of other machines: the newest beat of each, and when it was first seen.
+#[derive(Default)]
+struct Away(HashMap<(RunId, u32), (Holder, Instant)>);
+
+impl Away {
+    /// Whether such a worker lives, by its beat at some moment.
+    fn lives(&mut self, job: &Job, holder: Holder, now: Instant) -> bool {
+        let (newest, since) =
+            self.0.entry((job.run, job.attempt)).or_insert_with(|| (holder.clone(), now));
+        if *newest != holder {
+            (*newest, *since) = (holder, now);
+        }
+        now.duration_since(*since) < QUIET
+    }
 }
 
 impl Local {
     /// Starts `program` for every attempt.
     #[must_use]
     pub fn new(program: PathBuf, datasets: PathBuf) -> Self {
-        Self { program, datasets, workers: Mutex::new(HashMap::new()) }
+        Self { program, datasets, workers: Mutex::default(), away: Mutex::default() }
     }
 
     fn workers(&self) -> MutexGuard<'_, HashMap<(RunId, u32), Worker>> {
@@ -63,6 +83,18 @@ impl Local {
             .env_remove("SKEIN_TOKEN")
             .process_group(0)
             .spawn()
+    }
+
+    /// Whether a worker holds the attempt's lock. One of another machine does until its beat has
+    /// stood still for long enough.
+    fn is_held(&self, job: &Job) -> bool {
+        let holder = match sign(&lock_path(job)) {
+            Sign::Held => return true,
+            Sign::Free => return false,
+            Sign::Beats(holder) => holder,
+        };
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.lives(job, holder, Instant::now())
     }
 
     /// Leader of the process group that works on the attempt.
@@ -113,7 +145,7 @@ impl Executor for Local {
         drop(workers);
         let elsewhere = matches!(exit, Exit::Unseen | Exit::Code(CLAIMED));
         let seen = job.pid.is_some_and(|pid| works_on(pid, job));
-        if elsewhere && (seen || is_locked(&lock_path(job))) {
+        if elsewhere && (seen || self.is_held(job)) {
             return JobState::Alive;
         }
         JobState::Gone(exit)
@@ -160,13 +192,6 @@ fn reap(child: &mut Child) -> Option<Exit> {
 
 fn lock_path(job: &Job) -> PathBuf {
     folder::attempt(&job.folder, job.attempt).join(folder::LOCK)
-}
-
-/// Whether a worker holds the lock.
-fn is_locked(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    // A shared lock, held for no longer than this call.
-    flock(&file, FlockOperation::NonBlockingLockShared).is_err()
 }
 
 /// Whether a process was started to work on this attempt; a dead one has no command line.
@@ -294,12 +319,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (local, job) = (Local::new("none".into(), dir.path().into()), job(dir.path()));
         fs::create_dir_all(folder::attempt(&job.folder, 1)).unwrap();
-        let lock = File::create(lock_path(&job)).unwrap();
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let lock = skein_disk::lock::Lock::take(&lock_path(&job), || {}).unwrap();
         assert_eq!(local.poll(&job), JobState::Alive);
         drop(lock);
         // A process that another test is just starting holds the lock too, until it has begun.
         assert_eq!(gone(&local, &job), Exit::Unseen);
+    }
+
+    #[test]
+    fn a_worker_of_another_machine_lives_while_it_beats() {
+        let beat = |beat: &str| -> Holder {
+            let mut holder = serde_json::to_value(Holder::me()).unwrap();
+            (holder["host"], holder["beat"]) = ("node-2".into(), beat.into());
+            serde_json::from_value(holder).unwrap()
+        };
+        let (mut away, job, began) = (Away::default(), job(Path::new("/")), Instant::now());
+        let quiet = QUIET + Duration::from_secs(1);
+        assert!(away.lives(&job, beat("1"), began));
+        assert!(away.lives(&job, beat("1"), began + QUIET / 2), "it may beat yet");
+        assert!(away.lives(&job, beat("2"), began + quiet));
+        assert!(!away.lives(&job, beat("2"), began + 2 * quiet));
+        let next = Job { attempt: 2, ..job };
+        assert!(away.lives(&next, beat("2"), began + 2 * quiet), "each attempt has its own beat");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use skein_core::dataset;
+use skein_disk::{kind, lock, once};
 
 use super::create::free_bytes;
 use super::datasets;
@@ -81,7 +82,17 @@ fn writable(folder: &Path) -> Result<String, String> {
     let place = existing(&folder);
     let probe = place.join(format!(".skein-doctor-{}", std::process::id()));
     std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe)).map_err(fault)?;
-    Ok(name.to_string())
+    once::probe(&place).map_err(fault)?;
+    lock::probe(&place).map_err(|error| {
+        format!("`{name}` has no file locks ({error}); choose another with --data or SKEIN_DATA")
+    })?;
+    Ok(match kind::shared(&place) {
+        Ok(Some(kind)) => format!(
+            "{name}; it is on {kind}, which other machines may mount too: let one server work on \
+             it at a time"
+        ),
+        _ => name.to_string(),
+    })
 }
 
 fn space(folder: &Path) -> Result<String, String> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use skein_core::event::{Failure, FailureClass};
 use skein_core::folder;
 use skein_core::record::{FORMAT_VERSION, FinalRecord, Outcome};
+use skein_disk::once;
 
 use crate::domain::clock;
 
@@ -45,19 +46,30 @@ fn damaged(detail: &str) -> FinalRecord {
 /// # Errors
 /// - the file cannot be written.
 pub fn create(run: &Path, record: &FinalRecord) -> std::io::Result<FinalRecord> {
-    let temporary = run.join(".final.json.server");
+    // A name of its own: two requests may end a run at once.
+    let temporary = run.join(format!(".{}.{}", folder::FINAL, uuid::Uuid::new_v4()));
     let mut file = File::create(&temporary)?;
     file.write_all(&serde_json::to_vec_pretty(record)?)?;
     file.sync_all()?;
-    let linked = fs::hard_link(&temporary, run.join(folder::FINAL));
-    fs::remove_file(&temporary)?;
-    match linked {
-        Ok(()) => Ok(record.clone()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Ok(read(run).unwrap_or_else(|| record.clone()))
+    match once::create_once(&temporary, &run.join(folder::FINAL)) {
+        Ok(true) => Ok(record.clone()),
+        Ok(false) => Ok(read(run).unwrap_or_else(|| record.clone())),
+        Err(error) => {
+            // The record could not be created; that is what there is to say.
+            let _ = fs::remove_file(&temporary);
+            Err(error)
         }
-        Err(error) => Err(error),
     }
+}
+
+/// Whether an attempt's final record was set aside.
+#[must_use]
+pub fn is_set_aside(run: &Path, attempt: u32) -> bool {
+    run.join(aside(attempt)).exists()
+}
+
+fn aside(attempt: u32) -> String {
+    format!("final-{attempt}.json")
 }
 
 /// Sets the final record aside, so that the run can go on.
@@ -66,7 +78,7 @@ pub fn create(run: &Path, record: &FinalRecord) -> std::io::Result<FinalRecord> 
 /// - the file cannot be renamed.
 pub fn set_aside(run: &Path) -> std::io::Result<()> {
     let Some(record) = read(run) else { return Ok(()) };
-    let mut kept = run.join(format!("final-{}.json", record.attempt));
+    let mut kept = run.join(aside(record.attempt));
     let mut again = 1;
     while kept.exists() {
         again += 1;

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use skein_core::event::{Failure, FailureClass};
 use skein_core::folder;
+use skein_core::record::{FinalRecord, Outcome};
 use skein_core::spec::RunSpec;
 
 use super::entry::Entry;
@@ -102,7 +104,7 @@ impl Runs {
         false
     }
 
-    fn take_over(&self, entry: &Entry, record: skein_core::record::FinalRecord) {
+    fn take_over(&self, entry: &Entry, record: FinalRecord) {
         if entry.status().is_ended() {
             entry.state().outcome = Some(record.outcome);
         } else {
@@ -124,6 +126,9 @@ impl Runs {
     }
 
     fn found_without_worker(&self, entry: &Entry, stale: bool) {
+        if !stale && self.end_again(entry) {
+            return;
+        }
         reopen(entry);
         let (status, wanted, stopped) = {
             let record = &entry.state().record;
@@ -131,7 +136,7 @@ impl Runs {
         };
         if wanted == Wanted::Cancel && !status.is_ended() {
             let attempt = entry.state().record.attempt;
-            let record = final_record::now(attempt, skein_core::record::Outcome::Cancelled);
+            let record = final_record::now(attempt, Outcome::Cancelled);
             match final_record::create(&entry.folder, &record) {
                 Ok(record) => entry.finish(&self.db, record),
                 Err(error) => tracing::error!(run.id = %entry.id, %error, "cannot cancel it"),
@@ -162,6 +167,41 @@ impl Runs {
         if let Err(error) = changed {
             tracing::error!(run.id = %entry.id, %error, "cannot bring its state in line");
         }
+    }
+}
+
+impl Runs {
+    /// Sees to a run that ended while its final record could not be written, for example because
+    /// the disk was full: it is written now, and its work is not done again. False if the run had
+    /// not ended, or its record was set aside because it was being resumed.
+    fn end_again(&self, entry: &Entry) -> bool {
+        let (status, attempt) = {
+            let state = entry.state();
+            (state.record.status, state.record.attempt)
+        };
+        let outcome = match status {
+            RunStatus::Cancelled => Outcome::Cancelled,
+            RunStatus::Failed => Outcome::Failed { failure: unrecorded() },
+            _ => return false,
+        };
+        if final_record::is_set_aside(&entry.folder, attempt) {
+            return false;
+        }
+        let record = final_record::now(attempt, outcome);
+        let counts = final_record::create(&entry.folder, &record).unwrap_or_else(|error| {
+            tracing::error!(run.id = %entry.id, %error, "cannot write the final record");
+            record
+        });
+        self.take_over(entry, counts);
+        true
+    }
+}
+
+fn unrecorded() -> Failure {
+    Failure {
+        class: FailureClass::Infrastructure,
+        message: "the run failed, and why could not be written down".to_owned(),
+        hint: "read the log, then resume the run to try again from its last checkpoint".to_owned(),
     }
 }
 

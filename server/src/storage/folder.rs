@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version.json   {"format": 1, "written_by": "0.1.0"}
-//! server.lock    locked for the server's whole life
+//! server.lock    locked for the server's whole life; names its host and process
 //! index/         sled; can be rebuilt
 //! runs/<id>/     one folder a run, see `skein_core::folder`
 //! tmp/           runs that are being created or deleted; emptied at start
@@ -10,11 +10,13 @@
 //! datasets/      data sets, if no other folder is named
 //! ```
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, FlockOperation, access, flock};
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
+use skein_disk::lock::{self, Lock, LockError};
+use skein_disk::{kind, once};
 
 use super::StorageError;
 
@@ -32,27 +34,34 @@ struct Version {
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl DataFolder {
-    /// Creates or opens a data folder and locks it.
+    /// Creates or opens a data folder and locks it. `lost` is called, from another thread, should
+    /// a server on another machine take the folder over.
     ///
     /// # Errors
     /// - [`StorageError`] if it is newer, in use, or cannot be written.
-    pub fn open(root: &Path) -> Result<Self, StorageError> {
+    pub fn open(root: &Path, lost: impl FnOnce() + Send + 'static) -> Result<Self, StorageError> {
         fs::create_dir_all(root).map_err(StorageError::io(root))?;
         let root = root.canonicalize().map_err(StorageError::io(root))?;
         // Before any file in it, so that the folder is named and not the file.
         let ours = access(&root, Access::WRITE_OK | Access::EXEC_OK);
         ours.map_err(|error| StorageError::io(&root)(error.into()))?;
         check_version(&root)?;
-        let lock = lock(&root)?;
+        warn_of_kind(&root);
+        let lock = take(&root, lost)?;
         let folder = Self { root, _lock: lock };
         for part in [folder.runs(), folder.tmp()] {
             fs::create_dir_all(&part).map_err(StorageError::io(&part))?;
         }
         folder.empty_tmp();
+        lock::probe(&folder.tmp()).map_err(|source| StorageError::NoLocks {
+            path: folder.root.display().to_string(),
+            source,
+        })?;
+        once::probe(&folder.tmp()).map_err(StorageError::io(&folder.tmp()))?;
         Ok(folder)
     }
 
@@ -117,13 +126,24 @@ fn check_version(root: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn lock(root: &Path) -> Result<File, StorageError> {
+fn warn_of_kind(root: &Path) {
+    if let Ok(Some(kind)) = kind::shared(root) {
+        tracing::warn!(
+            "the data folder is on {kind}, which other machines may mount too; let one server \
+             work on it at a time"
+        );
+    }
+}
+
+fn take(root: &Path, lost: impl FnOnce() + Send + 'static) -> Result<Lock, StorageError> {
     let path = root.join("server.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(StorageError::io(&path))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| StorageError::InUse { path: root.display().to_string() })?;
-    Ok(file)
+    Lock::take(&path, lost).map_err(|error| match error {
+        LockError::Held(by) => StorageError::InUse {
+            path: root.display().to_string(),
+            by: by.map_or_else(|| "unknown".to_owned(), |holder| holder.to_string()),
+        },
+        LockError::Io(source) => StorageError::io(&path)(source),
+    })
 }
 
 #[cfg(test)]
@@ -135,7 +155,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = r#"{"format": 2, "written_by": "9.0.0"}"#;
         fs::write(dir.path().join("version.json"), text).unwrap();
-        let error = DataFolder::open(dir.path()).unwrap_err().to_string();
+        let error = DataFolder::open(dir.path(), || {}).unwrap_err().to_string();
         assert!(error.contains("format 2, written by Skein 9.0.0"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
@@ -143,17 +163,20 @@ mod tests {
     #[test]
     fn a_second_server_is_kept_out() {
         let dir = tempfile::tempdir().unwrap();
-        let first = DataFolder::open(dir.path()).unwrap();
-        assert!(matches!(DataFolder::open(dir.path()), Err(StorageError::InUse { .. })));
+        let first = DataFolder::open(dir.path(), || {}).unwrap();
+        let error = DataFolder::open(dir.path(), || {}).unwrap_err();
+        assert!(matches!(error, StorageError::InUse { .. }), "{error}");
+        let process = format!("(process {} on host ", std::process::id());
+        assert!(error.to_string().contains(&process), "{error}");
         drop(first);
-        assert!(DataFolder::open(dir.path()).is_ok());
+        assert!(DataFolder::open(dir.path(), || {}).is_ok());
     }
 
     #[test]
     fn left_overs_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("tmp/half/attempts")).unwrap();
-        let folder = DataFolder::open(dir.path()).unwrap();
+        let folder = DataFolder::open(dir.path(), || {}).unwrap();
         assert_eq!(fs::read_dir(folder.tmp()).unwrap().count(), 0);
     }
 }

@@ -11,7 +11,6 @@
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
-    clippy::panic,
     clippy::zombie_processes,
     reason = "a test's tool"
 )]
@@ -22,13 +21,12 @@ mod predict;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, getpid, kill_process};
 use skein_core::choice::Architecture;
 use skein_core::event::{
@@ -41,6 +39,8 @@ use skein_core::number::Num;
 use skein_core::record::{FORMAT_VERSION, FinalRecord, Outcome};
 use skein_core::spaces;
 use skein_core::spec::{RunSpec, SecondStageSpec};
+use skein_disk::lock::Lock;
+use skein_disk::once::create_once;
 
 /// Steps of an epoch.
 const EPOCH: u64 = 5;
@@ -82,8 +82,7 @@ fn run(args: &[String]) -> ExitCode {
     if fs::create_dir(&here).is_err() {
         return ExitCode::from(3);
     }
-    let lock = File::create(here.join(folder::LOCK)).expect("lock");
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("lock");
+    let lock = Lock::take(&here.join(folder::LOCK), || {}).expect("lock");
     let worker = Worker::new(run, here, attempt, spec, &value("--device").unwrap_or_default());
     let code = worker.work();
     drop(lock);
@@ -346,16 +345,7 @@ impl Worker {
             FinalRecord { version: FORMAT_VERSION, attempt: self.attempt, at: now(), outcome };
         let whole = self.here.join("final.tmp");
         fs::write(&whole, serde_json::to_vec(&record).expect("json")).expect("final");
-        link(&whole, &self.run.join(folder::FINAL));
-    }
-}
-
-/// Whoever comes first decides.
-fn link(from: &Path, to: &Path) {
-    match fs::hard_link(from, to) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => panic!("{error}"),
+        create_once(&whole, &self.run.join(folder::FINAL)).expect("final");
     }
 }
 
