@@ -67,5 +67,5 @@ function show(...words: (Node | string)[]): void {
   if (!line) return;
   line.hidden = words.length === 0;
   const text = words.map((word) => (typeof word === "string" ? word : word.textContent)).join("");
-  if (line.textContent !== text) line.replaceChildren(...words);
+  if (line.textContent !== text) line.replaceChildren(h("span", {}, ...words));
 }

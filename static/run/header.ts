@@ -43,8 +43,9 @@ export class Header {
     const rate = number(progress.images_per_s);
     if (rate > 0) fact("rate", `${Math.round(rate).toLocaleString("en")} ${find("[data-example]")?.dataset["example"] ?? "image"}s/s`);
     if (ended(this.status)) return;
+    const stopping = this.status === "cancelling" || this.status === "pausing";
     const remaining = number(progress.remaining_s);
-    fact("remaining", Number.isFinite(remaining) ? `${duration(remaining)} left` : "time left not known yet");
+    fact("remaining", stopping ? "stopping" : Number.isFinite(remaining) ? `${duration(remaining)} left` : "time left not known yet");
     const fraction = number(progress.fraction);
     const bar = need<HTMLProgressElement>("progress", this.box);
     if (Number.isFinite(fraction)) bar.value = fraction;

@@ -9,6 +9,7 @@
 )]
 
 mod answer;
+mod process;
 mod specs;
 
 use std::io::{BufRead as _, BufReader};
@@ -16,15 +17,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, setrlimit,
-};
+use process::{kill_worker, memory_mb, pid};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
 use ureq::http::{Method, Request};
 
 pub use answer::{Answer, Events, Sent};
+pub use process::{is_alive, kill, raise_open_files};
 pub use specs::{searched, spec, tiny};
 
 /// Nothing that a test waits for takes longer.
@@ -201,12 +202,7 @@ impl TestServer {
     /// Memory that the server's process holds, in MB.
     #[must_use]
     pub fn memory_mb(&self) -> u64 {
-        let child = self.child.as_ref().expect("a server");
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
-        let status = status.expect("the server's status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kib * 1024 / 1_000_000
+        memory_mb(self.child.as_ref().expect("a server").id())
     }
 
     /// Sends a request with any body and headers.
@@ -342,37 +338,6 @@ impl Drop for TestServer {
             }
         }
     }
-}
-
-fn kill_worker(attempt: &Path) {
-    let text = std::fs::read_to_string(attempt.join("events.jsonl")).unwrap_or_default();
-    let first = text.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok());
-    let Some(worker) = first.and_then(|event| event["payload"]["pid"].as_u64()) else { return };
-    let worker = u32::try_from(worker).expect("pid");
-    if is_alive(worker) {
-        let _ = kill_process_group(pid(worker), Signal::KILL);
-    }
-}
-
-/// Whether a process lives; one that is dead and not yet buried does not.
-#[must_use]
-pub fn is_alive(process: u32) -> bool {
-    std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|words| !words.is_empty())
-}
-
-/// Kills a process.
-pub fn kill(process: u32) {
-    kill_process(pid(process), Signal::KILL).expect("kill");
-}
-
-/// Lets this process hold as many files and connections open as the system allows.
-pub fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a limit");
-}
-
-fn pid(raw: u32) -> Pid {
-    Pid::from_raw(i32::try_from(raw).expect("pid")).expect("pid")
 }
 
 /// Waits until something is so.

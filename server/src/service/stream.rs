@@ -55,7 +55,6 @@ impl Runs {
     }
 
     /// Listens to several runs, with their states; ends with the last of them or the server.
-    #[must_use]
     pub fn listen_to_all(&self, places: &[(RunId, u64)]) -> SelectAll<Messages> {
         let listen = |(id, after): &(RunId, u64)| self.listen(*id, *after, true);
         select_all(places.iter().map(|place| listen(place).unwrap_or_else(|_| gone(place.0))))

@@ -2,6 +2,7 @@
 
 use skein_core::number::Num;
 
+use super::list::is_stopping;
 use super::{assets, format};
 use crate::views::RunView;
 
@@ -59,6 +60,7 @@ impl Busy {
         Self {
             percent: progress.map_or(0, |progress| format::whole_percent(progress.fraction)),
             remaining: match remaining {
+                _ if is_stopping(&run.status) => String::new(),
                 Some(Num(seconds)) if seconds.is_finite() => format::duration(seconds),
                 _ => String::new(),
             },

@@ -221,6 +221,9 @@ fn row(run: RunView, now: OffsetDateTime) -> Row {
 
 /// Remaining time of an active run, duration of one that has ended.
 fn time_of(run: &RunView, active: bool, percent: u8) -> String {
+    if is_stopping(&run.status) {
+        return format!("{percent} % · stopping");
+    }
     if active {
         let remaining = run.progress.as_ref().and_then(|progress| progress.remaining_s);
         return match remaining {
@@ -242,6 +245,11 @@ pub(super) fn took(run: &RunView) -> String {
     let worked = run.summary.as_ref().map(|summary| summary.duration_s.0);
     let between = || format::seconds_between(run.started_at.as_ref()?, run.ended_at.as_ref()?);
     worked.or_else(between).map_or_else(String::new, format::duration)
+}
+
+/// Whether its worker was asked to leave, so that no time is left that counts.
+pub(super) fn is_stopping(status: &str) -> bool {
+    matches!(status, "pausing" | "cancelling")
 }
 
 /// Whether the run is waiting or working.

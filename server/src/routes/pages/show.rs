@@ -17,7 +17,7 @@ use super::form::{at, text, title};
 use super::format::{self, dash};
 use super::frame::Frame;
 use super::ladder::{LadderRow, ladder};
-use super::list::{is_active, took};
+use super::list::{is_active, is_stopping, took};
 use crate::views::{RunDetail, RunView};
 
 /// `/runs/{id}`.
@@ -294,6 +294,7 @@ fn phase(run: &RunView) -> &'static str {
 
 fn remaining(run: &RunView) -> String {
     match run.progress.as_ref().and_then(|progress| progress.remaining_s) {
+        _ if is_stopping(&run.status) => "stopping".to_owned(),
         Some(Num(seconds)) if seconds.is_finite() => format!("{} left", format::duration(seconds)),
         _ if run.status == "queued" => "not started yet".to_owned(),
         _ => "time left not known yet".to_owned(),
