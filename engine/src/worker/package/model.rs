@@ -229,3 +229,67 @@ fn bytes_of(store: &Store) -> Result<BTreeMap<String, Vec<u8>>, EngineError> {
     };
     tensors(store).map(bytes).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+    use skein_core::choice::Architecture;
+    use skein_core::dataset::DataShape;
+    use skein_core::spaces;
+    use skein_core::spec::{Sharing, SpaceSpec};
+
+    use super::*;
+
+    const NB201: &str = "nas-bench-201";
+
+    fn small(preset: &str, options: &Value, picked: &[usize]) -> Graph {
+        let known = spaces::find(preset).unwrap();
+        let mut space = serde_json::to_value((known.defaults)()).unwrap();
+        for (name, value) in options.as_object().unwrap() {
+            space[name] = value.clone();
+        }
+        let space: SpaceSpec = serde_json::from_value(space).unwrap();
+        let shape = DataShape { channels: 3, height: 16, width: 16, classes: 10 };
+        let graph = spaces::build(&space, shape, Sharing::Entangled).unwrap();
+        let options = (0..graph.choices.len()).map(|at| picked[at % picked.len()]);
+        graph.specialise(&Architecture(options.collect())).unwrap().graph
+    }
+
+    /// Nodes that only zeros reach, and cells of one operation throughout, where searches that
+    /// collapse end. Options of NAS-Bench-201: pooling, 3×3, 1×1, skip, none; its edges are 0→1,
+    /// 0→2, 1→2, 0→3, 1→3, 2→3. Those of DARTS: none, two poolings, skip, two separable, two dilated.
+    #[rstest]
+    #[case::first_node_of_zeros(NB201, json!({"cells": 1}), &[4, 1, 4, 3, 1, 0])]
+    #[case::second_node_of_zeros(NB201, json!({"cells": 1}), &[1, 4, 4, 3, 2, 1])]
+    #[case::both_nodes_of_zeros(NB201, json!({"cells": 1}), &[4, 4, 4, 3, 1, 2])]
+    #[case::output_of_zeros(NB201, json!({"cells": 1}), &[1, 2, 3, 4, 4, 4])]
+    #[case::all_none(NB201, json!({"cells": 1}), &[4])]
+    #[case::all_skip(NB201, json!({"cells": 1}), &[3])]
+    #[case::all_pool(NB201, json!({"cells": 1}), &[0])]
+    #[case::darts_all_none("darts", json!({"cells": 3, "nodes": 2}), &[0])]
+    #[case::darts_all_max("darts", json!({"cells": 3, "nodes": 2}), &[1])]
+    #[case::darts_all_average("darts", json!({"cells": 3, "nodes": 2}), &[2])]
+    #[case::darts_all_skip("darts", json!({"cells": 3, "nodes": 2}), &[3])]
+    #[case::darts_node_of_zeros("darts", json!({"cells": 3, "nodes": 2}), &[0, 0, 4, 3, 6])]
+    #[case::toy_all_none("toy-cell", json!({"operations": ["sep3", "none", "skip"]}), &[1])]
+    #[case::toy_node_of_zeros("toy-cell", json!({"operations": ["sep3", "none", "skip"]}), &[1, 2, 0])]
+    fn every_cell_is_written_in_every_form(
+        #[case] preset: &str,
+        #[case] options: Value,
+        #[case] picked: &[usize],
+    ) {
+        let mut options = options;
+        options["channels"] = json!(4);
+        tch::manual_seed(1);
+        let probe = Tensor::randn([3, 3, 16, 16], (Kind::Float, tch::Device::Cpu));
+        for compute in [Compute::PLAIN, Compute::exact()] {
+            let network = Network::fresh(small(preset, &options, picked), compute, 1).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let written = write(&network, folder.path(), &probe).unwrap();
+            let about = About { title: "A cell", architecture: "small" };
+            assert_eq!(written.onnx(&about).unwrap(), None);
+            assert_eq!(written.script().unwrap(), None);
+        }
+    }
+}
