@@ -13,7 +13,7 @@ use image::{DynamicImage, GenericImageView as _, ImageDecoder as _, ImageReader,
 use skein_core::predict::{Class, MOST_CLASSES, Prediction};
 use tch::Tensor;
 
-use super::Fault;
+use super::{Fault, ground};
 use crate::EngineError;
 use crate::data::images::Normalise;
 use crate::device::Compute;
@@ -27,6 +27,13 @@ const MOST_BYTES: u64 = 192 << 20;
 /// A rim at least so bright, of an image for a network that has learned from dark ones, is worth
 /// a word; `0..=255`.
 const BRIGHT: f64 = 150.0;
+
+const LIGHT: &str = "The image has a light background, but the network has learned from dark ones; try it \
+                     inverted.";
+const LIGHT_BY_INVERSION: &str = "Inverted, the image has a light background, but the network has learned from dark ones; try \
+                                  it as it is.";
+const NOTHING_TO_SEE: &str =
+    "The image is of one colour: there is nothing on it that the network could tell.";
 
 /// An image as a data set holds it.
 #[derive(Debug, PartialEq)]
@@ -60,15 +67,19 @@ pub(super) fn read(file: &[u8], scale: &Scale<'_>, invert: bool) -> Result<Pixel
     let [channels, height, width] = scale.shape.map(|size| u32::try_from(size).unwrap_or(0));
     let (image, orientation) = decode(file)?;
     let (from, part) = (image.dimensions(), largest_part(&image, orientation, (width, height)));
-    let mut fitted = scaled(image, part, orientation, (width, height));
-    if fitted.color().has_alpha() {
-        fitted = on_black(&fitted);
-    }
+    // Before it is scaled, so that no hidden colour mixes with a visible one.
+    let (whole, ground) = ground::opaque(middle(image, part));
+    let mut fitted = scaled(whole, orientation, (width, height));
     if invert {
         fitted.invert();
     }
     let colour = channels != 1;
-    let said = describe(from, part, (width, height), colour, invert);
+    let mut said = describe(from, part, (width, height));
+    if let Some(ground) = ground {
+        said += &format!(", {}", ground.said());
+    }
+    said += if colour { "" } else { ", grey" };
+    said += if invert { ", inverted" } else { "" };
     let bytes = if colour {
         let rgb = fitted.to_rgb8();
         (0..3).flat_map(|channel| rgb.pixels().map(move |pixel| pixel.0[channel])).collect()
@@ -76,10 +87,15 @@ pub(super) fn read(file: &[u8], scale: &Scale<'_>, invert: bool) -> Result<Pixel
         fitted.to_luma8().into_raw()
     };
     let size = (width as usize, height as usize);
-    let hint = (!colour && scale.mean.first().is_some_and(|mean| *mean < 0.5))
-        .then(|| bright_rim(&bytes, size))
-        .flatten();
-    Ok(Pixels { bytes, fitted: said, hint })
+    let dark = !colour && scale.mean.first().is_some_and(|mean| *mean < 0.5);
+    let hint = if ground::is_one_colour(&bytes, if colour { 3 } else { 1 }) {
+        Some(NOTHING_TO_SEE)
+    } else if dark && has_bright_rim(&bytes, size) {
+        Some(if invert { LIGHT_BY_INVERSION } else { LIGHT })
+    } else {
+        None
+    };
+    Ok(Pixels { bytes, fitted: said, hint: hint.map(str::to_owned) })
 }
 
 /// Sizes are looked at before anything is decoded: a small file may claim a huge image.
@@ -136,46 +152,31 @@ fn largest_part(
     if by_height <= across { (by_height, down) } else { (across, by_width.min(down)) }
 }
 
-/// The middle part in the input's size, upright.
+/// The middle part of an image.
+fn middle(image: DynamicImage, part: (u32, u32)) -> DynamicImage {
+    let (across, down) = image.dimensions();
+    if (across, down) == part {
+        return image;
+    }
+    image.crop_imm((across - part.0) / 2, (down - part.1) / 2, part.0, part.1)
+}
+
+/// An image in the input's size, upright.
 fn scaled(
     image: DynamicImage,
-    part: (u32, u32),
     orientation: Orientation,
     (width, height): (u32, u32),
 ) -> DynamicImage {
     let size = if turns(orientation) { (height, width) } else { (width, height) };
-    let (across, down) = image.dimensions();
-    let mut fitted = if (across, down) == part {
-        image
-    } else {
-        image.crop_imm((across - part.0) / 2, (down - part.1) / 2, part.0, part.1)
-    };
-    if part != size {
+    let mut fitted = image;
+    if fitted.dimensions() != size {
         fitted = fitted.resize_exact(size.0, size.1, FilterType::Triangle);
     }
     fitted.apply_orientation(orientation);
     fitted
 }
 
-/// What is transparent shows black.
-fn on_black(image: &DynamicImage) -> DynamicImage {
-    let mut rgba = image.to_rgba8();
-    for pixel in rgba.pixels_mut() {
-        let [colours @ .., alpha] = &mut pixel.0;
-        for colour in colours {
-            *colour = u8::try_from(u32::from(*colour) * u32::from(*alpha) / 255).unwrap_or(255);
-        }
-    }
-    DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(rgba).to_rgb8())
-}
-
-fn describe(
-    from: (u32, u32),
-    part: (u32, u32),
-    to: (u32, u32),
-    colour: bool,
-    invert: bool,
-) -> String {
+fn describe(from: (u32, u32), part: (u32, u32), to: (u32, u32)) -> String {
     let mut said = format!("{}×{} pixels", from.0, from.1);
     if part != from {
         said += &format!(", of which the middle {}×{}", part.0, part.1);
@@ -183,12 +184,11 @@ fn describe(
     if part != to {
         said += &format!(", scaled to {}×{}", to.0, to.1);
     }
-    said += if colour { "" } else { ", grey" };
-    said + if invert { ", inverted" } else { "" }
+    said
 }
 
-/// A word on a light background, if there is one.
-fn bright_rim(grey: &[u8], (width, height): (usize, usize)) -> Option<String> {
+/// Whether the background is light.
+fn has_bright_rim(grey: &[u8], (width, height): (usize, usize)) -> bool {
     let on_rim = |at: usize| {
         at < width
             || at >= width * (height - 1)
@@ -202,11 +202,7 @@ fn bright_rim(grey: &[u8], (width, height): (usize, usize)) -> Option<String> {
         .map(|(_, value)| f64::from(*value))
         .collect();
     let mean = rim.iter().sum::<f64>() / u32::try_from(rim.len().max(1)).map_or(1.0, f64::from);
-    (mean >= BRIGHT).then(|| {
-        "The image has a light background, but the network has learned from dark ones; try it \
-         inverted."
-            .to_owned()
-    })
+    mean >= BRIGHT
 }
 
 /// The likeliest classes.
@@ -272,6 +268,51 @@ mod tests {
         assert!((cold[1] / cold[0] - 2.0_f64.exp()).abs() < 1e-9, "{cold:?}");
         assert!(softmax(&[0.0, f64::NAN], 1.0).is_err());
         assert!(softmax(&[f64::INFINITY, 0.0], 1.0).is_err());
+    }
+
+    /// A drawing of a ring with a transparent ground.
+    fn drawing(ink: u8) -> Vec<u8> {
+        let ring = image::RgbaImage::from_fn(56, 56, |x, y| {
+            let away = (f64::from(x) - 27.5).hypot(f64::from(y) - 27.5);
+            let alpha = if (14.0..20.0).contains(&away) { 255 } else { 0 };
+            image::Rgba([ink, ink, ink, alpha])
+        });
+        let mut file = Cursor::new(Vec::new());
+        ring.write_to(&mut file, image::ImageFormat::Png).unwrap();
+        file.into_inner()
+    }
+
+    fn read_grey(file: &[u8], invert: bool) -> Pixels {
+        let scale = Scale { shape: [1, 28, 28], divide: 255.0, mean: &[0.29], std: &[0.35] };
+        read(file, &scale, invert).unwrap()
+    }
+
+    #[test]
+    fn a_drawing_on_a_transparent_ground_can_be_seen() {
+        let black = read_grey(&drawing(0), false);
+        assert_eq!(black.fitted, "56×56 pixels, scaled to 28×28, on white, grey");
+        assert_eq!((black.bytes[0], black.hint.as_deref()), (255, Some(LIGHT)));
+        // What the hint advises helps: it is what white ink gives.
+        let (inverted, white) = (read_grey(&drawing(0), true), read_grey(&drawing(255), false));
+        let pairs = inverted.bytes.iter().zip(&white.bytes);
+        assert!(pairs.into_iter().all(|(one, other)| one.abs_diff(*other) <= 1));
+        assert_eq!((&inverted.hint, &white.hint), (&None, &None));
+        assert!(white.bytes.contains(&255) && white.bytes[0] == 0);
+        let back = read_grey(&drawing(255), true);
+        assert_eq!(back.hint.as_deref(), Some(LIGHT_BY_INVERSION));
+    }
+
+    #[test]
+    fn an_image_of_one_colour_is_told_as_that() {
+        for value in [0, 128, 255] {
+            let mut file = Cursor::new(Vec::new());
+            let image = image::GrayImage::from_pixel(28, 28, image::Luma([value]));
+            image.write_to(&mut file, image::ImageFormat::Png).unwrap();
+            for invert in [false, true] {
+                let found = read_grey(file.get_ref(), invert);
+                assert_eq!(found.hint.as_deref(), Some(NOTHING_TO_SEE), "{value}");
+            }
+        }
     }
 
     #[test]
