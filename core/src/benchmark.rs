@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::choice::{Architecture, Choice};
+use crate::encoding;
 use crate::spec::{BenchmarkSpec, Violation};
 
 /// A table by architecture.
@@ -31,6 +32,7 @@ impl Table {
     /// # Errors
     /// - the field of the specification that is wrong, and why.
     pub fn read(text: &str, choices: &[Choice], spec: &BenchmarkSpec) -> Result<Self, Violation> {
+        let text = text.strip_prefix(encoding::MARK).unwrap_or(text);
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
         let header = cells(lines.next().unwrap_or_default());
         let columns = choice_columns(&header, choices, spec)?;
@@ -211,6 +213,10 @@ mod tests {
         assert_eq!(truth([2, 1]), Some(Truth { accuracy: 0.915, rank: 1 }), "equals share a rank");
         assert_eq!(truth([1, 1]), Some(Truth { accuracy: 0.9, rank: 3 }));
         assert_eq!(truth([1, 0]), None);
+        // As a spreadsheet may save one.
+        let marked = "\u{FEFF}a,b,test_acc\r\nsep3,0,91.5\r\n";
+        let marked = Table::read(marked, &choices(), &spec(Some("a,b"), None)).unwrap();
+        assert_eq!(marked.look_up(&Architecture(vec![0, 0])), truth([0, 0]));
         let other = Table::read(TABLE, &choices(), &spec(Some("a,b"), Some("train, acc"))).unwrap();
         let best = other.look_up(&Architecture(vec![0, 2]));
         assert_eq!(best, Some(Truth { accuracy: 1.0, rank: 1 }));

@@ -15,7 +15,8 @@
 //! 7. [`benchmark`]: tables of what architectures really reach;
 //! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
 //!    curve, and where it is written; [`certificate`]: what a machine was found to compute;
-//!    [`predict`]: what a finished network is asked and answers.
+//!    [`predict`]: what a finished network is asked and answers;
+//! 9. [`encoding`]: bytes of others as text.
 
 pub mod benchmark;
 pub mod certificate;
@@ -23,6 +24,7 @@ pub mod choice;
 pub mod curve;
 pub mod dataset;
 pub mod draw;
+pub mod encoding;
 pub mod event;
 pub mod export;
 pub mod folder;

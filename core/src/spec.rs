@@ -77,6 +77,19 @@ pub struct DatasetSpec {
     /// Different byte pairs at most; absent for anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<u64>,
+    /// What happens to a text's line ends and its byte order mark; absent for images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_ends: Option<LineEnds>,
+}
+
+/// What happens to a text's line ends, and to a byte order mark at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineEnds {
+    /// All of them become `\n`, and the mark is dropped.
+    Normalised,
+    /// The bytes are taken as they are.
+    Kept,
 }
 
 /// What a text is cut into.

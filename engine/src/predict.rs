@@ -106,7 +106,8 @@ fn answer(
         Input::Text { context, file, tokens, .. } => {
             let vocabulary = packed.vocabulary(file, *tokens).map_err(Fault::Package)?;
             let until = began + settings.limit.mul_f64(SHARE);
-            text::go_on(&packed.network, vocabulary, *context, &bytes, until)
+            let ends = packed.line_ends;
+            text::go_on(&packed.network, vocabulary, *context, ends, &bytes, until)
         }
     }
 }

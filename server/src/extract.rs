@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
+use skein_core::encoding;
 
 use crate::app::BODY_LIMIT;
 use crate::domain::ids::RunId;
@@ -30,9 +31,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             return Err(ApiError::MediaType);
         }
         let bytes = whole(request.into_body(), BODY_LIMIT).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+        let unexpected = |error: &dyn std::fmt::Display| {
             ApiError::BadRequest(format!("the body is not the JSON that is expected: {error}"))
-        })
+        };
+        let text = encoding::decode(&bytes).map_err(|error| unexpected(&error))?;
+        serde_json::from_str(text).map(Self).map_err(|error| unexpected(&error))
     }
 }
 

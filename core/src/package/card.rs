@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     /// Examples that trained the search's weights, that its rows were trained on and all
     /// architectures are validated with, and that were kept for the test.
     pub examples: [u64; 3],
+    /// What of the text was not taken as it is, if anything.
+    pub cleaned: Option<&'a str>,
     /// Version of the program.
     pub version: &'a str,
 }
@@ -149,6 +151,9 @@ fn accuracies(facts: &Facts<'_>, text: &mut String) {
         "\n{split}; the test set has {tested}. One seed ({}), one training each.\n",
         facts.spec.seed
     );
+    if let Some(cleaned) = facts.cleaned {
+        let _ = writeln!(text, "Of the text, {cleaned}.\n");
+    }
 }
 
 fn search(facts: &Facts<'_>, text: &mut String) {
@@ -250,6 +255,15 @@ mod tests {
     }
 
     fn written(spec: &Value, perplexity: Option<f64>, left_out: &[LeftOut]) -> String {
+        written_of(spec, perplexity, left_out, "")
+    }
+
+    fn written_of(
+        spec: &Value,
+        perplexity: Option<f64>,
+        left_out: &[LeftOut],
+        cleaned: &str,
+    ) -> String {
         let spec = RunSpec::parse(spec).unwrap();
         let dataset = dataset::find(&spec.dataset.id).unwrap();
         let space = spaces::build(&spec.space, dataset.shape, Sharing::Entangled).unwrap();
@@ -275,6 +289,7 @@ mod tests {
             latency_ms: perplexity.map(|_| Num(2.25)),
             device: "cpu",
             examples: [30_000, 29_000, 10_000],
+            cleaned: Some(cleaned).filter(|cleaned| !cleaned.is_empty()),
             version: "1.2.3",
         };
         card(&facts, left_out)
@@ -322,6 +337,12 @@ mod tests {
             "search": {"optimizer": {"kind": "spos"}},
         });
         insta::assert_snapshot!(written(&spec, Some(4.0), &[]));
+        let cleaned =
+            written_of(&spec, Some(4.0), &[], "3 line ends of another kind were made `\\n`");
+        assert!(
+            cleaned.contains("\nOf the text, 3 line ends of another kind were made `\\n`.\n"),
+            "{cleaned}"
+        );
     }
 
     #[test]

@@ -24,9 +24,15 @@ const FREE: [&str; 11] = [
 ];
 
 /// Fields, or beginnings of their paths, that decide which weights a network of the space has.
-const OF_WEIGHTS: [&str; 4] = ["space.", "search.weights", "dataset.tokens", "dataset.vocabulary"];
+const OF_WEIGHTS: [&str; 5] =
+    ["space.", "search.weights", "dataset.tokens", "dataset.vocabulary", "dataset.line_ends"];
 /// Fields that decide which images nothing was trained on.
 const OF_SPLITS: [&str; 3] = ["dataset.limit", "search.train_portion", "search.valid_limit"];
+
+/// What runs did that are older than a field.
+fn before(path: &str) -> Option<Value> {
+    (path == "dataset.line_ends").then(|| Value::from("kept"))
+}
 
 /// Whether a run on another one's weights must have a field as it is there.
 #[must_use]
@@ -75,8 +81,9 @@ impl RunSpec {
     ) -> Vec<Violation> {
         let (own, theirs) = (self.to_value(), trained.to_value());
         let unlike = FIELDS.iter().filter(|field| bound(field.path)).filter_map(|field| {
-            let [own, theirs] = [&own, &theirs].map(|spec| get(spec, field.path));
-            let [own, theirs] = [own, theirs].map(|value| value.unwrap_or(&Value::Null));
+            let [own, theirs] = [&own, &theirs].map(|spec| get(spec, field.path).cloned());
+            let theirs = theirs.or_else(|| own.as_ref().and_then(|_| before(field.path)));
+            let [own, theirs] = [own, theirs].map(Option::unwrap_or_default);
             (own != theirs).then(|| {
                 violation(
                     field.path,
@@ -166,6 +173,20 @@ mod tests {
             assert_eq!(paths, [path]);
             assert!(unlike[0].detail.contains(&format!("not {value}")), "{}", unlike[0].detail);
         }
+    }
+
+    #[test]
+    fn a_text_that_is_older_than_its_line_ends_was_kept_as_it_was() {
+        let text = |ends: &str| {
+            spec(&json!({
+                "dataset": {"id": "text", "line_ends": ends},
+                "space": {"preset": "language-char"},
+            }))
+        };
+        let mut old = text("kept");
+        old.dataset.line_ends = None;
+        assert_eq!(text("kept").unlike(&old), []);
+        assert_eq!(text("normalised").unlike(&old)[0].field, "dataset.line_ends");
     }
 
     const CELL: &str = "toy-cell|normal=sep3,sep5,dil3|reduce=dil5,sep3,sep5";

@@ -109,6 +109,7 @@ pub const FIELDS: &[Field] = &[
     field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned; without an optimizer, one given architecture is measured and trained.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
     field("dataset.tokens", "Tokens", "What a text is cut into.", Kind::OneOf(TOKENS), Default::By(PRESET, &[("language-char", Text("characters")), ("language", Text("bpe"))])).only(DATASET, TEXTS).plain(),
     field("dataset.vocabulary", "Vocabulary", "Different byte pairs; they are learned from the training text unless the data set's folder holds a `tokenizer.json`.", integer(260, 1_000_000), Default::Is(Integer(4096))).only("dataset.tokens", &["bpe"]),
+    field("dataset.line_ends", "Line ends", "Normalised, every line of a text ends with `\\n` and a byte order mark at its start is dropped; or its bytes are taken as they are.", Kind::OneOf(LINE_ENDS), Default::Is(Text("normalised"))).only(DATASET, TEXTS),
     field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
         ("toy-cell", List(r#"["sep3", "sep5", "dil3", "dil5"]"#)),
         ("nas-bench-201", List(r#"["avgpool", "conv3", "conv1", "skip", "none"]"#)),

@@ -1,5 +1,6 @@
 //! Texts: files, tokens, and the windows that a language model learns from.
 
+pub mod clean;
 mod pieces;
 pub mod vocabulary;
 pub mod windows;
@@ -9,13 +10,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use skein_core::dataset::{DataShape, Dataset, TEXT_INPUT, TEXT_TESTS, TEXT_TOKENIZER};
-use skein_core::spec::{RunSpec, SpaceSpec, Tokens};
+use skein_core::spec::{LineEnds, RunSpec, SpaceSpec, Tokens};
 use tch::{Kind, Tensor};
 
 use super::{Data, Examples, damaged};
 use crate::EngineError;
 use crate::device::Compute;
 use crate::error::IoContext;
+use clean::Cleaned;
 use pieces::{Pieces, boundary};
 use vocabulary::Vocabulary;
 use windows::Windows;
@@ -30,6 +32,8 @@ pub struct Wanted<'a> {
     pub tokens: Tokens,
     /// Different byte pairs, if they are learned.
     pub vocabulary: usize,
+    /// What happens to its line ends.
+    pub line_ends: LineEnds,
     /// Tokens of a window.
     pub context: usize,
     /// Folders of the run's attempts, the own one last: a tokenizer that was learned is kept there.
@@ -47,6 +51,8 @@ impl<'a> Wanted<'a> {
         Self {
             tokens: spec.dataset.tokens.unwrap_or(Tokens::Characters),
             vocabulary: usize::try_from(spec.dataset.vocabulary.unwrap_or(0)).unwrap_or(usize::MAX),
+            // A run that knows no such choice is older than it.
+            line_ends: spec.dataset.line_ends.unwrap_or(LineEnds::Kept),
             context: usize::try_from(context).unwrap_or(1),
             attempts,
         }
@@ -62,6 +68,8 @@ pub struct Text {
     pub train_density: f64,
     /// The same of the test text.
     pub test_density: f64,
+    /// What of it was not taken as it is, if anything.
+    pub cleaned: Option<String>,
 }
 
 impl Text {
@@ -87,8 +95,12 @@ impl Part {
         Ok(Self { path, range: 0..end })
     }
 
-    fn pieces<'a>(&'a self, dataset: &'a Dataset) -> Result<Pieces<'a>, EngineError> {
-        Pieces::open(&self.path, &self.range, dataset)
+    fn pieces<'a>(
+        &'a self,
+        dataset: &'a Dataset,
+        line_ends: LineEnds,
+    ) -> Result<Pieces<'a>, EngineError> {
+        Pieces::open(&self.path, &self.range, dataset, line_ends)
     }
 }
 
@@ -102,17 +114,18 @@ pub fn read(
     wanted: &Wanted<'_>,
     compute: Compute,
 ) -> Result<Data, EngineError> {
+    let ends = wanted.line_ends;
     let (train, test) = parts(folder, dataset)?;
     let mut vocabulary = match wanted.tokens {
-        Tokens::Characters => Vocabulary::of_characters(train.pieces(dataset)?)?,
+        Tokens::Characters => Vocabulary::of_characters(train.pieces(dataset, ends)?)?,
         Tokens::Bpe => {
             let given = folder.join(TEXT_TOKENIZER);
-            let learned = || train.pieces(dataset);
+            let learned = || train.pieces(dataset, ends);
             Vocabulary::of_pairs(&given, wanted.attempts, wanted.vocabulary, learned)?
         }
     };
-    let train = encode(&mut vocabulary, train.pieces(dataset)?)?;
-    let test = encode(&mut vocabulary, test.pieces(dataset)?)?;
+    let train = encode(&mut vocabulary, train.pieces(dataset, ends)?)?;
+    let test = encode(&mut vocabulary, test.pieces(dataset, ends)?)?;
     let size = vocabulary.size();
     for (what, stream) in [("training", &train), ("test", &test)] {
         if stream.tokens <= wanted.context as u64 {
@@ -123,7 +136,12 @@ pub fn read(
             return Err(damaged(folder, dataset, reason));
         }
     }
-    let text = Text { vocabulary, train_density: train.density(), test_density: test.density() };
+    let text = Text {
+        vocabulary,
+        train_density: train.density(),
+        test_density: test.density(),
+        cleaned: train.cleaned.and(test.cleaned).said(),
+    };
     Ok(Data {
         train: Examples::Text(train.windows(wanted.context, size, compute)?),
         test: Examples::Text(test.windows(wanted.context, size, compute)?),
@@ -180,6 +198,7 @@ struct Stream {
     parts: Vec<Tensor>,
     tokens: u64,
     characters: u64,
+    cleaned: Cleaned,
 }
 
 impl Stream {
@@ -205,22 +224,24 @@ impl Stream {
     }
 }
 
-fn encode(vocabulary: &mut Vocabulary, pieces: Pieces<'_>) -> Result<Stream, EngineError> {
+fn encode(vocabulary: &mut Vocabulary, mut pieces: Pieces<'_>) -> Result<Stream, EngineError> {
     // One more, for characters that are not known.
     let kind = match vocabulary.size() + 1 {
         0..=256 => Kind::Uint8,
         257..=32_768 => Kind::Int16,
         _ => Kind::Int,
     };
-    let mut stream = Stream { kind, parts: vec![], tokens: 0, characters: 0 };
+    let cleaned = Cleaned::default();
+    let mut stream = Stream { kind, parts: vec![], tokens: 0, characters: 0, cleaned };
     let mut tokens = Vec::new();
-    for piece in pieces {
+    for piece in &mut pieces {
         let piece = piece?;
         stream.characters += piece.chars().count() as u64;
         vocabulary.encode(&piece, &mut tokens)?;
         stream.push(&tokens)?;
         tokens.clear();
     }
+    stream.cleaned = pieces.cleaned;
     Ok(stream)
 }
 
@@ -232,7 +253,8 @@ mod tests {
     fn read_in(folder: &Path, tokens: Tokens, context: usize) -> Result<Data, EngineError> {
         let attempts = [folder.join("attempt")];
         fs::create_dir_all(&attempts[0]).unwrap();
-        let wanted = Wanted { tokens, vocabulary: 300, context, attempts: &attempts };
+        let line_ends = LineEnds::Normalised;
+        let wanted = Wanted { tokens, vocabulary: 300, line_ends, context, attempts: &attempts };
         read(folder, find("text").unwrap(), &wanted, Compute::exact())
     }
 
@@ -260,6 +282,36 @@ mod tests {
         assert_eq!((data.shape.classes, data.train.count()), (3, 9));
         let batch = data.test.batch(&[0]).unwrap();
         assert_eq!(Vec::<Vec<i64>>::try_from(&batch.x).unwrap(), [[0, 2, 1, 2]]);
+    }
+
+    #[test]
+    fn a_book_with_a_mark_and_long_line_ends_is_the_book_without() {
+        let (book, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        // Its last tenth begins between the two bytes of a line end.
+        let text = "abcdefg\n".repeat(10);
+        let long = format!("\u{FEFF}{}", text.replace('\n', "\r\n"));
+        for (folder, text) in [(&book, &long), (&plain, &text)] {
+            fs::write(folder.path().join("input.txt"), text).unwrap();
+            fs::write(folder.path().join("test.txt"), text).unwrap();
+        }
+        let read = |folder: &Path| read_in(folder, Tokens::Characters, 4).unwrap();
+        let (cleaned, expected) = (read(book.path()), read(plain.path()));
+        let vocabulary = |data: &Data| data.text.as_ref().unwrap().vocabulary.file().unwrap();
+        assert_eq!(vocabulary(&cleaned), vocabulary(&expected));
+        assert_eq!(cleaned.train.count(), expected.train.count());
+        let said = |data: &Data| data.text.as_ref().unwrap().cleaned.clone();
+        let told = "2 byte order marks at the start were dropped, and 20 line ends of another kind \
+                    were made `\\n`";
+        assert_eq!((said(&cleaned).as_deref(), said(&expected)), (Some(told), None));
+    }
+
+    #[test]
+    fn no_line_end_is_cut_in_two() {
+        let folder = tempfile::tempdir().unwrap();
+        // A tenth of 30 bytes from the end lies between the two bytes of the line end.
+        fs::write(folder.path().join("input.txt"), format!("{}\r\nab", "c".repeat(26))).unwrap();
+        let (train, test) = parts(folder.path(), find("text").unwrap()).unwrap();
+        assert_eq!((train.range, test.range), (0..28, 28..30));
     }
 
     #[test]
@@ -300,6 +352,7 @@ mod tests {
         assert!(fault(folder.path(), 4).contains("the test text has 3 tokens"));
         fs::write(&input, [0xFF, 0xFE, 0x00, 0x41]).unwrap();
         assert!(fault(folder.path(), 4).contains("no UTF-8 text (byte 0)"));
+        assert!(fault(folder.path(), 4).contains("save it as UTF-8"));
         fs::rename(&input, folder.path().join("a.txt")).unwrap();
         fs::write(folder.path().join("b.txt"), "b").unwrap();
         assert!(fault(folder.path(), 4).contains("there are 2 files"));

@@ -11,7 +11,7 @@ use skein_core::folder;
 use skein_core::package::preprocess::{self, Input, Preprocess};
 use skein_core::package::{ARCHITECTURE, PREPROCESS, WEIGHTS};
 use skein_core::spaces;
-use skein_core::spec::{RunSpec, Tokens};
+use skein_core::spec::{LineEnds, RunSpec, Tokens};
 
 use crate::EngineError;
 use crate::data::text::vocabulary::Vocabulary;
@@ -31,6 +31,8 @@ pub(super) struct Packed {
     pub(super) network: Network,
     /// What it reads and gives.
     pub(super) input: Input,
+    /// What happened to the line ends of the text that it has learned from, if it was one.
+    pub(super) line_ends: Option<LineEnds>,
 }
 
 /// What is needed of `architecture.json`.
@@ -61,7 +63,8 @@ impl Packed {
             .map_err(|error| EngineError::Content { path, reason: error.to_string() })?;
         let graph = space.specialise(&architecture)?.graph;
         let network = model::read(graph, &folder.join(WEIGHTS), Compute::PLAIN)?.held();
-        Ok(Self { folder: folder.to_owned(), network, input })
+        let line_ends = spec.dataset.line_ends;
+        Ok(Self { folder: folder.to_owned(), network, input, line_ends })
     }
 
     /// The tokens of a text.

@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use rand::Rng as _;
 use skein_core::predict::{Prediction, Prompt};
+use skein_core::spec::LineEnds;
 use tch::{Kind, Tensor};
 
 use super::Fault;
 use super::image::softmax;
 use crate::EngineError;
+use crate::data::text::clean;
 use crate::data::text::vocabulary::Vocabulary;
 use crate::exec::Pass;
 use crate::state::seed::{Stream, generator};
@@ -25,6 +27,7 @@ pub(super) fn go_on(
     network: &Network,
     mut vocabulary: Vocabulary,
     context: i64,
+    line_ends: Option<LineEnds>,
     request: &[u8],
     until: Instant,
 ) -> Result<Prediction, Fault> {
@@ -33,7 +36,12 @@ pub(super) fn go_on(
         .map_err(|error| Fault::Input(format!("the request is no prompt: {error}")))?;
     prompt.check().map_err(Fault::Input)?;
     let context = usize::try_from(context).unwrap_or(1);
-    let mut tokens = encode(&mut vocabulary, &prompt.prompt)?;
+    // As the text that the network has learned from was cleaned.
+    let given = match line_ends {
+        Some(LineEnds::Normalised) => clean::lines(&prompt.prompt),
+        _ => prompt.prompt.clone(),
+    };
+    let mut tokens = encode(&mut vocabulary, &given)?;
     let given = tokens.len();
     let mut cut_short = false;
     for step in 0..u64::from(prompt.tokens) {

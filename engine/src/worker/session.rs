@@ -113,6 +113,11 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     }))?;
     warn_of(events, damaged)?;
     events.log(introduction(dataset, &data, &search, images))?;
+    if let Some(cleaned) = data.text.as_ref().and_then(|text| text.cleaned.as_ref()) {
+        events.log(format!(
+            "of the text, {cleaned}; `dataset.line_ends = \"kept\"` keeps its bytes"
+        ))?;
+    }
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
         Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use skein_core::encoding;
 
 use super::follow::follow;
 use super::http::Api;
@@ -48,14 +49,16 @@ pub(super) fn run(args: &Args) -> Result<(), ClientError> {
 
 fn read(path: &Path) -> Result<Value, ClientError> {
     let name = path.display();
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(drop)
+        std::io::stdin().read_to_end(&mut bytes).map(drop)
     } else {
-        std::fs::read_to_string(path).map(|read| text = read)
+        std::fs::read(path).map(|read| bytes = read)
     };
     read.map_err(|error| ClientError::Refused(format!("cannot read `{name}`: {error}")))?;
-    parse(&text, path.extension().and_then(|extension| extension.to_str()))
+    let text = encoding::decode(&bytes)
+        .map_err(|error| ClientError::Refused(format!("cannot read `{name}`: {error}")))?;
+    parse(text, path.extension().and_then(|extension| extension.to_str()))
         .map_err(|error| ClientError::Refused(format!("`{name}` is no specification: {error}")))
 }
 
@@ -76,6 +79,28 @@ fn parse(text: &str, extension: Option<&str>) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_in_another_encoding_is_read_or_refused_with_advice() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "seed = 1\n[dataset]\nid = \"x\"\n";
+        let written = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            read(&path)
+        };
+        let marked = format!("\u{FEFF}{}", text.replace('\n', "\r\n"));
+        let plain = written("plain.toml", text.as_bytes()).unwrap();
+        assert_eq!(written("marked.toml", marked.as_bytes()).unwrap(), plain);
+        let json = format!("\u{FEFF}{plain}");
+        assert_eq!(written("marked.json", json.as_bytes()).unwrap(), plain);
+        assert_eq!(written("marked", json.as_bytes()).unwrap(), plain);
+        let wide: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [&wide[..], &wide[2..], b"seed = \"\xE9\""] {
+            let error = written("wide.toml", bytes).unwrap_err().to_string();
+            assert!(error.contains("save it as UTF-8"), "{error}");
+        }
+    }
 
     #[test]
     fn both_forms_give_the_same_specification() {

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use skein_core::benchmark::Table;
+use skein_core::encoding;
 use skein_core::graph::Graph;
 use skein_core::spec::{BenchmarkSpec, Violation};
 
@@ -37,15 +38,17 @@ pub fn attached(
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("it is no file"));
     }
-    if file.take(MOST_BYTES + 1).read_to_string(&mut text)? as u64 > MOST_BYTES {
+    if file.take(MOST_BYTES + 1).read_to_end(&mut bytes)? as u64 > MOST_BYTES {
         return Err(std::io::Error::other(format!("it has more than {MOST_BYTES} bytes")));
     }
-    Ok(text)
+    // Whoever reads the table passes the mark over; a copy of so much would be a waste.
+    encoding::decode(&bytes).map_err(std::io::Error::other)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
 /// Names of the tables that there are.

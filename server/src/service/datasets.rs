@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use skein_core::dataset::{self, Dataset, Files, TEXT_INPUT, TEXT_TESTS, TEXT_TOKENIZER};
+use skein_core::encoding::is_utf16;
 
 /// Bytes of a file of images that are looked at to tell its format.
 const HEAD: u64 = 8;
@@ -54,6 +55,7 @@ fn text_problem(folder: &Path) -> Option<String> {
     };
     match (head.is_empty(), is_text) {
         (true, _) => Some(format!("`{name}` is empty")),
+        (_, false) if is_utf16(&head) => Some(format!("`{name}` is UTF-16; save it as UTF-8")),
         (_, false) => Some(format!("`{name}` is no UTF-8 text")),
         _ => None,
     }
@@ -327,6 +329,9 @@ mod tests {
         assert!(problem().unwrap().contains("is no UTF-8 text"));
         fs::write(folder.join("input.txt"), [b'a', 0xFF, b'b']).unwrap();
         assert!(problem().unwrap().contains("is no UTF-8 text"));
+        let wide: Vec<u8> = "\u{FEFF}fine".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(folder.join("input.txt"), wide).unwrap();
+        assert!(problem().unwrap().contains("is UTF-16; save it as UTF-8"));
         fs::write(folder.join("input.txt"), "fine").unwrap();
         fs::write(folder.join("test.txt"), "fine").unwrap();
         assert_eq!((problem(), text_bytes(dir.path(), set)), (None, Some(4)));

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Violations;
 use super::kind::describe;
+use crate::encoding;
 
 /// Names in the file of a search, with the fields that they stand for.
 const SEARCH: &[(&str, &str)] = &[
@@ -122,7 +123,8 @@ fn is_idle(name: &str) -> bool {
 /// The object, which may be given as the file's text.
 fn entries(file: &Value, violations: &mut Violations) -> Option<Map<String, Value>> {
     let parsed = match file {
-        Value::String(text) => serde_json::from_str(text).map_err(|error| error.to_string()),
+        Value::String(text) => serde_json::from_str(text.trim_start_matches(encoding::MARK))
+            .map_err(|error| error.to_string()),
         other => Ok(other.clone()),
     };
     match parsed {
@@ -223,6 +225,9 @@ mod tests {
         // As text too, and what does not apply is left aside.
         let text = spec(&json!({"kind": "drnas"}), &json!(file().to_string())).unwrap();
         assert_eq!(text.search.weight_lr, 0.03);
+        // As an editor may have saved it.
+        let marked = format!("\u{FEFF}{}", file());
+        assert_eq!(spec(&json!({"kind": "drnas"}), &json!(marked)).unwrap(), text);
         assert_eq!(value.get("config"), None);
     }
 

@@ -6,7 +6,10 @@ use std::ops::Range;
 use std::path::Path;
 
 use skein_core::dataset::Dataset;
+use skein_core::encoding::is_utf16;
+use skein_core::spec::LineEnds;
 
+use super::clean::Cleaned;
 use crate::EngineError;
 use crate::data::damaged;
 use crate::error::IoContext;
@@ -26,6 +29,9 @@ pub(super) struct Pieces<'a> {
     rest: Vec<u8>,
     /// Place of `rest` in the file.
     at: u64,
+    line_ends: LineEnds,
+    /// What was done to the pieces that were given.
+    pub(super) cleaned: Cleaned,
 }
 
 impl<'a> Pieces<'a> {
@@ -34,11 +40,13 @@ impl<'a> Pieces<'a> {
         path: &'a Path,
         range: &Range<u64>,
         dataset: &'a Dataset,
+        line_ends: LineEnds,
     ) -> Result<Self, EngineError> {
         let mut file = File::open(path).at(path)?;
         file.seek(SeekFrom::Start(range.start)).at(path)?;
         let ahead = range.end - range.start;
-        Ok(Self { file, path, dataset, ahead, rest: vec![], at: range.start })
+        let (rest, at, cleaned) = (vec![], range.start, Cleaned::default());
+        Ok(Self { file, path, dataset, ahead, rest, at, line_ends, cleaned })
     }
 
     fn piece(&mut self) -> Result<Option<String>, EngineError> {
@@ -54,8 +62,11 @@ impl<'a> Pieces<'a> {
             }
             let whole = self.whole()?;
             let line = self.rest[..whole].iter().rposition(|byte| *byte == b'\n');
-            let end = line.filter(|_| self.ahead > 0).map_or(whole, |line| line + 1);
-            // Nothing yet but the beginning of a character: the rest of it lies ahead.
+            let mut end = line.filter(|_| self.ahead > 0).map_or(whole, |line| line + 1);
+            if self.ahead > 0 && self.rest[..end].last() == Some(&b'\r') {
+                end -= 1;
+            }
+            // Nothing yet but the beginning of a character or line end: the rest lies ahead.
             if end > 0 {
                 return self.give(end).map(Some);
             }
@@ -69,7 +80,8 @@ impl<'a> Pieces<'a> {
             Err(error) if error.error_len().is_none() && self.ahead > 0 => Ok(error.valid_up_to()),
             Err(error) => {
                 let at = self.at + error.valid_up_to() as u64;
-                Err(self.fault(&format!("it is no UTF-8 text (byte {at})")))
+                let wide = if at == 0 && is_utf16(&self.rest) { " but UTF-16" } else { "" };
+                Err(self.fault(&format!("it is no UTF-8 text (byte {at}){wide}; save it as UTF-8")))
             }
         }
     }
@@ -79,10 +91,17 @@ impl<'a> Pieces<'a> {
         let bytes = std::mem::replace(&mut self.rest, rest);
         if let Some(zero) = bytes.iter().position(|byte| *byte == 0) {
             let at = self.at + zero as u64;
-            return Err(self.fault(&format!("it is no text: byte {at} is zero")));
+            let advice = if is_utf16(&bytes) { "; it is UTF-16, save it as UTF-8" } else { "" };
+            return Err(self.fault(&format!("it is no text: byte {at} is zero{advice}")));
         }
+        let first = self.at == 0;
         self.at += end as u64;
-        String::from_utf8(bytes).map_err(|error| EngineError::Bug(error.to_string()))
+        let piece =
+            String::from_utf8(bytes).map_err(|error| EngineError::Bug(error.to_string()))?;
+        Ok(match self.line_ends {
+            LineEnds::Normalised => self.cleaned.clean(piece, first),
+            LineEnds::Kept => piece,
+        })
     }
 
     fn fault(&self, reason: &str) -> EngineError {
@@ -104,12 +123,17 @@ impl Iterator for Pieces<'_> {
     }
 }
 
-/// The first place from `at` on where a character begins.
+/// The first place from `at` on where a character begins, and no second half of a line end.
 pub(super) fn boundary(path: &Path, at: u64) -> Result<u64, EngineError> {
     let mut file = File::open(path).at(path)?;
-    file.seek(SeekFrom::Start(at)).at(path)?;
-    let mut next = Vec::new();
-    file.take(4).read_to_end(&mut next).at(path)?;
+    let before = at.min(1);
+    file.seek(SeekFrom::Start(at - before)).at(path)?;
+    let mut bytes = Vec::new();
+    file.take(before + 4).read_to_end(&mut bytes).at(path)?;
+    let next = bytes.get(usize::from(before > 0)..).unwrap_or_default();
+    if before > 0 && bytes.starts_with(b"\r\n") {
+        return Ok(at + 1);
+    }
     Ok(at + next.iter().take_while(|byte| **byte & 0xC0 == 0x80).count() as u64)
 }
 
@@ -118,11 +142,31 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Vec<String>, EngineError> {
+        read_with(bytes, LineEnds::Normalised)
+    }
+
+    fn read_with(bytes: &[u8], line_ends: LineEnds) -> Result<Vec<String>, EngineError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("input.txt");
         std::fs::write(&path, bytes).unwrap();
         let dataset = skein_core::dataset::find("text").unwrap();
-        Pieces::open(&path, &(0..bytes.len() as u64), dataset)?.collect()
+        Pieces::open(&path, &(0..bytes.len() as u64), dataset, line_ends)?.collect()
+    }
+
+    #[test]
+    fn line_ends_are_normalised_wherever_pieces_end_unless_they_are_kept() {
+        // No line ends with `\n` alone, so that pieces end where they may.
+        for (line, clean) in [("some words\r\n", "some words\n"), ("some words\r", "some words\n")]
+        {
+            let text = format!("\u{FEFF}{}", line.repeat(60_000));
+            let pieces = read(text.as_bytes()).unwrap();
+            assert!(pieces.len() > 2);
+            assert!(pieces.concat() == clean.repeat(60_000), "{line:?}");
+            assert!(read_with(text.as_bytes(), LineEnds::Kept).unwrap().concat() == text);
+        }
+        // The first piece ends between the two bytes of a line end.
+        let long = format!("{}\r\nb", "a".repeat(usize::try_from(PIECE).unwrap() - 1));
+        assert!(read(long.as_bytes()).unwrap().concat() == long.replace('\r', ""));
     }
 
     #[test]
@@ -145,6 +189,8 @@ mod tests {
         bytes.push(0xFF);
         let error = read(&bytes).unwrap_err().to_string();
         assert!(error.contains("input.txt: it is no UTF-8 text (byte 400000)"), "{error}");
+        let wide: Vec<u8> = "a text".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(read(&wide).unwrap_err().to_string().contains("UTF-16, save it as UTF-8"));
         assert!(read(b"ab\0c").unwrap_err().to_string().contains("byte 2 is zero"));
         assert!(read("aé".split_at(1).0.as_bytes()).is_ok());
         assert!(read(&"aé".as_bytes()[..2]).is_err());

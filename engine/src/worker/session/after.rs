@@ -264,6 +264,7 @@ impl Context<'_> {
             latency_ms,
             device: &device::name(self.compute.device),
             examples: counts.map(|count| count as u64),
+            cleaned: self.data.text.as_ref().and_then(|text| text.cleaned.as_deref()),
             version: env!("CARGO_PKG_VERSION"),
         };
         let contents = Contents {
