@@ -99,11 +99,11 @@ fn a_run_over_a_text_is_checked_and_shown_in_its_own_words() {
     server.wait_status(&id, "succeeded");
     let page = server.get(&format!("/runs/{id}")).text();
     for words in
-        ["share of tokens", "Multiply-adds per window", "Bits per character", "vocabulary.json"]
+        ["% of tokens", "Multiply-adds per window", "Bits per character", "vocabulary.json"]
     {
         assert!(page.contains(words), "{words}");
     }
-    assert!(!page.contains("share of images") && !page.contains("images/s"));
+    assert!(!page.contains("% of images") && !page.contains("images/s"));
     let drawing = server.get(&format!("/api/v1/runs/{id}/architecture.svg"));
     assert_eq!(drawing.status, 200);
     assert!(drawing.text().contains("heads"), "{}", drawing.text());

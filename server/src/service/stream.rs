@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{SelectAll, select_all};
@@ -13,6 +14,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 
 use super::ServiceError;
 use super::entry::{Entry, Message};
@@ -22,6 +24,9 @@ use crate::views::stream;
 
 /// Texts that wait for a slow client before we wait for it.
 const BUFFER: usize = 2;
+
+/// A server that stops still sends for so long what was written before.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// What a listener gets: messages, one or many at a time, as they are sent.
 pub type Messages = ReceiverStream<Bytes>;
@@ -39,7 +44,8 @@ impl Runs {
     ) -> Result<Messages, ServiceError> {
         let entry = self.entry(id)?;
         let (sender, receiver) = mpsc::channel(BUFFER);
-        let listener = Listener { entry, sender, last: after, with_status };
+        let shutdown = self.shutdown.clone();
+        let listener = Listener { entry, sender, last: after, with_status, shutdown };
         let runs = self.clone();
         self.tracker.spawn(async move {
             runs.streams.fetch_add(1, Ordering::Relaxed);
@@ -47,7 +53,7 @@ impl Runs {
             tokio::select! {
                 () = listener.serve() => {}
                 () = gone.closed() => {}
-                () = runs.shutdown.cancelled() => {}
+                () = parting(&runs.shutdown) => {}
             }
             runs.streams.fetch_sub(1, Ordering::Relaxed);
         });
@@ -59,6 +65,12 @@ impl Runs {
         let listen = |(id, after): &(RunId, u64)| self.listen(*id, *after, true);
         select_all(places.iter().map(|place| listen(place).unwrap_or_else(|_| gone(place.0))))
     }
+}
+
+/// A while after the server was told to stop.
+async fn parting(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(PARTING).await;
 }
 
 /// Says of a run that it is not there, and ends.
@@ -74,6 +86,7 @@ struct Listener {
     sender: mpsc::Sender<Bytes>,
     last: u64,
     with_status: bool,
+    shutdown: CancellationToken,
 }
 
 impl Listener {
@@ -100,7 +113,12 @@ impl Listener {
     /// missed is in the files, and so is the end, should that have been missed.
     async fn follow(&mut self, mut messages: Receiver<Message>) -> ControlFlow<()> {
         loop {
-            match messages.recv().await {
+            let message = tokio::select! {
+                biased;
+                message = messages.recv() => message,
+                () = self.shutdown.cancelled() => return ControlFlow::Break(()),
+            };
+            match message {
                 Ok(Message::Event(id, text)) => self.event(id, text).await?,
                 Ok(Message::Status(text)) if self.with_status => self.send(text).await?,
                 Ok(Message::Status(_)) => {}

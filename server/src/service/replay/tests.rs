@@ -1,3 +1,5 @@
+//! What listeners get of the files, and what it costs.
+
 use super::*;
 use crate::domain::ids::RunId;
 use crate::storage::runs::RunRecord;
