@@ -8,7 +8,7 @@ use std::time::Duration;
 use integration_tests::{TestServer, raise_open_files};
 
 const CLIENTS: usize = 1_000;
-const EVENTS: u64 = 60_000;
+const EVENTS: u64 = 12_000;
 /// Threads that read for the clients, each for its own.
 const READERS: usize = 4;
 
