@@ -87,7 +87,7 @@ describe("after a search", () => {
     await page.waitForURL((url) => !url.pathname.endsWith(searched));
     const made = page.url().split("/").pop();
     await ended(made);
-    const { run } = (await api(server.base, "GET", `runs/${made}`)).body;
+    const run = (await api(server.base, "GET", `runs/${made}`)).body;
     assert.equal(run.summary.architecture, architecture);
     check();
     await close();
