@@ -1,9 +1,9 @@
 //! Architectures as people and other programs write them.
 //!
 //! A text is read by a small grammar (`notation/`): what stands before the architecture
-//! ([`heading`]), values as Python and JSON write them ([`literal`]), and their meaning: operations
-//! on the edges of cells ([`cells`]), a cell of NAS-Bench-201 ([`strings`]), one option a choice
-//! ([`options`]). What is not understood is an error that names the place; nothing is dropped.
+//! (`heading.rs`), values as Python and JSON write them (`literal.rs`), and their meaning: operations
+//! on the edges of cells (`cells.rs`), a cell of NAS-Bench-201 (`strings.rs`), one option a choice
+//! (`options.rs`). What is not understood is an error that names the place; nothing is dropped.
 
 mod cells;
 mod genotype;
