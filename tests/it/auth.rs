@@ -21,6 +21,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/v1/runs/{id}/pause"),
     ("POST", "/api/v1/runs/{id}/resume"),
     ("GET", "/api/v1/runs/{id}/events"),
+    ("GET", "/api/v1/events?runs={id}"),
     ("GET", "/api/v1/runs/{id}/metrics"),
     ("GET", "/api/v1/runs/{id}/rows"),
     ("GET", "/api/v1/runs/{id}/architecture"),

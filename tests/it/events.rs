@@ -153,6 +153,36 @@ fn a_stream_over_a_restart_misses_nothing() {
 }
 
 #[test]
+fn one_stream_tells_several_runs_each_from_its_place() {
+    let server = TestServer::start();
+    let ids_of: Vec<String> =
+        ["steps=30", "steps=20"].iter().map(|name| server.create(name)).collect();
+    server.wait_status(&ids_of[1], "succeeded");
+    let missing = "01890000-0000-7000-8000-000000000000";
+    let after = written(&server, &ids_of[1])[10];
+    let path = format!("/api/v1/events?runs={},{}:{after},{missing}", ids_of[0], ids_of[1]);
+    let sent: Vec<Sent> = server.stream(&path, None).collect();
+    let of = |id: &str| -> Vec<u64> {
+        let own = sent.iter().filter(|sent| sent.id.is_some() && sent.data["run"] == id);
+        own.filter_map(|sent| sent.id).collect()
+    };
+    assert_eq!(of(&ids_of[0]), written(&server, &ids_of[0]));
+    assert_eq!(of(&ids_of[1]), written(&server, &ids_of[1])[11..]);
+    let named = |event: &str| sent.iter().filter(|sent| sent.event == event).collect::<Vec<_>>();
+    assert_eq!(named("status").len(), 2, "the states of two runs that have ended");
+    assert_eq!(named("gone")[0].data, serde_json::json!({ "run": missing }));
+    for (query, words) in [
+        ("runs=nonsense", "`nonsense`"),
+        (&*format!("runs={missing}:x"), "`ID:EVENT`"),
+        (&*format!("runs={}", vec![missing; 101].join(",")), "at most 100 runs, not 101"),
+    ] {
+        let refused = server.get(&format!("/api/v1/events?{query}"));
+        assert_eq!(refused.status, 400);
+        assert!(refused.text().contains(words), "{}", refused.text());
+    }
+}
+
+#[test]
 fn closed_streams_are_given_up() {
     let server = TestServer::start();
     let id = server.create("steps=1000000");

@@ -277,8 +277,12 @@ impl TestServer {
 
     /// Opens the event stream of a run.
     pub fn events(&self, id: &str, query: &str, after: Option<u64>) -> Events {
-        let mut request =
-            Request::builder().uri(format!("{}/api/v1/runs/{id}/events{query}", self.url));
+        self.stream(&format!("/api/v1/runs/{id}/events{query}"), after)
+    }
+
+    /// Opens an event stream.
+    pub fn stream(&self, path: &str, after: Option<u64>) -> Events {
+        let mut request = Request::builder().uri(format!("{}{path}", self.url));
         if let Some(after) = after {
             request = request.header("last-event-id", after.to_string());
         }
