@@ -30,6 +30,7 @@ interface Place {
 export class Curves {
   private readonly look: Look = { log: false, smoothing: 0 };
   private readonly places: Place[];
+  private readonly entropy = new Entropy();
 
   constructor(
     section: HTMLElement,
@@ -66,7 +67,7 @@ export class Curves {
 
   update(): void {
     for (const { box, phase, pattern, chart, log } of this.places) {
-      const series = box.dataset["chart"] === "entropy" ? [derived(this.store)] : this.store.find(phase, pattern);
+      const series = box.dataset["chart"] === "entropy" ? [this.entropy.update(this.store)] : this.store.find(phase, pattern);
       if (box.dataset["optional"] !== undefined) box.hidden = series.every((one) => one.steps.length === 0);
       if (!box.hidden) chart.update(series.sort(order), { ...this.look, log: this.look.log && log });
     }
@@ -82,8 +83,18 @@ function order(a: Series, b: Series): number {
 }
 
 /** The rows' entropy as a share of the largest, from the rows themselves: the metric is in nats. */
-function derived({ history }: Store): Series {
-  const series = new Series("search", "entropy");
-  for (const [index, step] of history.steps.entries()) series.add(step, entropyShare(history.rows[index] ?? []), 1);
-  return series;
+class Entropy {
+  /** One for the page's whole life: its chart keeps what it was given first. */
+  private readonly series = new Series("search", "entropy");
+  private readonly known = new Map<number, number[][]>();
+
+  update({ history }: Store): Series {
+    for (const [index, step] of history.steps.entries()) {
+      const rows = history.rows[index] ?? [];
+      if (this.known.get(step) === rows) continue;
+      this.known.set(step, rows);
+      this.series.add(step, entropyShare(rows), 1);
+    }
+    return this.series;
+  }
 }

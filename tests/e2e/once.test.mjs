@@ -38,7 +38,7 @@ describe("an answer that was lost", () => {
       await loseAnswer(page, "runs");
       const start = page.locator("[data-submit]");
       await start.click();
-      await until("the page says that there was no answer", 10, async () => (await page.locator("[data-whole]").textContent()).includes("No connection"));
+      await until("the page says that there was no answer", 10, async () => (await page.locator(".toast").allTextContents()).join().includes("No connection"));
       if (reload) {
         await page.reload();
         await field(page, "name").fill(name);
@@ -108,6 +108,15 @@ describe("a young search", () => {
     const chart = page.locator('[data-chart="entropy"]');
     assert.match(await chart.locator("h3").textContent(), /% of the largest/);
     assert.match(await chart.locator("output").textContent(), /^(100\.00|99\.\d\d) %$/);
+    // Its curve goes on while the search does.
+    const [live] = await work(server, ["live steps=400 pace=30"], "cpu");
+    await page.goto(`${server.base}/runs/${live}`);
+    const shown = chart.locator("output");
+    await until("the curve begins", 20, async () => (await shown.count()) === 1 && (await shown.textContent()).endsWith("%"));
+    const begun = await shown.textContent();
+    await until("the curve goes on", 20, async () => (await shown.textContent()) !== begun);
+    await page.goto(`${server.base}/runs/${run}`);
+    await until("the colours are there", 20, async () => (await page.locator("[data-scale-of]").textContent()) === "difference from uniform");
     // Colours tell the options apart, though their probabilities are nearly the same.
     assert.equal(await page.locator("[data-scale-of]").textContent(), "difference from uniform");
     assert.match(await page.locator("[data-scale-low]").textContent(), /^−\d\.\d\d %$/);
