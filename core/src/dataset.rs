@@ -1,11 +1,19 @@
-//! The data sets that Skein knows: shapes, files, normalisation.
+//! Data sets: those that Skein knows by name, and those that people bring ([`facts`], [`report`]).
 
-use serde::Serialize;
+pub mod facts;
+pub mod report;
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+pub use facts::Facts;
 
 /// Shape of the images and number of classes: what a space must know of the data.
 ///
 /// Of a text, `classes` is the size of the vocabulary, and the rest says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DataShape {
     /// Colour channels.
     pub channels: i64,
@@ -18,35 +26,37 @@ pub struct DataShape {
 }
 
 /// A data set by its id.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dataset {
     /// Id in a run specification.
-    pub id: &'static str,
+    pub id: String,
     /// Name for people.
-    pub title: &'static str,
+    pub title: String,
+    /// Which content it has: digits of a digest; empty for a data set that Skein knows by name.
+    pub version: String,
     /// What it holds.
     pub kind: DataKind,
     /// Shape of one example; of a text a guess, since its vocabulary hangs on its files and on the
     /// specification.
     pub shape: DataShape,
     /// Names of the classes.
-    pub classes: &'static [&'static str],
+    pub classes: Vec<String>,
     /// Training images that a complete copy has; 0 if that depends on the files.
     pub train_images: u64,
     /// Test images that a complete copy has; likewise.
     pub test_images: u64,
     /// Mean of the pixels, scaled to `0..1`, per channel.
-    pub mean: &'static [f64],
+    pub mean: Vec<f64>,
     /// Standard deviation of the pixels, scaled to `0..1`, per channel.
-    pub std: &'static [f64],
+    pub std: Vec<f64>,
     /// Its files.
     pub files: Files,
     /// How to get it.
-    pub how_to_get: &'static str,
+    pub how_to_get: String,
 }
 
 /// What a data set holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DataKind {
     /// Labelled images.
@@ -78,6 +88,8 @@ pub enum Files {
     },
     /// UTF-8 text: [`TEXT_INPUT`] (or any one other file), and [`TEXT_TESTS`] if there are any.
     Text,
+    /// Images that were decoded once, or a text that was checked once; see [`facts`].
+    Prepared,
 }
 
 /// The training text.
@@ -115,10 +127,49 @@ pub fn is_pickle(head: &[u8]) -> bool {
     matches!(head, [0x80, 2..=5, ..])
 }
 
-/// All data sets, in the order in which a page lists them.
-pub const DATASETS: &[Dataset] = &[FASHION_MNIST, CIFAR_10, CIFAR_100, TINY_SHAKESPEARE, TEXT];
+/// All data sets that are known by name, in the order in which a page lists them.
+pub static DATASETS: LazyLock<Vec<Dataset>> = LazyLock::new(|| {
+    [FASHION_MNIST, CIFAR_10, CIFAR_100, TINY_SHAKESPEARE, TEXT]
+        .iter()
+        .map(Known::dataset)
+        .collect()
+});
 
-const FASHION_MNIST: Dataset = Dataset {
+/// A data set that is known by name, as it is written down here; the fields of [`Dataset`].
+struct Known {
+    id: &'static str,
+    title: &'static str,
+    kind: DataKind,
+    shape: DataShape,
+    classes: &'static [&'static str],
+    train_images: u64,
+    test_images: u64,
+    mean: &'static [f64],
+    std: &'static [f64],
+    files: Files,
+    how_to_get: &'static str,
+}
+
+impl Known {
+    fn dataset(&self) -> Dataset {
+        Dataset {
+            id: self.id.to_owned(),
+            title: self.title.to_owned(),
+            version: String::new(),
+            kind: self.kind,
+            shape: self.shape,
+            classes: self.classes.iter().map(|&name| name.to_owned()).collect(),
+            train_images: self.train_images,
+            test_images: self.test_images,
+            mean: self.mean.to_vec(),
+            std: self.std.to_vec(),
+            files: self.files,
+            how_to_get: self.how_to_get.to_owned(),
+        }
+    }
+}
+
+const FASHION_MNIST: Known = Known {
     id: "fashion-mnist",
     title: "FashionMNIST",
     kind: DataKind::Images,
@@ -150,7 +201,7 @@ const FASHION_MNIST: Dataset = Dataset {
 const CIFAR_MEAN: &[f64] = &[125.3 / 255.0, 123.0 / 255.0, 113.9 / 255.0];
 const CIFAR_STD: &[f64] = &[63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0];
 
-const CIFAR_10: Dataset = Dataset {
+const CIFAR_10: Known = Known {
     id: "cifar-10",
     title: "CIFAR-10",
     kind: DataKind::Images,
@@ -185,7 +236,7 @@ const CIFAR_10: Dataset = Dataset {
     how_to_get: "unpack the binary version of CIFAR-10 (cifar-10-binary.tar.gz) and put its .bin files into the folder",
 };
 
-const CIFAR_100: Dataset = Dataset {
+const CIFAR_100: Known = Known {
     id: "cifar-100",
     title: "CIFAR-100",
     kind: DataKind::Images,
@@ -214,7 +265,7 @@ const CIFAR_100_CLASSES: &[&str] = &[
     "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow tree", "wolf", "woman", "worm",
 ];
 
-const TINY_SHAKESPEARE: Dataset = Dataset {
+const TINY_SHAKESPEARE: Known = Known {
     id: "tiny-shakespeare",
     title: "Tiny Shakespeare",
     kind: DataKind::Text,
@@ -228,7 +279,7 @@ const TINY_SHAKESPEARE: Dataset = Dataset {
     how_to_get: "put the text of Karpathy's char-rnn (1.1 MB) as input.txt into the folder",
 };
 
-const TEXT: Dataset = Dataset {
+const TEXT: Known = Known {
     id: "text",
     title: "Text of your own",
     how_to_get: "put UTF-8 text as input.txt into the folder, and test.txt if there is one",
@@ -253,7 +304,7 @@ mod tests {
             let channels = usize::try_from(shape.channels).unwrap();
             assert_eq!((dataset.mean.len(), dataset.std.len()), (channels, channels));
         }
-        assert_eq!(CIFAR_10.image_bytes(), 3072);
+        assert_eq!(CIFAR_10.dataset().image_bytes(), 3072);
     }
 
     #[test]

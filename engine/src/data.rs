@@ -6,12 +6,13 @@ pub mod feed;
 pub mod idx;
 pub mod images;
 pub mod order;
+mod prepared;
 mod rand_augment;
 pub mod text;
 
 use std::path::Path;
 
-use skein_core::dataset::{DataKind, DataShape, Dataset, Files};
+use skein_core::dataset::{DataKind, DataShape, Dataset, Files, facts};
 use skein_core::spec::RunSpec;
 use tch::Device;
 
@@ -100,21 +101,33 @@ impl Data {
     /// # Errors
     /// - [`EngineError::Data`] if files are missing, truncated or hold something else.
     pub fn read(folder: &Path, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
+        let images = |raw: &Raw| Images::new(raw, dataset, compute);
         let (train, test) = match dataset.files {
             Files::Idx { train, test } => {
-                (idx::read(folder, dataset, train)?, idx::read(folder, dataset, test)?)
+                let read = |names| idx::read(folder, dataset, names).and_then(|raw| images(&raw));
+                (read(train)?, read(test)?)
             }
-            Files::Cifar { labels, train, test } => (
-                cifar::read(folder, dataset, labels, train)?,
-                cifar::read(folder, dataset, labels, &[test])?,
-            ),
+            Files::Cifar { labels, train, test } => {
+                let read = |names: &[&str]| {
+                    cifar::read(folder, dataset, labels, names).and_then(|raw| images(&raw))
+                };
+                (read(train)?, read(&[test])?)
+            }
+            Files::Prepared => {
+                let folder = folder.join(facts::VERSIONS).join(&dataset.version);
+                let read = |split, count| {
+                    let (pixels, labels) = prepared::read(&folder, dataset, split, count)?;
+                    Images::mapped(pixels, &labels, dataset, compute)
+                };
+                (read("train", dataset.train_images)?, read("test", dataset.test_images)?)
+            }
             Files::Text => {
                 return Err(damaged(folder, dataset, "it is a text, not images".to_owned()));
             }
         };
         Ok(Self {
-            train: Examples::Images(Images::new(&train, dataset, compute)?),
-            test: Examples::Images(Images::new(&test, dataset, compute)?),
+            train: Examples::Images(train),
+            test: Examples::Images(test),
             shape: dataset.shape,
             text: None,
         })

@@ -304,8 +304,10 @@ mod tests {
             other => panic!("{path} is {other:?}"),
         };
         let spaces: Vec<_> = PRESETS.iter().map(|preset| (preset.preset, preset.title)).collect();
-        let datasets: Vec<_> =
-            dataset::DATASETS.iter().map(|dataset| (dataset.id, dataset.title)).collect();
+        let datasets: Vec<_> = dataset::DATASETS
+            .iter()
+            .map(|known| (known.id.as_str(), known.title.as_str()))
+            .collect();
         assert_eq!((offered(PRESET), offered("dataset.id")), (spaces, datasets));
     }
 

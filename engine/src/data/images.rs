@@ -14,6 +14,8 @@ use crate::state::seed::Stream;
 /// Labelled images as bytes; batches are normalised when they are taken.
 #[derive(Debug)]
 pub struct Images {
+    /// Where batches are wanted; images that are too many for a GPU stay beside it.
+    device: Device,
     /// `[count, channels, height, width]`, bytes.
     pixels: Tensor,
     /// `[count]`.
@@ -59,6 +61,8 @@ impl Normalise {
     }
 }
 
+/// Most bytes of images that are copied to a GPU as a whole.
+const MOST_ON_DEVICE: usize = 8 << 30;
 /// What the bytes of an image are divided by.
 const WHITE: f64 = 255.0;
 
@@ -70,9 +74,22 @@ impl Images {
         let pixels =
             Tensor::f_from_data_size(&raw.pixels, &size, Kind::Uint8)?.f_to(compute.device)?;
         let labels: Vec<i64> = raw.labels.iter().map(|label| i64::from(*label)).collect();
-        let labels = Tensor::f_from_slice(&labels)?.f_to(compute.device)?;
-        let normalise = Normalise::new(WHITE, dataset.mean, dataset.std, compute);
-        Ok(Self { pixels, labels, normalise })
+        Self::mapped(pixels, &Tensor::f_from_slice(&labels)?, dataset, compute)
+    }
+
+    /// Images of a data set: pixels `[count, channels, height, width]` of bytes, which may be a
+    /// mapped file, and labels `[count]`.
+    pub(super) fn mapped(
+        pixels: Tensor,
+        labels: &Tensor,
+        dataset: &Dataset,
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        let fits = pixels.numel() <= MOST_ON_DEVICE;
+        let pixels = if fits { pixels.f_to(compute.device)? } else { pixels };
+        let labels = labels.f_to(pixels.device())?;
+        let normalise = Normalise::new(WHITE, &dataset.mean, &dataset.std, compute);
+        Ok(Self { device: compute.device, pixels, labels, normalise })
     }
 
     /// Images of noise with random labels, in the shape of a data set: for measuring.
@@ -94,6 +111,7 @@ impl Images {
     #[must_use]
     pub fn share(&self) -> Self {
         Self {
+            device: self.device,
             pixels: self.pixels.shallow_clone(),
             labels: self.labels.shallow_clone(),
             normalise: self.normalise.share(),
@@ -132,12 +150,14 @@ impl Images {
 
     fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
         let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
-        Ok((self.pixels.f_index_select(0, &at)?, self.labels.f_index_select(0, &at)?))
+        let select = |all: &Tensor| all.f_index_select(0, &at)?.f_to(self.device);
+
+        Ok((select(&self.pixels)?, select(&self.labels)?))
     }
 
     /// Where the images lie.
     #[must_use]
     pub fn device(&self) -> Device {
-        self.labels.device()
+        self.device
     }
 }

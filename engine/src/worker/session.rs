@@ -149,7 +149,7 @@ fn introduction(dataset: &Dataset, data: &Data, search: &Search, images: usize) 
         || "images".to_owned(),
         |text| format!("windows of a text with {} different tokens", text.vocabulary.size()),
     );
-    let (title, test) = (dataset.title, data.test.count());
+    let (title, test) = (&dataset.title, data.test.count());
     let [weights, graph] = [search.net.exec.graph(), search.net.graph()];
     if !search.searches() {
         let valid = search.valid_positions().len();

@@ -28,8 +28,8 @@ pub fn all(places: &Places) -> Vec<Check> {
     let (sets, worker) = (absolute(&places.datasets()), places.worker());
     let mut checks =
         vec![Check::new("worker", find_worker(&worker)), Check::new("libtorch", libtorch(&worker))];
-    for known in dataset::DATASETS {
-        let place = sets.join(known.id);
+    for known in dataset::DATASETS.iter() {
+        let place = sets.join(&known.id);
         // Only the data of the examples must be here; others may be put here when they are wanted.
         let wanted = known.id == EXAMPLES_USE || place.exists();
         let found = match datasets::problem(&sets, known) {
@@ -37,7 +37,7 @@ pub fn all(places: &Places) -> Vec<Check> {
             Some(problem) if wanted => Err(problem),
             Some(_) => Ok(format!("not in `{}`; {}", sets.display(), known.how_to_get)),
         };
-        checks.push(Check::new(known.id, found));
+        checks.push(Check::new(known.id.clone(), found));
     }
     checks.push(Check::new("data folder", writable(data)));
     checks.push(Check::new("disk space", space(data)));

@@ -16,7 +16,7 @@ const TEXT_HEAD: u64 = 1 << 16;
 /// What is wrong with the files of a data set below `folder`, if anything.
 #[must_use]
 pub fn problem(folder: &Path, dataset: &Dataset) -> Option<String> {
-    let folder = folder.join(dataset.id);
+    let folder = folder.join(&dataset.id);
     let faults: Vec<String> = match dataset.files {
         Files::Idx { train, test } => {
             [train, test].iter().flat_map(|names| idx_problems(&folder, dataset, *names)).collect()
@@ -29,6 +29,8 @@ pub fn problem(folder: &Path, dataset: &Dataset) -> Option<String> {
             needed.filter_map(|name| cifar_problem(&folder, name, record)).collect()
         }
         Files::Text => text_problem(&folder).into_iter().collect(),
+        // Nothing was registered before it was whole.
+        Files::Prepared => vec![],
     };
     if faults.is_empty() {
         return None;
@@ -83,7 +85,7 @@ fn text_input(folder: &Path) -> Result<PathBuf, String> {
 /// Bytes of a training text below `folder`, if it is there.
 #[must_use]
 pub fn text_bytes(folder: &Path, dataset: &Dataset) -> Option<u64> {
-    let folder = folder.join(dataset.id);
+    let folder = folder.join(&dataset.id);
     let bytes = fs::metadata(text_input(&folder).ok()?).ok()?.len();
     let has_test = TEXT_TESTS.iter().any(|name| folder.join(name).is_file());
     // The worker holds a tenth out.
@@ -206,7 +208,9 @@ mod tests {
     use flate2::write::GzEncoder;
     use std::io::Write as _;
 
-    const SET: &Dataset = &skein_core::dataset::DATASETS[0];
+    fn set() -> &'static Dataset {
+        &skein_core::dataset::DATASETS[0]
+    }
     const FILES: [&str; 4] = [
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
@@ -228,7 +232,7 @@ mod tests {
     }
 
     fn fill(dir: &Path) -> std::path::PathBuf {
-        let folder = dir.join(SET.id);
+        let folder = dir.join(&set().id);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(FILES[0]), idx(&[5, 28, 28])).unwrap();
         fs::write(folder.join(format!("{}.gz", FILES[1])), gz(&idx(&[5]))).unwrap();
@@ -241,7 +245,7 @@ mod tests {
     fn whole_files_plain_or_packed_are_fine() {
         let dir = tempfile::tempdir().unwrap();
         fill(dir.path());
-        assert_eq!(problem(dir.path(), SET), None);
+        assert_eq!(problem(dir.path(), set()), None);
     }
 
     #[test]
@@ -254,13 +258,13 @@ mod tests {
         fs::write(folder.join(name), &packed[..packed.len() - 5]).unwrap();
         fs::write(folder.join(FILES[2]), b"nonsense").unwrap();
         fs::remove_file(folder.join(FILES[3])).unwrap();
-        let text = problem(dir.path(), SET).unwrap();
+        let text = problem(dir.path(), set()).unwrap();
         for part in
             ["100 of 3936 bytes", "labels-idx1-ubyte` is truncated", "not an idx", "is missing"]
         {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(text.contains(SET.how_to_get), "{text}");
+        assert!(text.contains(&set().how_to_get), "{text}");
     }
 
     #[test]
@@ -274,7 +278,7 @@ mod tests {
         ] {
             fs::rename(folder.join(from), folder.join(to)).unwrap();
         }
-        assert_eq!(problem(dir.path(), SET), None);
+        assert_eq!(problem(dir.path(), set()), None);
     }
 
     #[test]
@@ -283,7 +287,7 @@ mod tests {
         let folder = fill(dir.path());
         let told = |name: &str, dims: &[u32]| {
             fs::write(folder.join(name), idx(dims)).unwrap();
-            problem(dir.path(), SET).unwrap_or_default()
+            problem(dir.path(), set()).unwrap_or_default()
         };
         assert!(
             told(FILES[2], &[3, 28, 28]).contains("holds 3 images, but `t10k-labels-idx1-ubyte` 2")
@@ -298,7 +302,7 @@ mod tests {
     fn the_python_version_of_cifar_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let set = skein_core::dataset::find("cifar-100").unwrap();
-        let folder = dir.path().join(set.id);
+        let folder = dir.path().join(&set.id);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("train.bin"), b"\x80\x02}q\x01(U\tfilenames").unwrap();
         fs::write(folder.join("test"), b"\x80\x02}").unwrap();
@@ -314,7 +318,7 @@ mod tests {
     fn a_text_is_looked_at() {
         let dir = tempfile::tempdir().unwrap();
         let set = skein_core::dataset::find("text").unwrap();
-        let folder = dir.path().join(set.id);
+        let folder = dir.path().join(&set.id);
         fs::create_dir_all(&folder).unwrap();
         let problem = || problem(dir.path(), set);
         assert!(problem().unwrap().contains("`input.txt` is missing"));
@@ -341,7 +345,7 @@ mod tests {
     fn the_first_files_of_cifar_are_enough_if_they_are_whole() {
         let dir = tempfile::tempdir().unwrap();
         let set = skein_core::dataset::find("cifar-10").unwrap();
-        let folder = dir.path().join(set.id);
+        let folder = dir.path().join(&set.id);
         fs::create_dir_all(&folder).unwrap();
         let missing = problem(dir.path(), set).unwrap();
         assert!(missing.contains("`data_batch_1.bin` is missing, `test_batch.bin` is missing"));

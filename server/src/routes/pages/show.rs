@@ -174,7 +174,7 @@ impl Learned {
         let Some(known) = dataset::find(id) else {
             return Self { grey: false, said: id.to_owned() };
         };
-        let title = known.title;
+        let title = &known.title;
         if known.kind == DataKind::Text {
             return Self { grey: false, said: format!("the network has learned from: {title}") };
         }
