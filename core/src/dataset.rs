@@ -286,7 +286,18 @@ const TEXT: Known = Known {
     ..TINY_SHAKESPEARE
 };
 
-/// Finds a data set by its id.
+/// Most characters of the id of a data set.
+pub const MOST_ID: usize = 64;
+
+/// Whether a text can be the id of a data set: small letters, digits and `-` between them.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let known = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
+    let ends = text.starts_with('-') || text.ends_with('-');
+    !text.is_empty() && text.len() <= MOST_ID && text.chars().all(known) && !ends
+}
+
+/// Finds a data set that is known by name.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Dataset> {
     DATASETS.iter().find(|dataset| dataset.id == id)

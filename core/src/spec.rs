@@ -62,8 +62,24 @@ pub struct RunSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetSpec {
-    /// Id of a known data set.
+    /// Id of a data set: one that is known by name, or one of a person's own.
     pub id: String,
+    /// Which content of a person's own data set; absent for one that is known by name, and so are
+    /// the four below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DataKind>,
+    /// Channels, height and width of its images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<[i64; 3]>,
+    /// Its classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<i64>,
+    /// Its training images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<u64>,
     /// Only the first so many training images; all if absent.
     pub limit: Option<u64>,
     /// Pixels of black by which an image is enlarged on each side before a random part of the
@@ -80,6 +96,15 @@ pub struct DatasetSpec {
     /// What happens to a text's line ends and its byte order mark; absent for images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_ends: Option<LineEnds>,
+}
+
+impl DatasetSpec {
+    /// Shape of a person's own images.
+    #[must_use]
+    pub fn own_shape(&self) -> Option<DataShape> {
+        let ([channels, height, width], classes) = self.shape.zip(self.classes)?;
+        Some(DataShape { channels, height, width, classes })
+    }
 }
 
 /// What happens to a text's line ends, and to a byte order mark at its start.
@@ -214,7 +239,8 @@ impl RunSpec {
     #[must_use]
     pub fn shape(&self) -> DataShape {
         let known = dataset::find(&self.dataset.id).map(|known| known.shape);
-        let shape = known.unwrap_or(crate::spaces::toy_cell::PRESET.shape);
+        let shape = known.or_else(|| self.dataset.own_shape());
+        let shape = shape.unwrap_or(crate::spaces::toy_cell::PRESET.shape);
         let vocabulary = self.dataset.vocabulary.and_then(|size| i64::try_from(size).ok());
         DataShape { classes: vocabulary.unwrap_or(shape.classes), ..shape }
     }

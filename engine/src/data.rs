@@ -12,11 +12,12 @@ pub mod text;
 
 use std::path::Path;
 
-use skein_core::dataset::{DataKind, DataShape, Dataset, Files, facts};
+use skein_core::dataset::{DataKind, DataShape, Dataset, Files};
 use skein_core::spec::RunSpec;
 use tch::Device;
 
 pub use images::Images;
+pub use prepared::find;
 
 use crate::EngineError;
 use crate::device::Compute;
@@ -114,9 +115,8 @@ impl Data {
                 (read(train)?, read(&[test])?)
             }
             Files::Prepared => {
-                let folder = folder.join(facts::VERSIONS).join(&dataset.version);
                 let read = |split, count| {
-                    let (pixels, labels) = prepared::read(&folder, dataset, split, count)?;
+                    let (pixels, labels) = prepared::read(folder, dataset, split, count)?;
                     Images::mapped(pixels, &labels, dataset, compute)
                 };
                 (read("train", dataset.train_images)?, read("test", dataset.test_images)?)

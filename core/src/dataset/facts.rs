@@ -115,3 +115,37 @@ impl Facts {
         }
     }
 }
+
+/// The file that lists a data set's versions.
+pub const SET: &str = "set.json";
+
+/// A data set of a person's own: `set.json` in its folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnSet {
+    /// Version of this schema.
+    pub format: u32,
+    /// Name for people.
+    pub title: String,
+    /// When it was added (UTC, RFC 3339).
+    pub created_at: String,
+    /// Its versions, newest last.
+    pub versions: Vec<OwnVersion>,
+}
+
+/// One content of a data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnVersion {
+    /// Its name; see [`Facts::version`].
+    pub version: String,
+    /// When it was prepared (UTC, RFC 3339).
+    pub created_at: String,
+    /// What was uploaded, by name.
+    pub file_name: String,
+    /// Bytes of that.
+    pub file_bytes: u64,
+    /// A folder on the server that was registered in place, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+}

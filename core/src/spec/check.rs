@@ -15,7 +15,7 @@ mod rowless;
 
 use super::fields::{FIELDS, Field, Kind};
 use super::{Sharing, SpaceSpec};
-use crate::dataset::{self, DataShape};
+use crate::dataset::DataShape;
 use crate::graph::Graph;
 use crate::spaces::{self, darts::head};
 
@@ -88,6 +88,7 @@ pub(super) fn check(value: &Value) -> Result<(Value, Vec<Remark>), Vec<Violation
         }
     }
     unknown("", value, &filled, &mut violations);
+    data::settle(&mut filled, &mut violations);
     name(&mut filled);
     if violations.0.is_empty() {
         rules(&filled, &mut violations);
@@ -114,7 +115,9 @@ impl Violations {
 
 fn missing(field: &Field) -> String {
     match field.kind {
-        Kind::OneOf(values) => format!("is missing; one of {}", kind::named(values)),
+        Kind::OneOf(values) | Kind::Dataset(values) => {
+            format!("is missing; one of {}", kind::named(values))
+        }
         _ => "is missing".to_owned(),
     }
 }
@@ -285,15 +288,14 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if !table.is_empty() && !is_file_name(table) {
         violations.add("benchmark.table", "must be a file name of letters, digits, `.`, `_`, `-`");
     }
-    let id = text("dataset.id");
-    let Some(known) = dataset::find(id) else { return };
+    let Some(known) = data::of(filled) else { return };
     data::rules(filled, known.kind, violations);
     head_rule(filled, known.shape, violations);
     if is_fixed(filled) {
         return;
     }
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
-    let complete = (known.train_images > 0).then_some(known.train_images as f64);
+    let complete = known.images.map(|images| images as f64);
     let Some(images) = number("dataset.limit").or(complete) else { return };
     let (portion, batch) = (number("search.train_portion"), number("search.batch_size"));
     if let (Some(portion), Some(batch)) = (portion, batch) {
@@ -563,7 +565,7 @@ mod tests {
     #[case::other_stage(json!({"search": {"second_stage": {"candidates": 5}}}), "search.second_stage.candidates applies only if `search.second_stage.kind` is random")]
     #[case::path(json!({"benchmark": {"table": "../x.csv"}}), "benchmark.table must be a file name of letters, digits, `.`, `_`, `-`")]
     #[case::image_space(json!({"dataset": {"id": "text"}}), "space.preset `toy-cell` reads images, but the data set is a text; take `language` or `language-char`")]
-    #[case::tokens_of_images(json!({"dataset": {"tokens": "bpe"}}), "dataset.tokens applies only if `dataset.id` is tiny-shakespeare or text")]
+    #[case::tokens_of_images(json!({"dataset": {"tokens": "bpe"}}), "dataset.tokens applies only if `dataset.kind` is text")]
     #[case::no_head(json!({"space": {"preset": "nas-bench-201"}, "after": {"auxiliary": 0.4}}), "after.auxiliary applies only if `space.preset` is darts")]
     #[case::few_cells(json!({"space": {"preset": "darts", "cells": 2}, "after": {"recipe": "darts"}}), "after.auxiliary needs at least 3 `space.cells`: the head reads the last of the two that halve the map; or set it to 0")]
     #[case::no_edges(json!({"space": {"preset": "conv-macro"}, "after": {"drop_path": 0.1}}), "after.drop_path applies only if `space.preset` is toy-cell or nas-bench-201 or darts")]

@@ -29,6 +29,8 @@ pub struct Field {
     pub when: Option<(&'static str, &'static [&'static str])>,
     /// Whether a form hides it behind "More".
     pub advanced: bool,
+    /// Whether it follows from the data set, so that nobody needs to give it.
+    pub derived: bool,
 }
 
 const OPTIMIZER: &str = "search.optimizer.kind";
@@ -49,7 +51,7 @@ const fn field(
     kind: Kind,
     default: Default,
 ) -> Field {
-    Field { path, label, help, unit: "", kind, default, when: None, advanced: true }
+    Field { path, label, help, unit: "", kind, default, when: None, advanced: true, derived: false }
 }
 
 impl Field {
@@ -65,6 +67,11 @@ impl Field {
 
     const fn only(mut self, path: &'static str, values: &'static [&'static str]) -> Self {
         self.when = Some((path, values));
+        self
+    }
+
+    const fn derived(mut self) -> Self {
+        self.derived = true;
         self
     }
 
@@ -101,15 +108,20 @@ const KEPT: &[(&str, Literal)] = &[
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
     field("seed", "Seed", "Decides every random draw: equal seeds give equal runs on CPUs of one kind; on a GPU they start equal, and rounding may lead them apart.", integer(0, (1 << 53) - 1), Default::Is(Integer(9001))).plain(),
-    field(DATASET, "Data set", "What the network learns from: images to classify, or a text whose next token it tells.", Kind::OneOf(DATASETS), Default::Required).plain(),
+    field(DATASET, "Data set", "What the network learns from: images to classify, or a text whose next token it tells.", Kind::Dataset(DATASETS), Default::Required).plain(),
+    field("dataset.version", "Version", "Which content of one of your own data sets the run sees: a version that its page lists; empty for the newest.", Kind::Text { max_chars: 64 }, Default::Absent),
+    field("dataset.kind", "Kind of data", "What the data set holds; filled in.", Kind::OneOf(DATA_KINDS), Default::By(DATASET, &[("fashion-mnist", Text("images")), ("cifar-10", Text("images")), ("cifar-100", Text("images")), ("tiny-shakespeare", Text("text")), ("text", Text("text"))])).derived(),
+    field("dataset.shape", "Shape", "Channels, height and width of the images of one of your own data sets; filled in.", Kind::List(&Item::Sizes { min: 1, max: 4096 }), Default::Absent).unit("pixels").derived(),
+    field("dataset.classes", "Classes", "Classes of one of your own data sets; filled in.", integer(2, 100_000), Default::Absent).derived(),
+    field("dataset.images", "Images", "Training images of one of your own data sets; filled in.", integer(1, 1_000_000_000), Default::Absent).unit("images").derived(),
     field("dataset.limit", "Training images", "Search on only the first so many training images (of a text: windows); empty for all.", integer(16, 100_000_000), Default::Absent).unit("images").plain(),
     field("dataset.crop", "Random crop", "Enlarge a training image by so many black pixels on each side, then take a random part of the old size; 0 for none.", integer(0, 64), Default::By(DATASET, &[("fashion-mnist", Integer(0)), ("cifar-10", Integer(4)), ("cifar-100", Integer(4))])).unit("pixels"),
     field("dataset.flip", "Random flip", "Mirror training images at random, left to right.", Kind::Flag, Default::By(DATASET, &[("fashion-mnist", Flag(false)), ("cifar-10", Flag(true)), ("cifar-100", Flag(true))])),
     field("space.preset", "Space", "The family of networks that is searched.", Kind::OneOf(PRESETS), Default::Required).plain(),
     field(OPTIMIZER, "Optimizer", "How the rows (architecture parameters) are learned; without an optimizer, one given architecture is measured and trained.", Kind::OneOf(OPTIMIZERS), Default::Required).plain(),
-    field("dataset.tokens", "Tokens", "What a text is cut into.", Kind::OneOf(TOKENS), Default::By(PRESET, &[("language-char", Text("characters")), ("language", Text("bpe"))])).only(DATASET, TEXTS).plain(),
+    field("dataset.tokens", "Tokens", "What a text is cut into.", Kind::OneOf(TOKENS), Default::By(PRESET, &[("language-char", Text("characters")), ("language", Text("bpe"))])).only("dataset.kind", TEXTS).plain(),
     field("dataset.vocabulary", "Vocabulary", "Different byte pairs; they are learned from the training text unless the data set's folder holds a `tokenizer.json`.", integer(260, 1_000_000), Default::Is(Integer(4096))).only("dataset.tokens", &["bpe"]),
-    field("dataset.line_ends", "Line ends", "Normalised, every line of a text ends with `\\n` and a byte order mark at its start is dropped; or its bytes are taken as they are.", Kind::OneOf(LINE_ENDS), Default::Is(Text("normalised"))).only(DATASET, TEXTS),
+    field("dataset.line_ends", "Line ends", "Normalised, every line of a text ends with `\\n` and a byte order mark at its start is dropped; or its bytes are taken as they are.", Kind::OneOf(LINE_ENDS), Default::Is(Text("normalised"))).only("dataset.kind", TEXTS),
     field("space.operations", "Operations", "Candidates on every edge, in row order.", Kind::List(&Item::Names(Operation::NAMES)), Default::By(PRESET, &[
         ("toy-cell", List(r#"["sep3", "sep5", "dil3", "dil5"]"#)),
         ("nas-bench-201", List(r#"["avgpool", "conv3", "conv1", "skip", "none"]"#)),
@@ -267,7 +279,7 @@ pub fn is_idle(path: &str, optimizer: &str) -> bool {
 #[must_use]
 pub fn label<'a>(path: &str, value: &'a str) -> &'a str {
     match find(path).map(|field| field.kind) {
-        Some(Kind::OneOf(values)) => {
+        Some(Kind::OneOf(values) | Kind::Dataset(values)) => {
             values.iter().find(|(known, _)| *known == value).map_or(value, |(_, label)| label)
         }
         _ => value,
@@ -300,7 +312,7 @@ mod tests {
     #[test]
     fn the_form_offers_what_there_is() {
         let offered = |path| match find(path).map(|field| field.kind) {
-            Some(Kind::OneOf(values)) => values.to_vec(),
+            Some(Kind::OneOf(values) | Kind::Dataset(values)) => values.to_vec(),
             other => panic!("{path} is {other:?}"),
         };
         let spaces: Vec<_> = PRESETS.iter().map(|preset| (preset.preset, preset.title)).collect();
@@ -316,7 +328,9 @@ mod tests {
         for (at, field) in FIELDS.iter().enumerate() {
             let Default::By(path, values) = field.default else { continue };
             assert!(FIELDS[..at].iter().any(|known| known.path == path), "{}", field.path);
-            let Some(Kind::OneOf(known)) = find(path).map(|field| field.kind) else {
+            let Some(Kind::OneOf(known) | Kind::Dataset(known)) =
+                find(path).map(|field| field.kind)
+            else {
                 panic!("{}: {path} is no choice", field.path);
             };
             for (value, _) in values {

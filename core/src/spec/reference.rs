@@ -40,6 +40,10 @@ fn range(field: &Field) -> String {
         Kind::OneOf(values) => {
             values.iter().map(|(value, _)| format!("`{value}`")).collect::<Vec<_>>().join(", ")
         }
+        Kind::Dataset(values) => {
+            let values: Vec<_> = values.iter().map(|(value, _)| format!("`{value}`")).collect();
+            format!("{}, or the id of one of your own", values.join(", "))
+        }
         Kind::Architecture => "text, list or object".to_owned(),
         Kind::Device => "`auto`, `cpu`, `cuda`, `cuda:N`".to_owned(),
         Kind::Flag => "true, false".to_owned(),

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::check::CONFIG;
 use super::fields::{Default, FIELDS, Field, Item, Kind};
 
+/// What ids of data sets look like; see [`crate::dataset::is_id`].
+const ID_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$";
+
 /// JSON Schema (2020-12) of a run specification.
 #[must_use]
 pub fn json_schema() -> Value {
@@ -52,6 +55,10 @@ fn leaf(field: &Field) -> Value {
         Kind::OneOf(values) => {
             let values: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
             json!({"type": "string", "enum": values})
+        }
+        Kind::Dataset(values) => {
+            let values: Vec<&str> = values.iter().map(|(value, _)| *value).collect();
+            json!({"type": "string", "pattern": ID_PATTERN, "examples": values})
         }
         Kind::Architecture => json!({"type": ["string", "array", "object"]}),
         Kind::Device => json!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]{1,3})?)$"}),

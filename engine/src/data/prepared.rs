@@ -1,17 +1,48 @@
-//! Images that were decoded once: arrays in files that are mapped, not read.
+//! People's own data sets: a version's facts, and images that were decoded once: arrays in files that are mapped, not read.
 //!
 //! A mapped file takes no memory of its own: what is looked at comes from the disk's cache, so a data
 //! set may be larger than memory, and runs that use it at once share it.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use skein_core::dataset::{Dataset, facts};
+use skein_core::dataset::facts::{self, Facts, OwnSet};
+use skein_core::dataset::{self, Dataset};
+use skein_core::spec::DatasetSpec;
 use skein_data::npy::Header;
 use tch::{Device, Kind, Tensor};
 
 use super::damaged;
 use crate::EngineError;
+
+/// The data set that a specification names, and its folder below that of all data sets.
+///
+/// # Errors
+/// - [`EngineError::Data`] if a person's own data set is not there any more.
+pub fn find(datasets: &Path, spec: &DatasetSpec) -> Result<(Dataset, PathBuf), EngineError> {
+    let folder = datasets.join(&spec.id);
+    if let Some(known) = dataset::find(&spec.id) {
+        return Ok((known.clone(), folder));
+    }
+    let version = spec.version.as_deref().unwrap_or("");
+    let missing = |reason: String| EngineError::Data {
+        dataset: spec.id.clone(),
+        reason,
+        hint: "its data may have been deleted; add it again on the page Datasets".to_owned(),
+    };
+    let read = |path: PathBuf| {
+        std::fs::read(&path).map_err(|error| missing(format!("{}: {error}", path.display())))
+    };
+    let content = |error: serde_json::Error| missing(format!("its facts cannot be read: {error}"));
+    let set: OwnSet = serde_json::from_slice(&read(folder.join(facts::SET))?).map_err(content)?;
+    if !set.versions.iter().any(|known| known.version == version) {
+        return Err(missing(format!("it has no version `{version}`")));
+    }
+    let folder = folder.join(facts::VERSIONS).join(version);
+    let found: Facts =
+        serde_json::from_slice(&read(folder.join(facts::FACTS))?).map_err(content)?;
+    Ok((found.dataset(&spec.id, &set.title), folder))
+}
 
 /// Pixels `[count, channels, height, width]` and labels `[count]` of a split, on the CPU.
 ///

@@ -17,15 +17,15 @@ use skein_core::benchmark::Table;
 use skein_core::choice::Choice;
 use skein_core::dataset::Dataset;
 use skein_core::event::{EventBody, Phase, PhaseName, Started, Summary};
+use skein_core::folder;
 use skein_core::spec::RunSpec;
-use skein_core::{dataset, folder};
 
 use super::attempt::Attempt;
 use super::events::Events;
 use super::load::Load;
 use super::meter::{Meter, Plan};
 use crate::EngineError;
-use crate::data::Data;
+use crate::data::{self, Data};
 use crate::device::{self, Compute};
 use crate::error::IoContext;
 use crate::search::evolve::Tried;
@@ -63,7 +63,7 @@ pub enum Ended {
 struct Context<'a> {
     session: &'a Session<'a>,
     spec: RunSpec,
-    dataset: &'static Dataset,
+    dataset: Dataset,
     compute: Compute,
     data: Data,
     events: &'a mut Events,
@@ -87,14 +87,12 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let compute =
         Compute::choose(session.device.unwrap_or(&resources.device), resources.precision)?;
     let threads = device::set_threads(resources.threads);
-    let id = &spec.dataset.id;
-    let dataset =
-        dataset::find(id).ok_or_else(|| EngineError::Missing(format!("data set {id}")))?;
+    let (dataset, folder) = data::find(session.datasets, &spec.dataset)?;
     let attempts =
         (1..=session.attempt.number).map(|attempt| folder::attempt(&session.attempt.run, attempt));
     let mut kept: Vec<PathBuf> = vec![session.attempt.run.join(folder::SUPERNET)];
     kept.extend(attempts);
-    let data = Data::open(&session.datasets.join(id), dataset, &spec, &kept, compute)?;
+    let data = Data::open(&folder, &dataset, &spec, &kept, compute)?;
     let limit =
         spec.dataset.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let images = data.train.count().min(limit);
@@ -112,7 +110,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         total_steps: search.total_steps(),
     }))?;
     warn_of(events, damaged)?;
-    events.log(introduction(dataset, &data, &search, images))?;
+    events.log(introduction(&dataset, &data, &search, images))?;
     if let Some(cleaned) = data.text.as_ref().and_then(|text| text.cleaned.as_ref()) {
         events.log(format!(
             "of the text, {cleaned}; `dataset.line_ends = \"kept\"` keeps its bytes"

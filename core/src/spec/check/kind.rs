@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::list;
+use crate::dataset::is_id;
 use crate::spec::fields::Kind;
 
 /// Values in a message.
@@ -54,6 +55,12 @@ pub(super) fn fault(kind: Kind, given: &Value) -> Result<Value, String> {
         Kind::OneOf(values) => match given.as_str() {
             Some(text) if values.iter().any(|(value, _)| *value == text) => Ok(text.into()),
             _ => Err(format!("must be one of {}, not {got}", named(values))),
+        },
+        Kind::Dataset(_) => match given.as_str() {
+            Some(text) if is_id(text) => Ok(text.into()),
+            _ => Err(format!(
+                "must be the id of a data set: small letters, digits and `-`, not {got}"
+            )),
         },
         Kind::Architecture => match given {
             Value::String(text) => Ok(text.trim().into()),

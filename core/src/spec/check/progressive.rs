@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{Violations, get};
-use crate::dataset;
 use crate::spaces::darts;
 use crate::spaces::darts::partial::Partial;
 use crate::spec::{Sharing, SpaceSpec};
@@ -56,7 +55,7 @@ fn parts(filled: &Value, violations: &mut Violations) {
         return;
     }
     let space = get(filled, "space").cloned().unwrap_or_default();
-    let data = get(filled, "dataset.id").and_then(Value::as_str).and_then(dataset::find);
+    let data = super::data::of(filled);
     // What cannot be read is refused elsewhere, and so is a space that does not fit by itself.
     let (Ok(SpaceSpec::Darts(options)), Some(data)) = (serde_json::from_value(space), data) else {
         return;

@@ -24,6 +24,8 @@ pub enum Kind {
     },
     /// One of these values, each with its name for people.
     OneOf(&'static [(&'static str, &'static str)]),
+    /// One of these data sets, or the id of one of a person's own.
+    Dataset(&'static [(&'static str, &'static str)]),
     /// An architecture of the space; see [`crate::notation`].
     Architecture,
     /// `auto`, `cpu`, `cuda` or `cuda:N`.

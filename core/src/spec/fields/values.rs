@@ -48,7 +48,8 @@ pub(super) const PRESETS: &[(&str, &str)] = &[
 ];
 /// The language models.
 pub(super) const LANGUAGE: &[&str] = &["language", "language-char"];
-pub(super) const TEXTS: &[&str] = &["tiny-shakespeare", "text"];
+pub(super) const TEXTS: &[&str] = &["text"];
+pub(super) const DATA_KINDS: &[(&str, &str)] = &[("images", "Images"), ("text", "Text")];
 pub(super) const LINE_ENDS: &[(&str, &str)] =
     &[("normalised", "Normalised"), ("kept", "As they are")];
 pub(super) const TOKENS: &[(&str, &str)] = &[("characters", "Characters"), ("bpe", "Byte pairs")];

@@ -254,7 +254,7 @@ impl Context<'_> {
             [search.weight_images(), search.valid_positions().len(), self.data.test.count()];
         let facts = Facts {
             spec: &self.spec,
-            dataset: self.dataset,
+            dataset: &self.dataset,
             space,
             architecture,
             rows: &self.rows(search, architecture)?,

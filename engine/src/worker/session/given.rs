@@ -68,7 +68,9 @@ impl Context<'_> {
 
     /// Shape of the data on which the weights were trained. A text is the same here.
     fn their_shape(&self, theirs: &RunSpec) -> DataShape {
-        if theirs.dataset.id == self.spec.dataset.id { self.data.shape } else { theirs.shape() }
+        let own = &self.spec.dataset;
+        let same = theirs.dataset.id == own.id && theirs.dataset.version == own.version;
+        if same { self.data.shape } else { theirs.shape() }
     }
 
     /// What the network inherits of the supernet whose checkpoint lies in a folder.
