@@ -4,3 +4,4 @@
 //! that prepares what was uploaded, the engine reads what was prepared.
 
 pub mod npy;
+pub mod samples;

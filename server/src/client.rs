@@ -5,6 +5,7 @@
 //! (a bad specification, bad usage, anything the server declines).
 
 pub mod certify;
+pub mod datasets;
 pub mod demo;
 pub mod doctor;
 pub mod follow;
@@ -34,6 +35,9 @@ pub enum Command {
     Runs(runs::Command),
     /// Try the network of a finished run on an image or a prompt.
     Predict(predict::Args),
+    /// List, add, show and delete data sets.
+    #[command(subcommand)]
+    Datasets(datasets::Command),
     /// Show the search spaces.
     #[command(subcommand)]
     Spaces(spaces::Command),
@@ -78,6 +82,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Search(args) => search::run(&args),
         Command::Runs(command) => runs::run(command),
         Command::Predict(args) => predict::run(&args),
+        Command::Datasets(command) => datasets::run(command),
         Command::Spaces(command) => spaces::run(command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Certify(args) => certify::run(&args),

@@ -6,6 +6,7 @@
 pub mod devices;
 pub mod local;
 pub mod predict;
+pub mod prepare;
 
 use std::path::PathBuf;
 

@@ -152,7 +152,7 @@ fn service_kind(error: &ServiceError) -> (StatusCode, &'static str, &'static str
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid-spec", "Invalid specification")
         }
         ServiceError::Conflict(_) => {
-            (StatusCode::CONFLICT, "conflict", "The run's state does not allow this")
+            (StatusCode::CONFLICT, "conflict", "The state does not allow this")
         }
         ServiceError::KeyReused => {
             (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Idempotency-Key used before")
@@ -160,6 +160,10 @@ fn service_kind(error: &ServiceError) -> (StatusCode, &'static str, &'static str
         ServiceError::NoSpace(_) => {
             (StatusCode::INSUFFICIENT_STORAGE, "no-space", "The data folder takes nothing more")
         }
+        ServiceError::Refused { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "refused", "It cannot be used")
+        }
+        ServiceError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         ServiceError::Trial(error) => trial_kind(error),
         ServiceError::Storage(_) | ServiceError::Io(_) | ServiceError::Task(_) => INTERNAL,
     }

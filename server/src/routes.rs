@@ -1,5 +1,6 @@
 //! The HTTP interface: each handler parses, calls one service method and shapes the answer.
 
+pub mod datasets;
 pub mod docs;
 pub mod events;
 pub mod files;
@@ -52,7 +53,15 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(system::space))
         .routes(routes!(system::space_drawing))
         .routes(routes!(system::optimizers))
-        .routes(routes!(system::datasets))
+        .routes(routes!(datasets::list, datasets::create))
+        .routes(routes!(datasets::show, datasets::change, datasets::delete))
+        .routes(routes!(datasets::part))
+        .routes(routes!(datasets::commit))
+        .routes(routes!(datasets::abandon))
+        .routes(routes!(datasets::events))
+        .routes(routes!(datasets::report))
+        .routes(routes!(datasets::samples))
+        .routes(routes!(datasets::sample))
         .routes(routes!(system::devices))
         .routes(routes!(system::checks))
         .routes(routes!(system::queue))

@@ -18,7 +18,9 @@ use crate::app::{AppState, router, without_prefix};
 use crate::executor::devices::{self, Device};
 use crate::executor::local::Local;
 use crate::executor::predict::Predictor;
+use crate::executor::prepare::Preparer;
 use crate::guard::Auth;
+use crate::service::datasets::{self, Datasets};
 use crate::service::package::Digests;
 use crate::service::runs::{Inner, Runs};
 use crate::service::{ServiceError, blocking, queue};
@@ -85,6 +87,7 @@ impl Server {
         let (runs, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
         let auth = Auth::new(token, &runs.db.secret()?, port, &settings.prefix);
         runs.tracker.spawn(queue::work(runs.clone()));
+        runs.tracker.spawn(runs.datasets.clone().recover());
         runs.attach(alive);
         Ok(Self { listener, app: AppState::new(settings, runs, auth), address })
     }
@@ -172,17 +175,28 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         tracing::warn!("{fault}; only the CPU is offered, and runs will fail until it works");
         vec![Device::cpu()]
     });
+    let min_free_bytes = args.min_free_mib.saturating_mul(1024 * 1024);
+    let tracker = TaskTracker::new();
     let runs = Runs::new(Inner {
         folder,
         predictor: Predictor::new(worker.clone(), args.predict_seconds),
         executor: Arc::new(Local::new(worker, datasets.clone())),
-        datasets,
+        datasets: Datasets::new(datasets::Inner {
+            folder: datasets,
+            preparer: Preparer::new(std::env::current_exe().unwrap_or_default()),
+            mirrors: args.mirrors(),
+            allowed: args.allow_folder.clone(),
+            min_free_bytes,
+            shutdown: shutdown.clone(),
+            tracker: tracker.clone(),
+            coming: std::sync::Mutex::default(),
+        }),
         db,
         devices,
         runs_per_gpu: usize::try_from(args.runs_per_gpu).unwrap_or(1),
-        min_free_bytes: args.min_free_mib.saturating_mul(1024 * 1024),
+        min_free_bytes,
         shutdown,
-        tracker: TaskTracker::new(),
+        tracker,
         wake: tokio::sync::Notify::new(),
         streams: std::sync::atomic::AtomicUsize::new(0),
         creating: tokio::sync::Mutex::new(()),

@@ -43,7 +43,7 @@ pub enum ServiceError {
         what: String,
     },
     /// The specification breaks rules.
-    #[error("the specification has {} {}", .0.len(), if .0.len() == 1 { "fault" } else { "faults" })]
+    #[error("the request has {} {}", .0.len(), if .0.len() == 1 { "fault" } else { "faults" })]
     Invalid(Vec<Violation>),
     /// The state does not allow it.
     #[error("{0}")]
@@ -54,6 +54,17 @@ pub enum ServiceError {
     /// The data folder takes nothing more.
     #[error("{0}; nothing was created")]
     NoSpace(String),
+    /// What was sent cannot be used.
+    #[error("{message}")]
+    Refused {
+        /// One word for programs.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// It may not be done here.
+    #[error("{0}")]
+    Forbidden(String),
     /// A network gives no answer.
     #[error(transparent)]
     Trial(#[from] predict::TrialError),

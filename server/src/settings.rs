@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client;
 use crate::guard::host;
+use crate::service::datasets::fetch::Mirrors;
 
 /// Neural architecture search on weight-entangled spaces: server and client.
 #[derive(Debug, Parser)]
@@ -72,6 +73,15 @@ pub struct ServeArgs {
     #[arg(long, env = "SKEIN_RUNS_PER_GPU", default_value_t = 1, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=64))]
     pub runs_per_gpu: u64,
+    /// Folder below which data sets may be registered where they lie; may be given several times.
+    #[arg(long, env = "SKEIN_ALLOW_FOLDER", value_name = "DIR", value_delimiter = ',')]
+    pub allow_folder: Vec<PathBuf>,
+    /// Address below which the files of public data sets are looked for first, as NAME/FILE.
+    #[arg(long, env = "SKEIN_MIRROR", value_name = "URL", value_delimiter = ',')]
+    pub mirror: Vec<String>,
+    /// Ask the mirrors alone for public data sets, never their publishers.
+    #[arg(long, env = "SKEIN_MIRROR_ONLY")]
+    pub mirror_only: bool,
     /// Seconds that a prediction by a finished run's network may take.
     #[arg(long, env = "SKEIN_PREDICT_SECONDS", default_value_t = PREDICT_SECONDS, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -162,6 +172,16 @@ impl ServeArgs {
             .collect::<Result<Vec<String>, SettingsError>>()?;
         let checks_host = address.ip().is_loopback() || !allow_host.is_empty();
         Ok((address, Settings { prefix, allow_host, checks_host, places: self.places.clone() }))
+    }
+}
+
+impl ServeArgs {
+    /// Where the files of public data sets are looked for.
+    #[must_use]
+    pub fn mirrors(&self) -> Mirrors {
+        let bases = self.mirror.iter().map(|base| base.trim().trim_end_matches('/').to_owned());
+        let bases = bases.filter(|base| !base.is_empty()).collect();
+        Mirrors { bases, only: self.mirror_only }
     }
 }
 

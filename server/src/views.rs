@@ -1,6 +1,7 @@
 //! JSON shapes of the API; separate from what is stored and from what a worker says.
 
 mod asked;
+pub mod datasets;
 mod predict;
 pub mod stream;
 
@@ -16,6 +17,9 @@ use skein_core::spec::Remark;
 use utoipa::ToSchema;
 
 pub use asked::{FrontAsked, Training, TrainingAsked};
+pub use datasets::{
+    DatasetPatch, DatasetView, IncomingView, NewDataset, SampleList, SampleView, VersionView,
+};
 pub use predict::{ClassView, PredictionView, PromptBody};
 
 /// A run as lists and streams show it: all but its specification.

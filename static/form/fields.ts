@@ -18,6 +18,8 @@ export class Field {
   private readonly kind: string;
   /** Whether it does nothing where one architecture is given. */
   private readonly idle: boolean;
+  /** Whether it follows from the data set, and is neither shown nor sent. */
+  private readonly derived: boolean;
   private readonly defaults: Record<string, string>;
   /** Path of the field that the default depends on, or of two with a comma; the first counts more. */
   private readonly defaultsBy: string;
@@ -32,6 +34,7 @@ export class Field {
     this.label = data["label"] ?? this.path;
     this.required = data["required"] !== undefined;
     this.idle = data["idle"] !== undefined;
+    this.derived = data["derived"] !== undefined;
     this.defaults = JSON.parse(data["defaults"] ?? "{}") as Record<string, string>;
     this.defaultsBy = data["defaultsBy"] ?? "";
     this.when = data["whenPath"] ? { path: data["whenPath"], values: (data["whenValues"] ?? "").split(",") } : null;
@@ -83,7 +86,7 @@ export class Field {
   /** Shows or hides the field, and follows defaults that depend on another field. */
   apply(values: (path: string) => string): void {
     const idle = this.idle && values("search.optimizer.kind") === "fixed";
-    this.box.hidden = idle || (this.when !== null && !this.when.values.includes(values(this.when.path)));
+    this.box.hidden = this.derived || idle || (this.when !== null && !this.when.values.includes(values(this.when.path)));
     this.control.disabled = this.box.hidden;
     // The first of them stands for any value that is not listed.
     const stands = this.defaultsBy ? this.defaultsBy.split(",").map((path) => this.defaults[values(path)]) : [];

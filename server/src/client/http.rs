@@ -112,6 +112,20 @@ impl Api {
         self.read(self.call(Method::POST, path, Some(("application/octet-stream", bytes)), &[])?)
     }
 
+    /// Puts bytes at a place.
+    ///
+    /// # Errors
+    /// - like [`Api::get`].
+    pub fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Vec<u8>,
+        headers: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        let body = Some(("application/octet-stream", bytes));
+        self.read(self.call(Method::PUT, path, body, headers)?)
+    }
+
     /// Creates something; if the answer is lost on the way, asks again without creating a second.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ use time::OffsetDateTime;
 use self::again::Beside;
 use self::architectures::{ArchitecturesPage, Query as ArchitectureWords};
 use self::certify::CertifyPage;
+use self::form::{Offer, OwnDataset};
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
 use self::new::{NewPage, Query as NewWords};
@@ -87,29 +88,33 @@ async fn new_run(
     State(app): State<AppState>,
     ApiQuery(words): ApiQuery<NewWords>,
 ) -> Result<Response, ApiError> {
-    let frame = frame(&app, "new");
+    let base = (frame(&app, "new"), offer(&app).await?);
     if !words.train.is_empty() {
         let id = run_id(&words.train)?;
         let run = app.runs.get(id).await?.run;
         let spec = app.runs.training(id, words.training(run.status == "succeeded"))?;
-        return Ok(html(&NewPage::train(frame, run.id, run.name, &spec)));
+        return Ok(html(&NewPage::train(base, run.id, run.name, &spec)));
     }
     if !words.again.is_empty() {
         let detail = app.runs.get(run_id(&words.again)?).await?;
-        return Ok(html(&NewPage::again(frame, detail.run.id, detail.run.name, detail.spec)));
+        return Ok(html(&NewPage::again(base, detail.run.id, detail.run.name, detail.spec)));
     }
     if !words.from.is_empty() {
         let detail = app.runs.get(run_id(&words.from)?).await?;
-        let page = NewPage::clone_of(frame, detail.run.id, detail.run.name, &detail.spec);
+        let page = NewPage::clone_of(base, detail.run.id, detail.run.name, &detail.spec);
         return Ok(html(&page));
     }
+    if !words.dataset.is_empty() {
+        let spec = app.runs.datasets.suggested(&words.dataset).await?;
+        return Ok(html(&NewPage::on(base, &spec)));
+    }
     if words.example.is_empty() {
-        return Ok(html(&NewPage::defaults(frame)));
+        return Ok(html(&NewPage::defaults(base)));
     }
     let what = || format!("example `{}`", words.example.chars().take(60).collect::<String>());
     let example = examples::find(&words.example);
     let example = example.ok_or_else(|| ServiceError::NotFound { what: what() })?;
-    Ok(html(&NewPage::example(frame, example)))
+    Ok(html(&NewPage::example(base, example)))
 }
 
 async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Response, ApiError> {
@@ -165,6 +170,15 @@ async fn login(
     let error = (!words.failed.is_empty()).then(|| "This is not the server's token.".to_owned());
     let frame = Frame { prefix: app.settings.prefix.clone(), ..Frame::default() };
     html(&LoginPage { frame, error, next: words.next })
+}
+
+/// What a form offers to choose from.
+async fn offer(app: &AppState) -> Result<Offer, ServiceError> {
+    let datasets = app.runs.datasets.list().await?.into_iter().filter(|set| set.own && set.present);
+    let own = datasets
+        .filter_map(|set| Some(OwnDataset { id: set.id, title: set.title, kind: set.kind? }));
+    let devices = app.runs.devices.iter().map(|device| device.id.clone());
+    Ok(Offer { devices: devices.collect(), datasets: own.collect() })
 }
 
 /// What the frame of a page shows now.

@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use skein_core::draw::{Scene, svg};
 use skein_core::graph::GraphError;
 use skein_core::spaces::{self, Preset, SpaceInfo};
+use skein_core::spec;
 use skein_core::spec::fields::{FIELDS, Field, Item, Kind};
 use skein_core::spec::{Sharing, json_schema};
-use skein_core::{dataset, spec};
 
 use crate::app::AppState;
 use crate::extract::ApiPath;
 use crate::problem::{ApiError, Problem};
 use crate::service::queue::Waiting;
 use crate::service::series::choice_view;
-use crate::service::{ServiceError, blocking, checks as looked, datasets as files};
+use crate::service::{ServiceError, blocking, checks as looked};
 use crate::views::Check;
 
 const OPTIMIZER: &str = "search.optimizer.kind";
@@ -118,7 +118,7 @@ fn field_value(field: &Field, specification: &Value) -> Value {
         Kind::Integer { min, max } => json!({ "type": "integer", "min": min, "max": max }),
         Kind::Number { min, max } => json!({ "type": "number", "min": min, "max": max }),
         Kind::Text { max_chars } => json!({ "type": "text", "max_chars": max_chars }),
-        Kind::OneOf(values) => {
+        Kind::OneOf(values) | Kind::Dataset(values) => {
             let values =
                 values.iter().map(|(value, title)| json!({"value": value, "title": title}));
             json!({ "type": "one_of", "values": values.collect::<Vec<_>>() })
@@ -143,23 +143,6 @@ fn field_value(field: &Field, specification: &Value) -> Value {
         "default": field.default.value(specification),
         "advanced": field.advanced,
     })
-}
-
-/// The data sets, and whether their files are here.
-#[utoipa::path(get, path = "/api/v1/datasets", responses((status = 200, body = Vec<Object>)))]
-pub(super) async fn datasets(State(app): State<AppState>) -> Result<Json<Vec<Value>>, ApiError> {
-    let folder = app.runs.datasets.clone();
-    let list = blocking(move || {
-        let known = dataset::DATASETS.iter().map(|known| {
-            let problem = files::problem(&folder, known);
-            let mut value = json!(known);
-            value["present"] = problem.is_none().into();
-            value["problem"] = json!(problem);
-            value
-        });
-        Ok(known.collect())
-    });
-    Ok(Json(list.await?))
 }
 
 /// The devices, and what runs on them.

@@ -10,7 +10,7 @@ use skein_core::dataset;
 use skein_disk::{kind, lock, once};
 
 use super::create::free_bytes;
-use super::datasets;
+use super::datasets::known as datasets;
 use crate::executor::devices;
 use crate::settings::{MIN_FREE_MIB, Places};
 use crate::views::Check;

@@ -18,9 +18,10 @@ use skein_core::spec::{Remark, RunSpec, SpaceSpec, Tokens, Violation};
 use skein_core::{dataset, folder};
 
 use super::again::Trained;
+use super::datasets::Datasets;
 use super::entry::Entry;
 use super::runs::Runs;
-use super::{ServiceError, benchmarks, blocking, datasets, queue};
+use super::{ServiceError, benchmarks, blocking, queue};
 use crate::domain::ids::RunId;
 use crate::storage::runs::RunRecord;
 use crate::views::{Preflight, RunDetail};
@@ -111,7 +112,10 @@ impl Runs {
 
     /// Everything that is wrong at once: fields first, then what this machine lacks.
     fn check(&self, value: &Value) -> Result<Checked, ServiceError> {
-        let (spec, remarks) = RunSpec::read(value).map_err(ServiceError::Invalid)?;
+        let mut value = value.clone();
+        let filled = self.datasets.fill_in(&mut value);
+        filled.map_err(|violation| ServiceError::Invalid(vec![violation]))?;
+        let (spec, remarks) = RunSpec::read(&value).map_err(ServiceError::Invalid)?;
         let mut violations = Vec::new();
         let mut add = |field: &str, detail: String| {
             violations.push(Violation { field: field.to_owned(), detail });
@@ -119,14 +123,11 @@ impl Runs {
         if let Some(detail) = queue::no_device(&spec.resources.device, &self.devices) {
             add("resources.device", detail);
         }
-        let known = dataset::find(&spec.dataset.id);
-        match known {
-            None => add("dataset.id", "is not known".to_owned()),
-            Some(known) => {
-                if let Some(detail) = datasets::problem(&self.datasets, known) {
-                    add("dataset.id", detail);
-                }
-            }
+        // What is no known data set was filled in, and is therefore here.
+        if let Some(known) = dataset::find(&spec.dataset.id)
+            && let Some(detail) = self.datasets.problem(known)
+        {
+            add("dataset.id", detail);
         }
         let mut with = Attached::default();
         match self.trained(&spec) {
@@ -250,16 +251,19 @@ const BYTES_OF_A_PAIR: u64 = 3;
 
 /// Steps of the search: batches of the weight split, times epochs. Of a text it is a guess.
 #[must_use]
-pub fn steps(spec: &RunSpec, datasets: &Path) -> u64 {
-    let known = dataset::find(&spec.dataset.id).map_or(0, |known| match &spec.space {
+pub fn steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
+    let known = match &spec.space {
         SpaceSpec::Language(options) | SpaceSpec::LanguageChar(options) => {
-            let bytes = datasets::text_bytes(datasets, known).unwrap_or(0);
+            let bytes = datasets.text_bytes(&spec.dataset.id);
             let pairs = spec.dataset.tokens == Some(Tokens::Bpe);
             let tokens = if pairs { bytes / BYTES_OF_A_PAIR } else { bytes };
             tokens / options.context.unsigned_abs().max(1)
         }
-        _ => known.train_images,
-    });
+        _ => {
+            let known = dataset::find(&spec.dataset.id).map(|known| known.train_images);
+            known.or(spec.dataset.images).unwrap_or(0)
+        }
+    };
     let images = spec.dataset.limit.unwrap_or(known).min(known);
     #[expect(
         clippy::cast_precision_loss,

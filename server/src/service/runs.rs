@@ -1,7 +1,6 @@
 //! The runs of this server: what one may ask for and do.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::datasets::Datasets;
 use super::entry::Entry;
 use super::package::Digests;
 use super::{ServiceError, blocking, final_record};
@@ -31,8 +31,8 @@ pub struct Runs(Arc<Inner>);
 pub struct Inner {
     /// The data folder.
     pub folder: DataFolder,
-    /// Folder of the data sets.
-    pub datasets: PathBuf,
+    /// The data sets.
+    pub datasets: Datasets,
     /// The index.
     pub db: Db,
     /// What starts workers.

@@ -1,9 +1,27 @@
 //! The form for a new run, made from core's table of fields.
 
 use serde_json::{Map, Value};
+use skein_core::dataset::DataKind;
 use skein_core::spec::fields::{self, Default, FIELDS, Field, Item, Kind, Literal, chosen};
 
 use super::format::thousands;
+
+/// What this server has to choose from, besides what core knows.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    /// Ids of its devices.
+    pub(super) devices: Vec<String>,
+    /// The data sets that people brought.
+    pub(super) datasets: Vec<OwnDataset>,
+}
+
+/// A data set that people brought.
+#[derive(Debug)]
+pub(super) struct OwnDataset {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) kind: DataKind,
+}
 
 /// One section of the form.
 #[derive(Debug)]
@@ -64,6 +82,8 @@ pub(super) struct Control {
     /// Whether it must be as in the run whose supernet is searched again.
     pub(super) bound: bool,
     changed: bool,
+    /// Whether it follows from the data set and is never shown.
+    pub(super) derived: bool,
 }
 
 /// One value to pick.
@@ -85,13 +105,13 @@ const SECTIONS: [(&str, &str); 7] = [
 ];
 
 /// Name and seed, which belong to no section.
-pub(super) fn general(spec: &Value, devices: &[String]) -> Vec<Control> {
-    of_section("", spec, devices).collect()
+pub(super) fn general(spec: &Value, offer: &Offer) -> Vec<Control> {
+    of_section("", spec, offer).collect()
 }
 
 /// The sections, filled in with a specification that may leave fields out.
-pub(super) fn sections(spec: &Value, devices: &[String]) -> Vec<Section> {
-    SECTIONS.map(|(id, title)| section(id, title, spec, devices)).into()
+pub(super) fn sections(spec: &Value, offer: &Offer) -> Vec<Section> {
+    SECTIONS.map(|(id, title)| section(id, title, spec, offer)).into()
 }
 
 /// The section's title for people; empty for the run itself.
@@ -99,8 +119,8 @@ pub(super) fn title(section: &str) -> &'static str {
     SECTIONS.iter().find(|(id, _)| *id == section).map_or("", |(_, title)| title)
 }
 
-fn section(id: &'static str, title: &'static str, spec: &Value, devices: &[String]) -> Section {
-    let (advanced, plain): (Vec<_>, Vec<_>) = of_section(id, spec, devices).partition(|control| {
+fn section(id: &'static str, title: &'static str, spec: &Value, offer: &Offer) -> Section {
+    let (advanced, plain): (Vec<_>, Vec<_>) = of_section(id, spec, offer).partition(|control| {
         skein_core::spec::fields::find(control.path).is_some_and(|f| f.advanced)
     });
     let changed = |controls: &[Control]| controls.iter().any(|control| control.changed);
@@ -137,17 +157,19 @@ fn lower(label: &str) -> String {
 fn of_section<'a>(
     id: &'a str,
     spec: &'a Value,
-    devices: &'a [String],
+    offer: &'a Offer,
 ) -> impl Iterator<Item = Control> + 'a {
     let own = FIELDS.iter().filter(move |field| field.section() == id);
-    own.map(move |field| control(field, spec, devices))
+    own.map(move |field| control(field, spec, offer))
 }
 
-fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
+fn control(field: &'static Field, spec: &Value, offer: &Offer) -> Control {
     let optimizer = text(at(spec, "search.optimizer.kind"));
     let default = field.default.value(spec);
     let first = match field.kind {
-        Kind::OneOf(values) => values.first().map_or("", |(value, _)| value),
+        Kind::OneOf(values) | Kind::Dataset(values) => {
+            values.first().map_or("", |(value, _)| value)
+        }
         _ => "",
     };
     let fallback = default.as_ref().map_or_else(|| first.to_owned(), |value| text(Some(value)));
@@ -161,12 +183,13 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         help: field.help.replace('`', ""),
         unit: field.unit,
         kind: kind(field.kind),
-        options: options(field.kind, &value, devices),
+        options: options(field.kind, &value, offer),
         bound: skein_core::spec::is_bound(field.path, &optimizer)
             && at(spec, "search.from_run").is_some_and(Value::is_string),
         idle: fields::is_idle(field.path, "fixed"),
-        changed: value != fallback,
-        defaults: defaults(field, first),
+        changed: value != fallback && !field.derived,
+        derived: field.derived,
+        defaults: defaults(field, first, offer),
         filled: fallback,
         defaults_by: match field.default {
             Default::By(path, _) => path.to_owned(),
@@ -178,12 +201,27 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
         empty: empty(field),
         range: range(field.kind),
         when: field.when.map(|(path, values)| (path, values.join(","))),
-        hidden: fields::is_idle(field.path, &optimizer)
+        hidden: field.derived
+            || fields::is_idle(field.path, &optimizer)
             || field.when.is_some_and(|(path, values)| {
                 let given = chosen(spec, path).unwrap_or_else(|| default_of(path, spec));
+                let given = if path == KIND { kind_of_data(spec, given, offer) } else { given };
                 !values.contains(&given.as_str())
             }),
         value,
+    }
+}
+
+/// The field that says whether data are images or text.
+const KIND: &str = "dataset.kind";
+
+/// What the data set holds: core knows it of those that have a name.
+fn kind_of_data(spec: &Value, known: String, offer: &Offer) -> String {
+    let id = text(at(spec, "dataset.id"));
+    match offer.datasets.iter().find(|set| set.id == id) {
+        Some(set) if set.kind == DataKind::Text => "text".to_owned(),
+        Some(_) => "images".to_owned(),
+        None => known,
     }
 }
 
@@ -191,7 +229,9 @@ fn control(field: &'static Field, spec: &Value, devices: &[String]) -> Control {
 fn default_of(path: &str, spec: &Value) -> String {
     let Some(field) = skein_core::spec::fields::find(path) else { return String::new() };
     match (field.default.value(spec), field.kind) {
-        (None, Kind::OneOf(values)) => values.first().map_or("", |(value, _)| value).to_owned(),
+        (None, Kind::OneOf(values) | Kind::Dataset(values)) => {
+            values.first().map_or("", |(value, _)| value).to_owned()
+        }
         (default, _) => text(default.as_ref()),
     }
 }
@@ -202,7 +242,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Number { .. } => "number",
         Kind::Text { .. } => "text",
         Kind::Architecture => "architecture",
-        Kind::OneOf(_) => "one-of",
+        Kind::OneOf(_) | Kind::Dataset(_) => "one-of",
         Kind::Device => "device",
         Kind::Flag => "flag",
         Kind::List(Item::Integers { .. } | Item::Numbers { .. } | Item::Sizes { .. }) => "integers",
@@ -215,6 +255,7 @@ fn empty(field: &Field) -> &'static str {
     match field.path {
         "name" => "called after what it does",
         "dataset.limit" => "all training images",
+        "dataset.version" => "the newest",
         "benchmark.table" => "no benchmark",
         "constraints.max_params" | "constraints.max_macs" | "constraints.max_latency_ms" => {
             "no limit"
@@ -241,7 +282,7 @@ fn range(kind: Kind) -> String {
     }
 }
 
-fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
+fn options(kind: Kind, value: &str, offer: &Offer) -> Vec<Choice> {
     let choice = |known: &str, label: &str| Choice {
         value: known.to_owned(),
         label: label.to_owned(),
@@ -249,9 +290,21 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
     };
     match kind {
         Kind::OneOf(values) => values.iter().map(|(known, label)| choice(known, label)).collect(),
+        Kind::Dataset(values) => {
+            let own = offer.datasets.iter().map(|set| choice(&set.id, &set.title));
+            let known = values.iter().map(|(known, label)| choice(known, label));
+            let mut found: Vec<Choice> = own.chain(known).collect();
+            if !found.iter().any(|choice| choice.selected) {
+                found.push(Choice {
+                    selected: true,
+                    ..choice(value, &format!("{value} (not here)"))
+                });
+            }
+            found
+        }
         Kind::Device => {
             let mut found = vec![choice("auto", "Automatic"), choice("cpu", "CPU")];
-            let gpus = devices.iter().filter(|id| id.starts_with("cuda"));
+            let gpus = offer.devices.iter().filter(|id| id.starts_with("cuda"));
             found.extend(gpus.map(|id| choice(id, &id.replace("cuda:", "GPU "))));
             if !found.iter().any(|choice| choice.selected) {
                 found.push(choice(value, value));
@@ -262,7 +315,7 @@ fn options(kind: Kind, value: &str, devices: &[String]) -> Vec<Choice> {
     }
 }
 
-fn defaults(field: &Field, first: &str) -> String {
+fn defaults(field: &Field, first: &str, offer: &Offer) -> String {
     let mut object = Map::new();
     let other = |literal: &Literal| ("_".to_owned(), text(Some(&literal.value())).into());
     let literal = |(value, literal): &(&str, Literal)| {
@@ -270,6 +323,10 @@ fn defaults(field: &Field, first: &str) -> String {
     };
     match field.default {
         Default::By(_, values) => {
+            if field.path == KIND {
+                let texts = offer.datasets.iter().filter(|set| set.kind == DataKind::Text);
+                object.extend(texts.map(|set| (set.id.clone(), "text".into())));
+            }
             object.extend(values.first().map(|(_, first)| other(first)));
             object.extend(values.iter().map(literal));
         }
@@ -316,8 +373,9 @@ mod tests {
 
     #[test]
     fn every_field_is_in_the_form_exactly_once() {
-        let mut paths: Vec<&str> = general(&json!({}), &[]).iter().map(|c| c.path).collect();
-        for section in sections(&json!({}), &[]) {
+        let mut paths: Vec<&str> =
+            general(&json!({}), &Offer::default()).iter().map(|c| c.path).collect();
+        for section in sections(&json!({}), &Offer::default()) {
             paths.extend(section.plain.iter().chain(&section.advanced).map(|c| c.path));
         }
         let mut expected: Vec<&str> = FIELDS.iter().map(|field| field.path).collect();
@@ -329,9 +387,12 @@ mod tests {
     #[test]
     fn only_what_differs_from_a_default_opens_a_section() {
         let spec = json!({"search": {"optimizer": {"kind": "gdas"}, "epochs": 250, "clip": 1.0}});
-        let open: Vec<(&str, bool)> =
-            sections(&spec, &[]).iter().map(|section| (section.id, section.open_more)).collect();
-        let bound = |spec: &Value| sections(spec, &[]).iter().filter(|one| one.bound).count();
+        let open: Vec<(&str, bool)> = sections(&spec, &Offer::default())
+            .iter()
+            .map(|section| (section.id, section.open_more))
+            .collect();
+        let bound =
+            |spec: &Value| sections(spec, &Offer::default()).iter().filter(|one| one.bound).count();
         assert_eq!(bound(&spec), 0);
         let again = json!({"search": {"optimizer": {"kind": "gdas"}, "from_run": "x"}});
         assert_eq!(bound(&again), 2, "data and space are what they were");
@@ -345,7 +406,7 @@ mod tests {
             ("resources", false),
         ];
         assert_eq!(open, expected);
-        let search = &sections(&spec, &[])[2];
+        let search = &sections(&spec, &Offer::default())[2];
         let epochs = search.plain.iter().find(|control| control.path == "search.epochs").unwrap();
         assert!(!epochs.changed, "250 is what GDAS takes by default");
         let hidden = |path| search.advanced.iter().any(|c: &Control| c.path == path && c.hidden);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::examples::{EXAMPLES, Example};
-use super::form::{self, Control, Section};
+use super::form::{self, Control, Offer, Section};
 use super::frame::Frame;
 use crate::views::{Training, TrainingAsked};
 
@@ -25,6 +25,8 @@ pub(super) struct Query {
     pub(super) architecture: String,
     /// Id of an example.
     pub(super) example: String,
+    /// Id of a data set to search on.
+    pub(super) dataset: String,
 }
 
 impl Query {
@@ -41,13 +43,16 @@ impl Query {
     }
 }
 
+/// The frame of the page, and what there is to choose from.
+pub(super) type Base = (Frame, Offer);
+
 /// `/runs/new`.
 #[derive(Template)]
 #[template(path = "runs/new.html")]
 pub(super) struct NewPage {
     frame: Frame,
     examples: &'static [Example],
-    /// `defaults`, the id of an example, `clone`, `again` or `train`.
+    /// `defaults`, the id of an example, `dataset`, `clone`, `again` or `train`.
     origin: &'static str,
     /// Id and name of the run that it starts from.
     other: Option<(String, String)>,
@@ -58,41 +63,45 @@ pub(super) struct NewPage {
 
 impl NewPage {
     /// The form with every default.
-    pub(super) fn defaults(frame: Frame) -> Self {
-        Self::filled(frame, "defaults", None, &Value::Null)
+    pub(super) fn defaults(base: Base) -> Self {
+        Self::filled(base, "defaults", None, &Value::Null)
     }
 
     /// The form with an example's values.
-    pub(super) fn example(frame: Frame, example: &Example) -> Self {
-        Self::filled(frame, example.id, None, &example.spec())
+    pub(super) fn example(base: Base, example: &Example) -> Self {
+        Self::filled(base, example.id, None, &example.spec())
+    }
+
+    /// The form with a data set, and with what its report suggests for it.
+    pub(super) fn on(base: Base, spec: &Value) -> Self {
+        Self::filled(base, "dataset", None, spec)
     }
 
     /// The form with another run's values.
-    pub(super) fn clone_of(frame: Frame, id: String, name: String, spec: &Value) -> Self {
-        Self::filled(frame, "clone", Some((id, name)), spec)
+    pub(super) fn clone_of(base: Base, id: String, name: String, spec: &Value) -> Self {
+        Self::filled(base, "clone", Some((id, name)), spec)
     }
 
     /// The form for another search of a run's trained supernet.
-    pub(super) fn again(frame: Frame, id: String, name: String, mut spec: Value) -> Self {
+    pub(super) fn again(base: Base, id: String, name: String, mut spec: Value) -> Self {
         spec["search"]["from_run"] = id.clone().into();
         if let Some(general) = spec.as_object_mut() {
             general.insert("name".to_owned(), format!("{name}, again").into());
         }
-        Self::filled(frame, "again", Some((id, name)), &spec)
+        Self::filled(base, "again", Some((id, name)), &spec)
     }
 
     /// The form for another training of what a run found.
-    pub(super) fn train(frame: Frame, id: String, name: String, spec: &Value) -> Self {
-        Self::filled(frame, "train", Some((id, name)), spec)
+    pub(super) fn train(base: Base, id: String, name: String, spec: &Value) -> Self {
+        Self::filled(base, "train", Some((id, name)), spec)
     }
 
     fn filled(
-        frame: Frame,
+        (frame, offer): Base,
         origin: &'static str,
         other: Option<(String, String)>,
         spec: &Value,
     ) -> Self {
-        let devices: Vec<String> = frame.devices.iter().map(|device| device.id.clone()).collect();
         let preset = match form::text(form::at(spec, "space.preset")) {
             preset if preset.is_empty() => skein_core::spaces::PRESETS[0].preset.to_owned(),
             preset => preset,
@@ -102,8 +111,8 @@ impl NewPage {
             origin,
             other,
             preset,
-            general: form::general(spec, &devices),
-            sections: form::sections(spec, &devices),
+            general: form::general(spec, &offer),
+            sections: form::sections(spec, &offer),
             frame,
         }
     }

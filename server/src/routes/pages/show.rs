@@ -267,7 +267,7 @@ fn shown(field: &Field, value: &Value) -> String {
         (_, Value::Null) if field.path.starts_with("constraints.") => "no limit".to_owned(),
         (_, Value::Null) if field.path.starts_with("benchmark.") => "–".to_owned(),
         (_, Value::Null) => "all".to_owned(),
-        (Kind::OneOf(_), _) => fields::label(field.path, &typed).to_owned(),
+        (Kind::OneOf(_) | Kind::Dataset(_), _) => fields::label(field.path, &typed).to_owned(),
         (_, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
         _ if field.path == "resources.threads" && typed == "0" => "one per core".to_owned(),
         (Kind::Integer { .. }, _) if field.path != "seed" => {

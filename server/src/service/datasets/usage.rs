@@ -1,0 +1,42 @@
+//! Who uses a data set.
+
+use std::sync::Arc;
+
+use crate::service::ServiceError;
+use crate::service::entry::Entry;
+use crate::service::runs::Runs;
+
+/// Most runs that a refusal names.
+const MOST_NAMED: usize = 5;
+
+impl Runs {
+    /// The runs on a data set, oldest first.
+    #[must_use]
+    pub fn using(&self, id: &str) -> Vec<Arc<Entry>> {
+        self.all().into_iter().filter(|entry| entry.spec.dataset.id == id).collect()
+    }
+
+    /// Deletes a data set that no run needs any more.
+    ///
+    /// # Errors
+    /// - [`ServiceError::Conflict`] if a run that has not ended uses it; [`ServiceError::NotFound`].
+    pub async fn delete_dataset(&self, id: &str) -> Result<(), ServiceError> {
+        let active: Vec<String> = self
+            .using(id)
+            .iter()
+            .filter(|entry| !entry.status().is_ended())
+            .map(|entry| format!("`{}`", entry.view().name))
+            .collect();
+        if active.is_empty() {
+            return self.datasets.delete(id).await;
+        }
+        let more = match active.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            others => format!(" and {others} others"),
+        };
+        let named = active.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        Err(ServiceError::Conflict(format!(
+            "runs that have not ended use `{id}`: {named}{more}; cancel them first"
+        )))
+    }
+}

@@ -1,0 +1,196 @@
+//! From what came to a version of a data set.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use skein_core::dataset::facts::{Facts, OwnVersion};
+
+use super::incoming::{Coming, Refused, State};
+use super::{Datasets, own};
+use crate::domain::clock;
+use crate::executor::prepare::{PrepareError, Task};
+use crate::service::{ServiceError, blocking};
+
+/// An upload that nobody goes on with is kept for so long; so is the reason of a failure.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Time between two looks at what is left behind.
+const LOOK: Duration = Duration::from_secs(15 * 60);
+
+impl Datasets {
+    /// Works on something in the background until it is a version, or cannot become one.
+    pub(super) fn start(&self, coming: &Arc<Coming>) {
+        let (datasets, coming) = (self.clone(), Arc::clone(coming));
+        self.tracker.spawn(async move {
+            // Held to the end, so that whoever gives it up waits for the process to be gone.
+            let _turn = coming.writing.lock().await;
+            let done = tokio::select! {
+                () = datasets.shutdown.cancelled() => return,
+                () = coming.stop.cancelled() => return,
+                done = datasets.work(&coming) => done,
+            };
+            match done {
+                Ok(()) => datasets.forget(&coming).await,
+                Err(refused) => datasets.fail(&coming, refused).await,
+            }
+        });
+    }
+
+    async fn work(&self, coming: &Arc<Coming>) -> Result<(), Refused> {
+        if coming.now().state == State::Fetching && !self.fetch(coming).await? {
+            return Ok(());
+        }
+        let Some(_turn) = self.preparer.turn().await else { return Ok(()) };
+        self.prepare(coming).await
+    }
+
+    async fn prepare(&self, coming: &Arc<Coming>) -> Result<(), Refused> {
+        let record = coming.now();
+        let [scratch, out] = ["scratch", "prepared"].map(|name| coming.folder.join(name));
+        let fresh = [scratch.clone(), out.clone()];
+        blocking(move || {
+            for place in &fresh {
+                match fs::remove_dir_all(place) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    _ => {}
+                }
+            }
+            Ok(fs::create_dir_all(&fresh[0])?)
+        })
+        .await
+        .map_err(broken)?;
+        coming.note(|record| record.state = State::Preparing);
+        let task = Task {
+            source: record.folder.clone().unwrap_or_else(|| coming.content()),
+            file_name: record.file_name.clone(),
+            scratch,
+            out: out.clone(),
+            size: record.size,
+            test_share: record.test_share,
+        };
+        let told = |stage: &str, done, total| {
+            coming.note(|record| {
+                record.stage = Some(stage.to_owned());
+                (record.done, record.total) = (done, total);
+            });
+        };
+        self.preparer.prepare(&task, told).await.map_err(|error| match error {
+            PrepareError::Refused { code, message } => Refused { code, message },
+            other => {
+                tracing::error!(dataset.id = coming.id, error = %other, "a data set was not prepared");
+                let message = "the data could not be read; the server's log says why".to_owned();
+                Refused { code: "internal".to_owned(), message }
+            }
+        })?;
+        let (datasets, kept) = (self.clone(), Arc::clone(coming));
+        blocking(move || Ok(datasets.register(&kept, out)?)).await.map_err(broken)
+    }
+
+    /// What was prepared becomes the newest version; what it was made of is kept beside it.
+    fn register(&self, coming: &Coming, prepared: PathBuf) -> io::Result<()> {
+        let record = coming.now();
+        let bytes = fs::read(prepared.join(skein_core::dataset::facts::FACTS))?;
+        let facts: Facts = serde_json::from_slice(&bytes)?;
+        let from = record.folder.clone();
+        let ours = from.as_ref().is_some_and(|from| from.starts_with(&self.folder));
+        match &from {
+            None => fs::rename(coming.content(), prepared.join(own::SOURCE))?,
+            // Another size of what is here already.
+            Some(from) if ours => fs::hard_link(from, prepared.join(own::SOURCE))?,
+            Some(_) => {}
+        }
+        let added = OwnVersion {
+            version: facts.version().to_owned(),
+            created_at: clock::now(),
+            file_name: record.file_name,
+            file_bytes: record.bytes,
+            folder: from.filter(|_| !ours).map(|from| from.display().to_string()),
+        };
+        own::add(&self.folder, &coming.id, &record.title, &prepared, added)
+    }
+
+    async fn fail(&self, coming: &Arc<Coming>, refused: Refused) {
+        let kept = Arc::clone(coming);
+        let noted = blocking(move || {
+            // The bytes go, and the reason stays.
+            for name in ["scratch", "prepared"] {
+                let _ = fs::remove_dir_all(kept.folder.join(name));
+            }
+            let _ = fs::remove_file(kept.content());
+            Ok(kept.set(|record| {
+                record.state = State::Failed;
+                record.error = Some(refused);
+            })?)
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(dataset.id = coming.id, %error, "why a data set failed cannot be noted");
+        }
+    }
+
+    /// Takes up what an earlier server left, and then removes what nobody goes on with.
+    pub async fn recover(self) {
+        let datasets = self.clone();
+        let found = blocking(move || Ok(datasets.find_left())).await.unwrap_or_default();
+        for coming in found {
+            if matches!(coming.now().state, State::Waiting | State::Preparing | State::Fetching) {
+                self.start(&coming);
+            }
+        }
+        loop {
+            self.remove_old().await;
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn find_left(&self) -> Vec<Arc<Coming>> {
+        let entries = fs::read_dir(self.incoming_folder()).into_iter().flatten().flatten();
+        let mut all = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        for entry in entries {
+            match Coming::found(&entry.path()) {
+                Some(coming) => {
+                    let coming = Arc::new(coming);
+                    all.insert(coming.id.clone(), Arc::clone(&coming));
+                    found.push(coming);
+                }
+                // Half-begun, or half-deleted.
+                None => drop(fs::remove_dir_all(entry.path())),
+            }
+        }
+        found
+    }
+
+    async fn remove_old(&self) {
+        let all: Vec<Arc<Coming>> = {
+            let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+            coming.values().map(Arc::clone).collect()
+        };
+        for coming in all {
+            let waits = matches!(coming.now().state, State::Receiving | State::Failed);
+            let touched = fs::metadata(&coming.folder).and_then(|folder| folder.modified());
+            let age = touched.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            if waits && age.is_some_and(|age| age > KEPT) && coming.writing.try_lock().is_ok() {
+                tracing::info!(
+                    dataset.id = coming.id,
+                    "an upload that nobody went on with is removed"
+                );
+                self.forget(&coming).await;
+            }
+        }
+    }
+}
+
+/// A fault of this machine.
+#[expect(clippy::needless_pass_by_value, reason = "a step of map_err")]
+fn broken(error: ServiceError) -> Refused {
+    tracing::error!(error = &error as &dyn std::error::Error, "a data set was not prepared");
+    let message = format!("the data sets' folder cannot be written: {error}");
+    Refused { code: "no_space".to_owned(), message }
+}
