@@ -75,6 +75,18 @@ export type PredictionData =
   | { kind: "classes"; classes: { number: number; name: string; probability: number }[]; of: number; fitted: string; hint: string | null; milliseconds: number }
   | { kind: "continuation"; text: string; read: number; added: number; cut_short: boolean; milliseconds: number };
 
+/** What is on its way to become a data set. */
+export interface IncomingView {
+  id: string;
+  state: string;
+  file_name: string;
+  bytes: number;
+  received: number;
+  stage: string | null;
+  done: number;
+  total: number;
+}
+
 export interface RunEvent<P> {
   seq: number;
   attempt: number;
@@ -142,9 +154,15 @@ export async function upload<T>(path: string, file: Blob, signal?: AbortSignal):
   return request("POST", path, { type, body: file }, signal);
 }
 
+/** Puts bytes at a place; the JSON answer, or a thrown [`Problem`]. */
+export async function put<T>(path: string, body: Blob, headers: Record<string, string>, signal?: AbortSignal): Promise<T> {
+  return request("PUT", path, { type: "application/octet-stream", body, headers }, signal);
+}
+
 interface Content {
   type: string;
   body: BodyInit;
+  headers?: Record<string, string>;
   /** Names the wish, so that it is granted once. */
   key?: string;
 }
@@ -152,6 +170,7 @@ interface Content {
 async function request<T>(method: string, path: string, content: Content | null, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json" };
   if (content) headers["content-type"] = content.type;
+  if (content?.headers) Object.assign(headers, content.headers);
   if (content?.key) headers["idempotency-key"] = content.key;
   const init: RequestInit = { method, headers, credentials: "same-origin" };
   if (content) init.body = content.body;

@@ -34,6 +34,8 @@ pub struct Dataset {
     pub title: String,
     /// Which content it has: digits of a digest; empty for a data set that Skein knows by name.
     pub version: String,
+    /// SHA-256 of that content; empty likewise.
+    pub digest: String,
     /// What it holds.
     pub kind: DataKind,
     /// Shape of one example; of a text a guess, since its vocabulary hangs on its files and on the
@@ -156,6 +158,7 @@ impl Known {
             id: self.id.to_owned(),
             title: self.title.to_owned(),
             version: String::new(),
+            digest: String::new(),
             kind: self.kind,
             shape: self.shape,
             classes: self.classes.iter().map(|&name| name.to_owned()).collect(),

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod follow;
 pub mod http;
 pub mod predict;
+pub mod prepare;
 mod proxy;
 pub mod runs;
 pub mod search;
@@ -41,6 +42,9 @@ pub enum Command {
     /// Show the search spaces.
     #[command(subcommand)]
     Spaces(spaces::Command),
+    /// Prepare a data set; a server starts this by itself.
+    #[command(hide = true)]
+    PrepareDataset(prepare::Args),
     /// Check this machine and the server, and say what to do.
     Doctor(doctor::Args),
     /// Prove on this machine that searches compute what they must.
@@ -83,6 +87,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Runs(command) => runs::run(command),
         Command::Predict(args) => predict::run(&args),
         Command::Datasets(command) => datasets::run(command),
+        Command::PrepareDataset(args) => prepare::run(&args),
         Command::Spaces(command) => spaces::run(command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Certify(args) => certify::run(&args),

@@ -11,6 +11,7 @@ mod artifacts;
 mod auth;
 mod client;
 mod container;
+mod datasets;
 mod doctor;
 mod events;
 mod front;

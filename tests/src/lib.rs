@@ -9,6 +9,7 @@
 )]
 
 mod answer;
+pub mod pictures;
 mod process;
 mod specs;
 
@@ -228,6 +229,20 @@ impl TestServer {
         Answer::of(sent.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log())))
     }
 
+    /// Sends bytes.
+    ///
+    /// # Panics
+    /// - if the server does not answer.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], bytes: &[u8]) -> Answer {
+        let method: Method = method.parse().expect("a method");
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = self.agent.run(request.body(bytes).expect("a request"));
+        Answer::of(sent.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log())))
+    }
+
     /// Asks for a path.
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], None)
@@ -237,6 +252,17 @@ impl TestServer {
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/json")];
         self.request("POST", path, &headers, Some(&body.to_string()))
+    }
+
+    /// Changes something.
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.request("PATCH", path, &headers, Some(&body.to_string()))
+    }
+
+    /// Deletes something.
+    pub fn delete(&self, path: &str) -> Answer {
+        self.request("DELETE", path, &[], None)
     }
 
     /// Creates a run and gives its id.

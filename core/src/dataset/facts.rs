@@ -103,6 +103,7 @@ impl Facts {
             id: id.to_owned(),
             title: title.to_owned(),
             version: self.version().to_owned(),
+            digest: self.digest.clone(),
             kind: self.kind,
             shape: self.shape,
             classes: self.classes.clone(),

@@ -71,6 +71,18 @@ pub fn card(facts: &Facts<'_>, left_out: &[LeftOut]) -> String {
     text
 }
 
+/// A name that people gave, without what Markdown or HTML would read as markup.
+fn plain(name: &str) -> String {
+    let marks = |sign: char| "\\`*_[]<>|#".contains(sign);
+    name.chars().fold(String::new(), |mut text, sign| {
+        if marks(sign) {
+            text.push('\\');
+        }
+        text.push(sign);
+        text
+    })
+}
+
 fn head(facts: &Facts<'_>, text: &mut String) {
     let Facts { spec, dataset, cost, .. } = facts;
     let preset = spaces::preset(&spec.space);
@@ -86,7 +98,10 @@ fn head(facts: &Facts<'_>, text: &mut String) {
     let _ = writeln!(
         text,
         "A network of the space {} ({}) that {task}, {origin} on {} with Skein {}.\n",
-        preset.title, preset.source, dataset.title, facts.version
+        preset.title,
+        preset.source,
+        plain(&dataset.title),
+        facts.version
     );
     let _ = writeln!(
         text,
@@ -106,6 +121,13 @@ fn head(facts: &Facts<'_>, text: &mut String) {
     }
     let name = facts.architecture.to_text(preset.preset, &facts.space.choices);
     let _ = writeln!(text, "\nText form: `{name}`\n");
+    if !dataset.digest.is_empty() {
+        let _ = writeln!(
+            text,
+            "The data set's version is `{}`; the SHA-256 of its content is `{}`.\n",
+            dataset.version, dataset.digest
+        );
+    }
 }
 
 fn accuracies(facts: &Facts<'_>, text: &mut String) {
@@ -225,12 +247,12 @@ fn use_of_it(facts: &Facts<'_>, left_out: &[LeftOut], text: &mut String) {
     let _ = writeln!(
         text,
         "## What is not known\n\nIt was measured on {} alone: nothing is known of other data, of shifted or hostile inputs, or of how its errors fall on groups of people. The accuracies of one training say little about another; differences below a few tenths of a per cent are within what seeds change.\n",
-        facts.dataset.title
+        plain(&facts.dataset.title)
     );
     let _ = writeln!(
         text,
         "## Licence\n\nThe network is yours. It was trained on {}, whose terms may bind what you do with the weights; Skein adds none of its own.",
-        facts.dataset.title
+        plain(&facts.dataset.title)
     );
 }
 

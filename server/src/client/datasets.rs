@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use skein_core::dataset::DataKind;
 use skein_core::dataset::report::{Level, Report};
+use skein_core::dataset::{DataKind, DataShape};
+use skein_data::Prepared;
 use ureq::http::Method;
 
 use super::http::Api;
@@ -35,6 +36,17 @@ pub enum Command {
     },
     /// Show one data set, with what was found in it.
     Show(One),
+    /// Look your own data over without a server; nothing is added.
+    Check {
+        /// A file, or a folder.
+        path: PathBuf,
+        /// Side that images would be brought to, in pixels [default: what fits them].
+        #[arg(long, value_name = "PIXELS")]
+        size: Option<u32>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete data sets of your own.
     Rm {
         /// The data sets.
@@ -110,6 +122,21 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
         Command::Fetch { name, json } => {
             let begun = begin(&api, &NewDataset { fetch: Some(name), ..NewDataset::default() })?;
             follow(&api, &begun.id, json)
+        }
+        Command::Check { path, size, json } => {
+            let Prepared { facts, report } = super::prepare::check(&path, size)?;
+            if json {
+                return say_json(&report);
+            }
+            let view = facts.dataset("", "");
+            say(pairs(&[
+                ("source", report.source.clone()),
+                ("classes", facts.classes.join(", ")),
+                ("train", grouped(view.train_images)),
+                ("test", grouped(view.test_images)),
+                ("shape", shape(facts.shape)),
+            ]))?;
+            findings(&report)
         }
         Command::Ls { json } => list(&api, json),
         Command::Show(one) => show(&api, &one.id, one.json),
@@ -190,7 +217,7 @@ fn row(view: &DatasetView) -> Vec<String> {
 fn holds(view: &DatasetView) -> String {
     match (view.kind, view.shape) {
         (Some(DataKind::Text), _) => "text".to_owned(),
-        (_, Some(shape)) => format!("{}×{}×{}", shape.channels, shape.height, shape.width),
+        (_, Some(found)) => shape(found),
         _ => "–".to_owned(),
     }
 }
@@ -222,8 +249,15 @@ fn show(api: &Api, id: &str, json: bool) -> Result<(), ClientError> {
     if !view.own || view.versions.is_empty() {
         return Ok(());
     }
-    let report: Report = api.get(&format!("{}/report", path(id)))?;
-    for finding in report.findings {
+    findings(&api.get(&format!("{}/report", path(id)))?)
+}
+
+fn shape(shape: DataShape) -> String {
+    format!("{}×{}×{}", shape.channels, shape.height, shape.width)
+}
+
+fn findings(report: &Report) -> Result<(), ClientError> {
+    for finding in &report.findings {
         let level = match finding.level {
             Level::Problem => "problem",
             Level::Warning => "warning",

@@ -8,6 +8,8 @@ mod architectures;
 mod assets;
 mod certify;
 mod charts;
+mod dataset;
+mod datasets;
 mod examples;
 mod form;
 mod format;
@@ -20,16 +22,19 @@ mod small;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
+use skein_core::dataset::DataKind;
 use time::OffsetDateTime;
 
 use self::again::Beside;
 use self::architectures::{ArchitecturesPage, Query as ArchitectureWords};
 use self::certify::CertifyPage;
+use self::dataset::{DatasetPage, Shows};
+use self::datasets::DatasetsPage;
 use self::form::{Offer, OwnDataset};
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
@@ -38,8 +43,9 @@ use self::show::ShowPage;
 use self::small::{ErrorPage, LoginPage, Strip};
 use crate::app::AppState;
 use crate::domain::ids::RunId;
-use crate::extract::{ApiQuery, ApiRun, run_id};
+use crate::extract::{ApiPath, ApiQuery, ApiRun, run_id};
 use crate::problem::{ApiError, Problem};
+use crate::service::datasets::samples::Wanted;
 use crate::service::{ServiceError, front};
 
 /// The routes of all pages and of `/static`.
@@ -55,6 +61,8 @@ pub fn router() -> Router<AppState> {
         .route("/runs/new", get(new_run))
         .route("/runs/{id}", get(show))
         .route("/runs/{id}/architectures", get(architectures))
+        .route("/datasets", get(datasets))
+        .route("/datasets/{id}", get(dataset))
         .route("/certify", get(certify))
         .route("/strip", get(strip))
         .route("/login", get(login))
@@ -143,6 +151,49 @@ async fn architectures(
     let (view, pair) = app.runs.compared(id, [words.a, words.b]).await?;
     let frame = frame(&app, "run");
     let page = ArchitecturesPage::new(frame, detail, &view.architectures, pair, words.all);
+    Ok(html(&page))
+}
+
+async fn datasets(State(app): State<AppState>) -> Result<Response, ApiError> {
+    let mut list = app.runs.datasets.list().await?;
+    for view in &mut list {
+        view.runs = app.runs.using(&view.id).len() as u64;
+    }
+    let page = DatasetsPage::new(frame(&app, "datasets"), list, OffsetDateTime::now_utc());
+    Ok(html(&page))
+}
+
+/// Which images a data set's page shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SheetWords {
+    split: String,
+    class: String,
+}
+
+async fn dataset(
+    State(app): State<AppState>,
+    ApiPath(Path(id)): ApiPath<String>,
+    ApiQuery(words): ApiQuery<SheetWords>,
+) -> Result<Response, ApiError> {
+    let datasets = &app.runs.datasets;
+    let mut set = datasets.show(&id).await?;
+    let runs: Vec<_> = app.runs.using(&id).iter().map(|entry| entry.view()).collect();
+    set.runs = runs.len() as u64;
+    let class = words.class.parse().ok();
+    let split = if words.split == "test" { "test" } else { "train" };
+    let wanted = Wanted {
+        split: split.to_owned(),
+        class,
+        offset: 0,
+        limit: 48,
+        version: Some(set.version.clone()),
+    };
+    let images = set.own && set.kind == Some(DataKind::Images);
+    let samples = if images { Some(datasets.samples(&id, wanted).await?) } else { None };
+    let report = if set.versions.is_empty() { None } else { datasets.report(&id, None).await.ok() };
+    let shows = Shows { set, report, samples, class, runs };
+    let page = DatasetPage::new(frame(&app, "datasets"), shows, OffsetDateTime::now_utc());
     Ok(html(&page))
 }
 

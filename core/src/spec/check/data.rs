@@ -93,3 +93,98 @@ pub(super) fn rules(filled: &Value, data: DataKind, violations: &mut Violations)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::super::super::RunSpec;
+    use super::super::set;
+    use crate::spaces::{self, PRESETS};
+    use crate::spec::Sharing;
+
+    fn own(patch: &Value) -> Value {
+        let mut spec = json!({
+            "dataset": {"id": "my-photos", "version": "0123456789ab", "kind": "images",
+                "shape": [3, 64, 48], "classes": 5, "images": 400},
+            "space": {"preset": "nas-bench-201"},
+            "search": {"optimizer": {"kind": "drnas"}, "batch_size": 64},
+        });
+        for (path, value) in patch.as_object().unwrap() {
+            set(&mut spec, path, value.clone());
+        }
+        spec
+    }
+
+    #[test]
+    fn a_stored_specification_says_by_itself_what_it_saw() {
+        let spec = RunSpec::parse(&own(&json!({}))).unwrap();
+        let shape = spec.shape();
+        let sides = (shape.channels, shape.height, shape.width, shape.classes);
+        assert_eq!(sides, (3, 64, 48, 5));
+        assert_eq!(RunSpec::parse(&spec.to_value()).unwrap(), spec);
+        let known = json!({"dataset": {"id": "cifar-10"}, "space": {"preset": "nas-bench-201"},
+            "search": {"optimizer": {"kind": "drnas"}}});
+        let known = RunSpec::parse(&known).unwrap().to_value();
+        for name in ["version", "kind", "shape", "classes", "images"] {
+            assert_eq!(known["dataset"].get(name), None, "{name}");
+        }
+        let text = own(&json!({"dataset": {"id": "my-novel", "version": "01", "kind": "text"},
+            "space.preset": "language-char"}));
+        let text = RunSpec::parse(&text).unwrap();
+        assert!(text.dataset.tokens.is_some());
+        assert_eq!(RunSpec::parse(&text.to_value()).unwrap(), text);
+    }
+
+    #[rstest]
+    #[case::unknown(json!({"dataset": {"id": "my-photos"}}), "dataset.id", "`my-photos` is not known; take one of `fashion-mnist`")]
+    #[case::half(json!({"dataset.classes": null}), "dataset.id", "is not known")]
+    #[case::no_id(json!({"dataset.id": "../etc"}), "dataset.id", "must be the id of a data set")]
+    #[case::known(json!({"dataset.id": "cifar-10"}), "dataset.version", "applies only to a data set of your own, not to `cifar-10`")]
+    #[case::small(json!({"search.batch_size": 300}), "search.batch_size", "larger than a split: 400 images")]
+    #[case::kind(json!({"space.preset": "language-char"}), "space.preset", "reads text, but the data set holds images")]
+    fn facts_must_fit(#[case] patch: Value, #[case] field: &str, #[case] message: &str) {
+        let violations = RunSpec::parse(&own(&patch)).unwrap_err();
+        let found =
+            violations.iter().find(|one| one.field == field && one.detail.contains(message));
+        assert!(found.is_some(), "{violations:?}");
+    }
+
+    /// Every space takes every shape, or says which size does not fit.
+    #[test]
+    fn stem_and_head_follow_the_data_or_the_reason_is_said() {
+        let mut refused = Vec::new();
+        for (channels, side, classes) in [
+            (1, 28, 2),
+            (3, 32, 10),
+            (4, 48, 3),
+            (3, 64, 200),
+            (3, 224, 1000),
+            (3, 512, 5),
+            (1, 8, 2),
+        ] {
+            let shape = crate::dataset::DataShape { channels, height: side, width: side, classes };
+            for preset in PRESETS {
+                let space = (preset.defaults)();
+                if space.data() != super::DataKind::Images {
+                    continue;
+                }
+                match spaces::build(&space, shape, Sharing::Entangled) {
+                    Ok(graph) => {
+                        let shapes = graph.shapes().unwrap();
+                        assert_eq!(
+                            shapes[graph.output].last(),
+                            Some(&classes),
+                            "{}",
+                            preset.preset
+                        );
+                    }
+                    Err(error) => refused.push(format!("{} {side}: {error}", preset.preset)),
+                }
+            }
+        }
+        let small = "conv-macro 8: node `conv5` cannot take an input of shape [256, 2, 2]: a map of at least 3×3 expected";
+        assert_eq!(refused, [small]);
+    }
+}

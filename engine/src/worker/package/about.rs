@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use skein_core::dataset::Dataset;
 use skein_core::package::card::Facts;
 use skein_core::package::preprocess::Preprocess;
 
@@ -33,10 +34,23 @@ pub(super) fn environment_json(contents: &Contents<'_>) -> Result<String, Engine
         "threads": tch::get_num_threads(),
         "precision": contents.facts.spec.resources.precision,
         "seed": contents.facts.spec.seed,
+        "dataset": dataset(contents.facts.dataset),
         "system": text(system.sysname()),
         "release": text(system.release()),
         "machine": text(system.machine()),
     }))
+}
+
+/// Which data the run saw: of a person's own, also which content of them.
+fn dataset(dataset: &Dataset) -> Value {
+    let known = dataset.digest.is_empty();
+    let text = |text: &str| if known { Value::Null } else { text.into() };
+    json!({
+        "id": dataset.id,
+        "title": dataset.title,
+        "version": text(&dataset.version),
+        "sha256": text(&dataset.digest),
+    })
 }
 
 /// What the machine's processor calls itself.

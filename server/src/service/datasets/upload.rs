@@ -141,7 +141,10 @@ async fn write(
     let announced = coming.now().bytes;
     let mut file =
         OpenOptions::new().write(true).open(coming.content()).await.map_err(Fault::Disk)?;
-    file.set_len(part.offset).await.map_err(Fault::Disk)?;
+    if file.metadata().await.map_err(Fault::Disk)?.len() != part.offset {
+        // A server that was killed left the beginning of a part.
+        file.set_len(part.offset).await.map_err(Fault::Disk)?;
+    }
     file.seek(SeekFrom::Start(part.offset)).await.map_err(Fault::Disk)?;
     let (mut received, mut digest) = (part.offset, Sha256::new());
     let mut bytes = pin!(bytes);
