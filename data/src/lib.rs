@@ -3,4 +3,6 @@
 //! No async, no HTTP, no libtorch. Server and engine both use this crate: the server starts a process
 //! that prepares what was uploaded, the engine reads what was prepared.
 
+pub mod limits;
 pub mod npy;
+pub mod pixels;
