@@ -1,0 +1,129 @@
+//! Single images of a prepared version, for people to look at: found by their place, so that a set
+//! of any size takes the memory of one image.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use skein_core::dataset::facts;
+
+pub use crate::arrays::Line;
+use crate::npy::Header;
+
+/// Most bytes of an image that is read.
+const MOST: u64 = 64 << 20;
+
+/// An image of a prepared version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Channels, height, width.
+    pub shape: [u32; 3],
+    /// Channel by channel, row by row.
+    pub pixels: Vec<u8>,
+    /// The number of its class.
+    pub label: i64,
+    /// What is told of its file.
+    pub line: Line,
+}
+
+impl Sample {
+    /// The same pixels, with the channels of each side by side, as drawing programs want them.
+    #[must_use]
+    pub fn interleaved(&self) -> Vec<u8> {
+        crate::pixels::interleaved(&self.pixels, self.shape[0] as usize)
+    }
+}
+
+/// One image of a file of arrays, `train` (which holds the validation images too) or `test`.
+///
+/// # Errors
+/// - there is none at this place, or the version is damaged.
+pub fn image(version: &Path, split: &str, index: u64) -> io::Result<Sample> {
+    let mut found = images(version, split, &[index])?;
+    found.pop().ok_or_else(|| none(split, index))
+}
+
+/// Several images, in the order in which they are asked for; the names are looked through once.
+///
+/// # Errors
+/// - there is none at one of these places, or the version is damaged.
+pub fn images(version: &Path, split: &str, indices: &[u64]) -> io::Result<Vec<Sample>> {
+    let (mut pixels, shape) = open(version, &facts::images(split), "|u1")?;
+    let (mut labels, _) = open(version, &facts::labels(split), "<i8")?;
+    let &[count, channels, height, width] = shape.as_slice() else {
+        return Err(damaged("images have other dimensions"));
+    };
+    let size = channels.checked_mul(height).and_then(|size| size.checked_mul(width));
+    let size = size.filter(|size| *size <= MOST).ok_or_else(|| damaged("an image is too large"))?;
+    let lines = lines(version, split, indices)?;
+    let sides = [channels, height, width].map(|side| u32::try_from(side).unwrap_or(0));
+    indices
+        .iter()
+        .zip(lines)
+        .map(|(index, line)| {
+            let line = line.filter(|_| *index < count).ok_or_else(|| none(split, *index))?;
+            let mut own = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+            pixels.read_at(*index, &mut own)?;
+            let mut label = [0; 8];
+            labels.read_at(*index, &mut label)?;
+            Ok(Sample { shape: sides, pixels: own, label: i64::from_le_bytes(label), line })
+        })
+        .collect()
+}
+
+/// An array's file, and where its numbers begin.
+struct Array {
+    file: File,
+    offset: u64,
+}
+
+impl Array {
+    /// Reads the entry at a place; all have the size of `entry`.
+    fn read_at(&mut self, index: u64, entry: &mut [u8]) -> io::Result<()> {
+        let place = index.checked_mul(entry.len() as u64);
+        let place = place.and_then(|place| place.checked_add(self.offset));
+        self.file.seek(SeekFrom::Start(place.ok_or_else(|| damaged("an array is too large"))?))?;
+        self.file.read_exact(entry)
+    }
+}
+
+fn open(version: &Path, name: &str, descr: &str) -> io::Result<(Array, Vec<u64>)> {
+    let mut file = File::open(version.join(name))?;
+    let header = Header::read(&mut file)?;
+    if header.descr != descr || header.fortran_order {
+        return Err(damaged("an array holds other numbers"));
+    }
+    Ok((Array { file, offset: header.offset }, header.shape))
+}
+
+/// What is told of the images at some places.
+fn lines(version: &Path, split: &str, indices: &[u64]) -> io::Result<Vec<Option<Line>>> {
+    let mut found = vec![None; indices.len()];
+    let last = indices.iter().max().copied().unwrap_or(0);
+    let mut at = 0;
+    for text in BufReader::new(File::open(version.join(facts::NAMES))?).lines() {
+        let line: Line = serde_json::from_str(&text?)?;
+        // Validation images lie behind the training images, in the same arrays.
+        if (line.split == "test") != (split == "test") {
+            continue;
+        }
+        for (wanted, found) in indices.iter().zip(&mut found) {
+            if *wanted == at {
+                *found = Some(line.clone());
+            }
+        }
+        if at >= last {
+            break;
+        }
+        at += 1;
+    }
+    Ok(found)
+}
+
+fn none(split: &str, index: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("there is no image {index} in `{split}`"))
+}
+
+fn damaged(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message.to_owned())
+}
