@@ -1,153 +1,182 @@
-//! Some images of a prepared version, read by their place in the arrays: in constant memory.
+//! Single images of a prepared version, for people to look at: found by their place, so that a set
+//! of any size takes the memory of one image.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Cursor, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
-use serde::Deserialize;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder as _};
 use skein_core::dataset::facts;
 
+pub use crate::arrays::Line;
 use crate::npy::Header;
 
-/// One image, without its pixels.
+/// Most bytes of an image that is read.
+const MOST: u64 = 64 << 20;
+
+/// An image of a prepared version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// Its place in the split.
-    pub index: u64,
-    /// Number of its class.
+    /// Channels, height, width.
+    pub shape: [u32; 3],
+    /// Channel by channel, row by row.
+    pub pixels: Vec<u8>,
+    /// The number of its class.
     pub label: i64,
-    /// Name of its file, if it had one.
-    pub file: String,
+    /// What is told of its file.
+    pub line: Line,
 }
 
-/// One line of the list of files.
-#[derive(Deserialize)]
-struct Line {
-    split: String,
-    file: String,
+impl Sample {
+    /// The same pixels, with the channels of each side by side, as drawing programs want them.
+    #[must_use]
+    pub fn interleaved(&self) -> Vec<u8> {
+        crate::pixels::interleaved(&self.pixels, self.shape[0] as usize)
+    }
 }
 
-/// Images of a split, of one class if one is named, after the first `offset` of them.
+/// One image of a file of arrays, `train` (which holds the validation images too) or `test`.
 ///
 /// # Errors
-/// - a file of the version cannot be read.
-pub fn list(
+/// - there is none at this place, or the version is damaged.
+pub fn image(version: &Path, split: &str, index: u64) -> io::Result<Sample> {
+    let mut found = images(version, split, &[index])?;
+    found.pop().ok_or_else(|| none(split, index))
+}
+
+/// Several images, in the order in which they are asked for; the names are looked through once.
+///
+/// # Errors
+/// - there is none at one of these places, or the version is damaged.
+pub fn images(version: &Path, split: &str, indices: &[u64]) -> io::Result<Vec<Sample>> {
+    let (mut pixels, shape) = open(version, &facts::images(split), "|u1")?;
+    let (mut labels, _) = open(version, &facts::labels(split), "<i8")?;
+    let &[count, channels, height, width] = shape.as_slice() else {
+        return Err(damaged("images have other dimensions"));
+    };
+    let size = channels.checked_mul(height).and_then(|size| size.checked_mul(width));
+    let size = size.filter(|size| *size <= MOST).ok_or_else(|| damaged("an image is too large"))?;
+    let lines = lines(version, split, indices)?;
+    let sides = [channels, height, width].map(|side| u32::try_from(side).unwrap_or(0));
+    indices
+        .iter()
+        .zip(lines)
+        .map(|(index, line)| {
+            let line = line.filter(|_| *index < count).ok_or_else(|| none(split, *index))?;
+            let mut own = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+            pixels.read_at(*index, &mut own)?;
+            let mut label = [0; 8];
+            labels.read_at(*index, &mut label)?;
+            Ok(Sample { shape: sides, pixels: own, label: i64::from_le_bytes(label), line })
+        })
+        .collect()
+}
+
+/// The places of a split's images, of one class if one is named, after the first `offset` of them.
+///
+/// # Errors
+/// - the version is damaged.
+pub fn places(
     version: &Path,
     split: &str,
     class: Option<i64>,
     offset: u64,
     limit: usize,
-) -> io::Result<Vec<Sample>> {
-    let labels = labels(version, split)?;
-    let places =
-        (0_u64..).zip(labels).filter(|(_, label)| class.is_none_or(|class| class == *label));
-    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let mut found: Vec<Sample> = places
-        .skip(offset)
-        .take(limit)
-        .map(|(index, label)| Sample { index, label, file: String::new() })
-        .collect();
-    let mut wanted = found.iter_mut().peekable();
+) -> io::Result<Vec<u64>> {
+    let (labels, shape) = open(version, &facts::labels(split), "<i8")?;
+    let count = shape.first().copied().unwrap_or(0);
+    let mut file = BufReader::new(labels.file);
+    let (mut passed, mut found) = (0, Vec::new());
+    for place in 0..count {
+        if found.len() == limit {
+            break;
+        }
+        let mut label = [0; 8];
+        file.read_exact(&mut label)?;
+        if class.is_none_or(|class| class == i64::from_le_bytes(label)) {
+            if passed >= offset {
+                found.push(place);
+            }
+            passed += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// One image as a PNG file. Of four channels the first three are shown.
+///
+/// # Errors
+/// - there is none at this place, or the version is damaged.
+pub fn png(version: &Path, split: &str, index: u64) -> io::Result<Vec<u8>> {
+    let sample = image(version, split, index)?;
+    let [channels, height, width] = sample.shape;
+    let plane = (height as usize) * (width as usize);
+    let shown: Vec<u8> = match channels {
+        4 => crate::pixels::interleaved(&sample.pixels[..3 * plane], 3),
+        _ => sample.interleaved(),
+    };
+    let kind = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(&shown, width, height, kind)
+        .map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+/// An array's file, and where its numbers begin.
+struct Array {
+    file: File,
+    offset: u64,
+}
+
+impl Array {
+    /// Reads the entry at a place; all have the size of `entry`.
+    fn read_at(&mut self, index: u64, entry: &mut [u8]) -> io::Result<()> {
+        let place = index.checked_mul(entry.len() as u64);
+        let place = place.and_then(|place| place.checked_add(self.offset));
+        self.file.seek(SeekFrom::Start(place.ok_or_else(|| damaged("an array is too large"))?))?;
+        self.file.read_exact(entry)
+    }
+}
+
+fn open(version: &Path, name: &str, descr: &str) -> io::Result<(Array, Vec<u64>)> {
+    let mut file = File::open(version.join(name))?;
+    let header = Header::read(&mut file)?;
+    if header.descr != descr || header.fortran_order {
+        return Err(damaged("an array holds other numbers"));
+    }
+    Ok((Array { file, offset: header.offset }, header.shape))
+}
+
+/// What is told of the images at some places.
+fn lines(version: &Path, split: &str, indices: &[u64]) -> io::Result<Vec<Option<Line>>> {
+    let mut found = vec![None; indices.len()];
+    let last = indices.iter().max().copied().unwrap_or(0);
     let mut at = 0;
-    for line in BufReader::new(File::open(version.join(facts::NAMES))?).lines() {
-        let Some(next) = wanted.peek() else { break };
-        let line: Line = serde_json::from_str(&line?).map_err(io::Error::from)?;
-        if line.split != split {
+    for text in BufReader::new(File::open(version.join(facts::NAMES))?).lines() {
+        let line: Line = serde_json::from_str(&text?)?;
+        // Validation images lie behind the training images, in the same arrays.
+        if (line.split == "test") != (split == "test") {
             continue;
         }
-        if next.index == at
-            && let Some(sample) = wanted.next()
-        {
-            sample.file = line.file;
+        for (wanted, found) in indices.iter().zip(&mut found) {
+            if *wanted == at {
+                *found = Some(line.clone());
+            }
+        }
+        if at >= last {
+            break;
         }
         at += 1;
     }
     Ok(found)
 }
 
-/// The labels of a split.
-///
-/// # Errors
-/// - the file cannot be read, or holds something else.
-pub fn labels(version: &Path, split: &str) -> io::Result<Vec<i64>> {
-    let mut file = File::open(version.join(facts::labels(split)))?;
-    let header = Header::read(&mut file)?;
-    if header.descr != "<i8" || header.shape.len() != 1 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "labels of another type"));
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let number = |eight: &[u8]| i64::from_le_bytes(eight.try_into().unwrap_or_default());
-    Ok(bytes.chunks_exact(8).map(number).collect())
+fn none(split: &str, index: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("there is no image {index} in `{split}`"))
 }
 
-/// One image as a PNG file. Of four channels the first three are shown.
-///
-/// # Errors
-/// - there is no such image, or a file of the version cannot be read.
-pub fn png(version: &Path, split: &str, index: u64) -> io::Result<Vec<u8>> {
-    let (channels, height, width, pixels) = pixels(version, split, index)?;
-    let plane = height * width;
-    let side = |length: usize| u32::try_from(length).unwrap_or(0);
-    let image = if channels < 3 {
-        GrayImage::from_raw(side(width), side(height), pixels[..plane].to_vec())
-            .map(DynamicImage::from)
-    } else {
-        let rgb = (0..plane).flat_map(|at| [0, 1, 2].map(|channel| pixels[channel * plane + at]));
-        RgbImage::from_raw(side(width), side(height), rgb.collect()).map(DynamicImage::from)
-    };
-    let image = image.ok_or_else(|| io::Error::other("the image has no pixels"))?;
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Png).map_err(io::Error::other)?;
-    Ok(bytes.into_inner())
-}
-
-/// Channels, height, width, and the pixels channel by channel.
-fn pixels(version: &Path, split: &str, index: u64) -> io::Result<(usize, usize, usize, Vec<u8>)> {
-    let mut file = File::open(version.join(facts::images(split)))?;
-    let header = Header::read(&mut file)?;
-    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let [count, channels, height, width] = header.shape[..] else {
-        return Err(wrong("images of another shape"));
-    };
-    if header.descr != "|u1" || index >= count {
-        return Err(wrong("there is no such image"));
-    }
-    let bytes = channels * height * width;
-    file.seek(SeekFrom::Start(header.offset + index * bytes))?;
-    let [channels, height, width, bytes] =
-        [channels, height, width, bytes].map(|size| usize::try_from(size).unwrap_or(0));
-    let mut pixels = vec![0; bytes];
-    file.read_exact(&mut pixels)?;
-    Ok((channels, height, width, pixels))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::npy;
-
-    #[test]
-    fn images_are_found_by_place_and_by_class() {
-        let dir = tempfile::tempdir().unwrap();
-        let put =
-            |name: String, bytes: Vec<u8>| std::fs::write(dir.path().join(name), bytes).unwrap();
-        let labels = [0_i64, 1, 0, 1, 1].map(i64::to_le_bytes).concat();
-        put(facts::labels("train"), [npy::header("<i8", &[5]), labels].concat());
-        let images: Vec<u8> = (0..5).flat_map(|at| [at; 12]).collect();
-        put(facts::images("train"), [npy::header("|u1", &[5, 3, 2, 2]), images].concat());
-        let line = |split: &str, file: &str| {
-            format!("{{\"split\":\"{split}\",\"file\":\"{file}\",\"sha256\":\"\"}}\n")
-        };
-        let lines = ["a", "b", "c", "d", "e"].map(|file| line("train", file)).concat();
-        put(facts::NAMES.to_owned(), (lines + &line("test", "t")).into_bytes());
-        let found = list(dir.path(), "train", Some(1), 1, 5).unwrap();
-        let found: Vec<_> = found.iter().map(|one| (one.index, &*one.file)).collect();
-        assert_eq!(found, [(3, "d"), (4, "e")]);
-        let png = png(dir.path(), "train", 3).unwrap();
-        let shown = image::load_from_memory(&png).unwrap().to_rgb8();
-        assert_eq!((shown.dimensions(), shown.get_pixel(1, 1).0), ((2, 2), [3; 3]));
-        assert!(super::png(dir.path(), "train", 5).is_err());
-    }
+fn damaged(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message.to_owned())
 }

@@ -4,7 +4,6 @@
 //! itself first ([`bound`]): memory, processor time, and the sizes of what it reads. It writes no
 //! file and uses no GPU, which belongs to the runs.
 
-mod ground;
 mod image;
 mod packed;
 mod text;

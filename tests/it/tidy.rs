@@ -28,7 +28,9 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
 
 fn sources(endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["core", "disk", "engine", "server", "tests", "static", "templates", "scripts"] {
+    for folder in
+        ["core", "data", "disk", "engine", "server", "tests", "static", "templates", "scripts"]
+    {
         files(&root().join(folder), endings, &mut found);
     }
     assert!(!found.is_empty());
@@ -71,6 +73,9 @@ fn layers_call_downwards() {
     }
     for word in ["tch", "tokio", "skein-core", "skein-server", "skein-engine"] {
         assert!(!manifest("disk").contains(word), "disk depends on {word}");
+    }
+    for word in ["tch", "tokio", "axum", "skein-server", "skein-engine"] {
+        assert!(!manifest("data").contains(word), "data depends on {word}");
     }
     for word in ["axum", "sled", "tokio", "skein-server"] {
         assert!(!manifest("engine").contains(word), "engine depends on {word}");

@@ -1,29 +1,21 @@
 //! An image of any size as a network's input, and the classes that the network tells.
 //!
-//! The middle of the image, as much of it as has the input's aspect ratio, is scaled to the
-//! input's size; an image of that size stays as it is. What comes after is the data set's own:
-//! division by 255, mean, standard deviation.
+//! It is brought to the input's size as the images of a data set are ([`skein_data::pixels`]). What
+//! comes after is the data set's own: division by 255, mean, standard deviation.
 
-use std::io::Cursor;
 use std::time::Instant;
 
-use image::imageops::FilterType;
-use image::metadata::Orientation;
-use image::{DynamicImage, GenericImageView as _, ImageDecoder as _, ImageReader, Limits};
 use skein_core::predict::{Class, MOST_CLASSES, Prediction};
+use skein_data::pixels::{self, Target, ground};
 use tch::Tensor;
 
-use super::{Fault, ground};
+use super::Fault;
 use crate::EngineError;
 use crate::data::images::Normalise;
 use crate::device::Compute;
 use crate::exec::Pass;
 use crate::train::network::Network;
 
-/// Most pixels from one side to the other.
-const MOST_SIDE: u32 = 16_384;
-/// Most bytes of an image once it is decoded: 64 million pixels of three colours.
-const MOST_BYTES: u64 = 192 << 20;
 /// A rim at least so bright, of an image for a network that has learned from dark ones, is worth
 /// a word; `0..=255`.
 const BRIGHT: f64 = 150.0;
@@ -65,30 +57,17 @@ pub(super) struct Scale<'a> {
 /// - in words: it is no image, or too large a one.
 pub(super) fn read(file: &[u8], scale: &Scale<'_>, invert: bool) -> Result<Pixels, String> {
     let [channels, height, width] = scale.shape.map(|size| u32::try_from(size).unwrap_or(0));
-    let (image, orientation) = decode(file)?;
-    let (from, part) = (image.dimensions(), largest_part(&image, orientation, (width, height)));
-    // Before it is scaled, so that no hidden colour mixes with a visible one.
-    let (whole, ground) = ground::opaque(middle(image, part));
-    let mut fitted = scaled(whole, orientation, (width, height));
+    let target = Target { channels, width, height };
+    let fitted = pixels::fit(file, target).map_err(|fault| fault.to_string())?;
+    let (mut bytes, mut said) = (fitted.bytes, fitted.how.to_string());
     if invert {
-        fitted.invert();
+        bytes.iter_mut().for_each(|byte| *byte = u8::MAX - *byte);
+        said += ", inverted";
     }
-    let colour = channels != 1;
-    let mut said = describe(from, part, (width, height));
-    if let Some(ground) = ground {
-        said += &format!(", {}", ground.said());
-    }
-    said += if colour { "" } else { ", grey" };
-    said += if invert { ", inverted" } else { "" };
-    let bytes = if colour {
-        let rgb = fitted.to_rgb8();
-        (0..3).flat_map(|channel| rgb.pixels().map(move |pixel| pixel.0[channel])).collect()
-    } else {
-        fitted.to_luma8().into_raw()
-    };
+    let grey = channels == 1;
     let size = (width as usize, height as usize);
-    let dark = !colour && scale.mean.first().is_some_and(|mean| *mean < 0.5);
-    let hint = if ground::is_one_colour(&bytes, if colour { 3 } else { 1 }) {
+    let dark = grey && scale.mean.first().is_some_and(|mean| *mean < 0.5);
+    let hint = if ground::is_one_colour(&bytes, if grey { 1 } else { 3 }) {
         Some(NOTHING_TO_SEE)
     } else if dark && has_bright_rim(&bytes, size) {
         Some(if invert { LIGHT_BY_INVERSION } else { LIGHT })
@@ -96,95 +75,6 @@ pub(super) fn read(file: &[u8], scale: &Scale<'_>, invert: bool) -> Result<Pixel
         None
     };
     Ok(Pixels { bytes, fitted: said, hint: hint.map(str::to_owned) })
-}
-
-/// Sizes are looked at before anything is decoded: a small file may claim a huge image.
-fn decode(file: &[u8]) -> Result<(DynamicImage, Orientation), String> {
-    let plain = |error: image::ImageError| format!("the image cannot be read: {error}");
-    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
-    let mut reader = reader.map_err(|error| format!("the image cannot be read: {error}"))?;
-    if reader.format().is_none() {
-        return Err("this is no PNG, JPEG, WebP, GIF or BMP image".to_owned());
-    }
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
-    limits.max_alloc = Some(2 * MOST_BYTES);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(plain)?;
-    let (width, height) = decoder.dimensions();
-    if width.max(height) > MOST_SIDE || decoder.total_bytes() > MOST_BYTES {
-        let most = MOST_BYTES / 3_000_000;
-        return Err(format!(
-            "the image is too large: {width}×{height} pixels; send one of at most {most} million"
-        ));
-    }
-    if width == 0 || height == 0 {
-        return Err("the image has no pixels".to_owned());
-    }
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder).map_err(plain)?, orientation))
-}
-
-/// Whether a camera that was held like that swaps the sides.
-fn turns(orientation: Orientation) -> bool {
-    matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    )
-}
-
-/// The sides of the largest part that has the aspect ratio of the input.
-fn largest_part(
-    image: &DynamicImage,
-    orientation: Orientation,
-    (width, height): (u32, u32),
-) -> (u32, u32) {
-    let (across, down) = image.dimensions();
-    let (width, height) = if turns(orientation) { (height, width) } else { (width, height) };
-    let side = |other: u32, over: u32, under: u32| {
-        let part = u64::from(other) * u64::from(over) / u64::from(under.max(1));
-        u32::try_from(part).unwrap_or(u32::MAX).max(1)
-    };
-    let (by_height, by_width) = (side(down, width, height), side(across, height, width));
-    if by_height <= across { (by_height, down) } else { (across, by_width.min(down)) }
-}
-
-/// The middle part of an image.
-fn middle(image: DynamicImage, part: (u32, u32)) -> DynamicImage {
-    let (across, down) = image.dimensions();
-    if (across, down) == part {
-        return image;
-    }
-    image.crop_imm((across - part.0) / 2, (down - part.1) / 2, part.0, part.1)
-}
-
-/// An image in the input's size, upright.
-fn scaled(
-    image: DynamicImage,
-    orientation: Orientation,
-    (width, height): (u32, u32),
-) -> DynamicImage {
-    let size = if turns(orientation) { (height, width) } else { (width, height) };
-    let mut fitted = image;
-    if fitted.dimensions() != size {
-        fitted = fitted.resize_exact(size.0, size.1, FilterType::Triangle);
-    }
-    fitted.apply_orientation(orientation);
-    fitted
-}
-
-fn describe(from: (u32, u32), part: (u32, u32), to: (u32, u32)) -> String {
-    let mut said = format!("{}×{} pixels", from.0, from.1);
-    if part != from {
-        said += &format!(", of which the middle {}×{}", part.0, part.1);
-    }
-    if part != to {
-        said += &format!(", scaled to {}×{}", to.0, to.1);
-    }
-    said
 }
 
 /// Whether the background is light.
@@ -258,6 +148,7 @@ pub(super) fn softmax(scores: &[f64], temperature: f64) -> Result<Vec<f64>, Engi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
 
     #[test]
     fn probabilities_sum_to_one_whatever_the_size_of_scores() {
@@ -313,19 +204,5 @@ mod tests {
                 assert_eq!(found.hint.as_deref(), Some(NOTHING_TO_SEE), "{value}");
             }
         }
-    }
-
-    #[test]
-    fn the_largest_part_has_the_aspect_ratio_of_the_input() {
-        let part = |width, height, orientation, to| {
-            largest_part(&DynamicImage::new_luma8(width, height), orientation, to)
-        };
-        let straight = Orientation::NoTransforms;
-        assert_eq!(part(28, 28, straight, (28, 28)), (28, 28));
-        assert_eq!(part(300, 200, straight, (28, 28)), (200, 200));
-        assert_eq!(part(200, 300, straight, (28, 28)), (200, 200));
-        assert_eq!(part(300, 200, straight, (40, 20)), (300, 150));
-        assert_eq!(part(300, 200, Orientation::Rotate90, (40, 20)), (100, 200));
-        assert_eq!(part(1, 5000, straight, (28, 28)), (1, 1));
     }
 }

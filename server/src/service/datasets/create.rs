@@ -18,7 +18,7 @@ use crate::views::NewDataset;
 /// Most characters of a data set's name.
 const MOST_TITLE: usize = 120;
 /// Largest side that images are brought to, in pixels.
-const MOST_SIZE: u32 = 1024;
+const MOST_SIZE: u32 = 512;
 /// Share of each class that is held out for testing, unless asked otherwise.
 const TEST_SHARE: f64 = 0.2;
 

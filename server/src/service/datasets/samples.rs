@@ -1,6 +1,7 @@
 //! Some images of a prepared data set, to be looked at.
 
 use skein_core::dataset::facts::Facts;
+use skein_data::samples;
 
 use super::{Datasets, own};
 use crate::service::{ServiceError, blocking};
@@ -33,20 +34,17 @@ impl Datasets {
             let facts = own::facts(&datasets.folder, &id, &version)?;
             let total = images(&facts, &wanted.split)?;
             let folder = own::version(&datasets.folder, &id, &version);
-            let found = skein_data::samples::list(
-                &folder,
-                &wanted.split,
-                wanted.class,
-                wanted.offset,
-                wanted.limit,
-            )?;
-            let samples = found.into_iter().map(|sample| SampleView {
-                index: sample.index,
+            let Wanted { split, class, offset, limit, .. } = wanted;
+            let places = samples::places(&folder, &split, class, offset, limit)?;
+            let found = samples::images(&folder, &split, &places)?;
+            let view = |(index, sample): (u64, samples::Sample)| SampleView {
+                index,
                 label: sample.label,
-                class: class(&facts, sample.label),
-                file: sample.file,
-            });
-            Ok(SampleList { split: wanted.split, total, samples: samples.collect() })
+                class: class_name(&facts, sample.label),
+                file: sample.line.name,
+            };
+            let samples = places.into_iter().zip(found).map(view);
+            Ok(SampleList { samples: samples.collect(), split, total })
         })
         .await
     }
@@ -70,7 +68,7 @@ impl Datasets {
                 return Err(ServiceError::NotFound { what: format!("image {index} of `{split}`") });
             }
             let folder = own::version(&datasets.folder, &id, &version);
-            Ok(skein_data::samples::png(&folder, &split, index)?)
+            Ok(samples::png(&folder, &split, index)?)
         })
         .await
     }
@@ -86,7 +84,7 @@ fn images(facts: &Facts, split: &str) -> Result<u64, ServiceError> {
     }
 }
 
-fn class(facts: &Facts, label: i64) -> String {
+fn class_name(facts: &Facts, label: i64) -> String {
     let at = usize::try_from(label).ok();
     at.and_then(|at| facts.classes.get(at)).cloned().unwrap_or_else(|| label.to_string())
 }

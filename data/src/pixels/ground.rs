@@ -13,14 +13,17 @@ const ONE_COLOUR: u8 = 8;
 
 /// What is put behind transparent parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ground {
+pub enum Ground {
+    /// All zeros.
     Black,
+    /// All ones.
     White,
 }
 
 impl Ground {
     /// How it is told.
-    pub(super) fn said(self) -> &'static str {
+    #[must_use]
+    pub fn said(self) -> &'static str {
         match self {
             Self::Black => "on black",
             Self::White => "on white",
@@ -37,7 +40,8 @@ impl Ground {
 
 /// The picture on a ground that makes it visible, and which that was; as it is if nothing shows
 /// through it.
-pub(super) fn opaque(image: DynamicImage) -> (DynamicImage, Option<Ground>) {
+#[must_use]
+pub fn opaque(image: DynamicImage) -> (DynamicImage, Option<Ground>) {
     if !image.color().has_alpha() {
         return (image, None);
     }
@@ -80,7 +84,8 @@ fn spread(rgba: &RgbaImage, ground: Ground) -> f64 {
 }
 
 /// Whether a picture, channel by channel, is of one colour.
-pub(super) fn is_one_colour(bytes: &[u8], channels: usize) -> bool {
+#[must_use]
+pub fn is_one_colour(bytes: &[u8], channels: usize) -> bool {
     let size = (bytes.len() / channels.max(1)).max(1);
     bytes.chunks(size).all(|channel| {
         let (least, most) = (channel.iter().min(), channel.iter().max());

@@ -1,0 +1,139 @@
+//! Which kind of set the files of a source are, and which of them are its examples.
+//!
+//! One file a kind of set. What is no set of ours is refused by name: pickles, and sets for other
+//! tasks ([`other_tasks`]).
+
+mod folders;
+mod other_tasks;
+
+use skein_core::dataset::report::Finding;
+
+use crate::gather::{Gathered, Item, Kind};
+use crate::name::shown;
+use crate::refusal::Refusal;
+use crate::spool::{Digest, Place};
+
+/// A part of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Split {
+    Train,
+    Valid,
+    Test,
+}
+
+impl Split {
+    /// The split that a folder, a key or a column calls so.
+    pub(crate) fn called(word: &[u8]) -> Option<Self> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"train" | b"training" => Some(Self::Train),
+            b"val" | b"valid" | b"validation" | b"dev" => Some(Self::Valid),
+            b"test" | b"testing" | b"t10k" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// What it is called in our own files.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// A labelled image.
+#[derive(Debug, Clone)]
+pub(crate) struct Example {
+    pub(crate) split: Split,
+    /// Which of the classes.
+    pub(crate) label: u32,
+    /// Which of the items holds it.
+    pub(crate) item: u32,
+    /// Which image of the item it is, if that holds several.
+    pub(crate) number: Option<u32>,
+    pub(crate) place: Place,
+    /// Of its bytes; zeros until it is known.
+    pub(crate) digest: Digest,
+}
+
+/// How the pixels of a set are stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Form {
+    /// Each image in a file of its own.
+    Files,
+    /// Numbers, all of one shape.
+    Raw(Raw),
+}
+
+/// Images without a file format.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Raw {
+    pub(crate) channels: u32,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// Whether the channels of a pixel lie side by side.
+    pub(crate) mixed: bool,
+    pub(crate) number: Number,
+}
+
+/// How a number is stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Number {
+    /// A byte.
+    Byte,
+}
+
+/// A set of images.
+#[derive(Debug)]
+pub(crate) struct Images {
+    /// In words: `class folders`.
+    pub(crate) layout: &'static str,
+    /// Names as they are shown, in the order of the labels.
+    pub(crate) classes: Vec<String>,
+    pub(crate) form: Form,
+    /// Sorted by split, class and name, so that the order of an archive does not matter.
+    pub(crate) examples: Vec<Example>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// What a source holds.
+#[derive(Debug)]
+pub(crate) enum Set {
+    Images(Images),
+}
+
+/// Tells what a source holds.
+///
+/// # Errors
+/// - [`Refusal`]: it holds nothing that is known.
+pub(crate) fn find(gathered: &mut Gathered) -> Result<Set, Refusal> {
+    let items = &gathered.items;
+    if items.is_empty() {
+        return Err(Refusal::Layout("there are no files in it".to_owned()));
+    }
+    other_tasks::refuse(items)?;
+    if !items.iter().any(|item| item.kind == Kind::Image) {
+        return Err(nothing(items));
+    }
+    folders::find(gathered).map(Set::Images)
+}
+
+/// Why nothing can be made of some files.
+fn nothing(items: &[Item]) -> Refusal {
+    for item in items {
+        let name = item.name.shown();
+        match item.kind {
+            Kind::Pickle => return Refusal::Pickle { name },
+            Kind::Foreign(format, advice) => return Refusal::Format { name, format, advice },
+            _ => {}
+        }
+    }
+    let some = items.iter().take(3).map(|item| format!("`{}`", shown(item.name.bytes())));
+    Refusal::Layout(format!(
+        "there are no images and nothing else that is known, only files like {}; bring images in \
+         one folder per class, IDX files, the binary files of CIFAR, an .npz with images and \
+         labels, a CSV of paths and labels beside the images, or a text",
+        some.collect::<Vec<_>>().join(", ")
+    ))
+}
