@@ -15,8 +15,8 @@ const sending = new Set<string>();
 const drop = find("[data-drop]");
 if (drop) bindDrop(drop);
 document.addEventListener("click", (event) => void click(event));
-find<HTMLFormElement>("[data-sheet-form]")?.addEventListener("change", (event) => {
-  (event.currentTarget as HTMLFormElement).submit();
+document.addEventListener("change", (event) => {
+  if (event.target instanceof Element) event.target.closest<HTMLFormElement>("[data-sheet-form]")?.submit();
 });
 attach();
 document.addEventListener("skein:tell", attach);

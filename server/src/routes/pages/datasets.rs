@@ -58,6 +58,7 @@ impl Card {
     pub(super) fn new(prefix: &str, set: DatasetView, now: OffsetDateTime) -> Self {
         let images = set.own && set.kind == Some(DataKind::Images);
         let shown = if images { THUMBNAILS.min(set.train_images) } else { 0 };
+        let set = DatasetView { problem: set.problem.map(|text| text.replace('`', "")), ..set };
         let thumbnail = |index| image(prefix, &set, "train", index);
         Self {
             holds: holds(&set),

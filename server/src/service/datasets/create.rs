@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use skein_core::dataset;
 use skein_core::dataset::MOST_ID;
 use skein_core::spec::Violation;
+use skein_data::name;
 
 use super::incoming::{Coming, Incoming, State};
 use super::{Datasets, fetch, is_below, no_such, own};
@@ -89,7 +90,7 @@ impl Datasets {
         if asked.bytes.is_some() && file_name.is_empty() {
             add("file_name", "is missing".to_owned());
         }
-        let title = asked.title.as_deref().unwrap_or("").trim().to_owned();
+        let title = name::shown(asked.title.as_deref().unwrap_or("").trim().as_bytes());
         if let Some(detail) = title_fault(&title) {
             add("title", detail);
         }
@@ -188,7 +189,7 @@ impl Datasets {
     /// # Errors
     /// - [`ServiceError::NotFound`], [`ServiceError::Invalid`].
     pub async fn rename(&self, id: &str, title: &str) -> Result<(), ServiceError> {
-        let title = title.trim().to_owned();
+        let title = name::shown(title.trim().as_bytes());
         let fault =
             if title.is_empty() { Some("is empty".to_owned()) } else { title_fault(&title) };
         if let Some(detail) = fault {
@@ -306,23 +307,25 @@ impl Datasets {
 fn file_name(asked: &NewDataset) -> String {
     let given = asked.file_name.as_deref().or(asked.folder.as_deref()).unwrap_or("");
     let last = given.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or("");
-    last.chars().filter(|sign| !sign.is_control()).take(200).collect()
+    name::shown(last.as_bytes()).chars().take(200).collect()
 }
 
 /// A file's name without what tells its format.
 fn stem(file_name: &str) -> &str {
     let mut stem = file_name;
-    for end in [".gz", ".zst", ".tgz", ".tar", ".zip", ".npz", ".csv", ".txt"] {
-        stem = stem.strip_suffix(end).unwrap_or(stem);
+    for packed in [".gz", ".zst"] {
+        stem = stem.strip_suffix(packed).unwrap_or(stem);
     }
-    if stem.is_empty() { file_name } else { stem }
+    match stem.rsplit_once('.') {
+        Some((before, ending)) if !before.is_empty() && ending.len() <= 4 => before,
+        _ if stem.is_empty() => file_name,
+        _ => stem,
+    }
 }
 
 fn title_fault(title: &str) -> Option<String> {
-    if title.chars().count() > MOST_TITLE {
-        return Some(format!("must have at most {MOST_TITLE} characters"));
-    }
-    title.chars().any(char::is_control).then(|| "must not contain control characters".to_owned())
+    let long = title.chars().count() > MOST_TITLE;
+    long.then(|| format!("must have at most {MOST_TITLE} characters"))
 }
 
 /// An id made of a name: what is no small letter or digit becomes `-`.
@@ -377,5 +380,6 @@ mod tests {
         assert_eq!(of("/srv/photos/"), "photos");
         assert_eq!(stem("cifar-10-binary.tar.gz"), "cifar-10-binary");
         assert_eq!(stem(".zip"), ".zip");
+        assert_eq!(stem("v1.0 photos.pkl"), "v1.0 photos");
     }
 }

@@ -1,7 +1,7 @@
 //! Some images of a prepared data set, to be looked at.
 
 use skein_core::dataset::facts::Facts;
-use skein_data::samples;
+use skein_data::{name, samples};
 
 use super::{Datasets, own};
 use crate::service::{ServiceError, blocking};
@@ -41,7 +41,7 @@ impl Datasets {
                 index,
                 label: sample.label,
                 class: class_name(&facts, sample.label),
-                file: sample.line.name,
+                file: name::shown(sample.line.name.as_bytes()),
             };
             let samples = places.into_iter().zip(found).map(view);
             Ok(SampleList { samples: samples.collect(), split, total })
