@@ -96,6 +96,13 @@ pub struct DatasetSpec {
     /// What happens to a text's line ends and its byte order mark; absent for images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_ends: Option<LineEnds>,
+    /// Whether images are mirrored at random, top to bottom.
+    #[serde(default)]
+    pub flip_vertical: bool,
+    /// Smallest share of an image's area of which a random part is scaled to the whole size; 0 for
+    /// none.
+    #[serde(default)]
+    pub resized_crop: f64,
 }
 
 impl DatasetSpec {

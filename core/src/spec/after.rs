@@ -37,6 +37,12 @@ pub struct AfterSpec {
     pub cutout: u64,
     /// Magnitude of `RandAugment`; 0 for none.
     pub rand_augment: f64,
+    /// Strength of random changes of brightness, contrast and saturation; 0 for none.
+    #[serde(default)]
+    pub color_jitter: f64,
+    /// Probability with which a random rectangle of an image is erased.
+    #[serde(default)]
+    pub random_erasing: f64,
     /// Share of a label that is spread over all classes.
     pub label_smoothing: f64,
     /// Parameter of the blends of two images; 0 for none.

@@ -417,8 +417,10 @@ mod tests {
           "dataset": {
             "crop": 0,
             "flip": false,
+            "flip_vertical": false,
             "id": "fashion-mnist",
-            "limit": null
+            "limit": null,
+            "resized_crop": 0.0
           },
           "name": "toy-cell drnas fashion-mnist",
           "resources": {
@@ -457,6 +459,7 @@ mod tests {
         {
           "batch_size": 96,
           "clip": 5.0,
+          "color_jitter": 0.0,
           "cutmix": 0.0,
           "cutout": 0,
           "decay_all": true,
@@ -484,6 +487,7 @@ mod tests {
           },
           "packaged": "best",
           "rand_augment": 0.0,
+          "random_erasing": 0.0,
           "recalibrate_images": 2048,
           "recipe": "plain",
           "repeats": 1,
@@ -503,6 +507,7 @@ mod tests {
           "arch_weight_decay": 0.001,
           "batch_size": 64,
           "clip": 5.0,
+          "color_jitter": 0.0,
           "cutout": 0,
           "decay_all": true,
           "epochs": 100,
@@ -514,6 +519,7 @@ mod tests {
           },
           "patience_epochs": 0,
           "rand_augment": 0.0,
+          "random_erasing": 0.0,
           "second_stage": {
             "kind": "none"
           },

@@ -25,6 +25,12 @@ pub struct SearchSpec {
     pub cutout: u64,
     /// Magnitude of `RandAugment` on each training image; 0 for none.
     pub rand_augment: f64,
+    /// Strength of random changes of brightness, contrast and saturation; 0 for none.
+    #[serde(default)]
+    pub color_jitter: f64,
+    /// Probability with which a random rectangle of a training image is erased.
+    #[serde(default)]
+    pub random_erasing: f64,
     /// How weights follow their gradient.
     pub weight_optimizer: WeightOptimizerSpec,
     /// Learning rate of the weights at the start (cosine schedule per epoch).

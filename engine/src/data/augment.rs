@@ -1,28 +1,46 @@
-//! Random changes of training images: crop, flip, `RandAugment`, cutout.
+//! Random changes of training images: crop, resized crop, flips, `RandAugment`, colour jitter,
+//! cutout, random erasing, in this order.
 //!
 //! Where and whether is drawn on the host, counted by (seed, stream, step), so that a resumed run
 //! and one on another device change the same images in the same way. What is drawn is then done
-//! to the whole batch at once.
+//! to the whole batch at once. Every change that came later draws from a generator of its own, so
+//! that it does not move what the others draw.
 
-use tch::{Kind, Tensor};
+mod erase;
+mod jitter;
+mod resized;
+mod window;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use skein_core::spec::RunSpec;
+use tch::{Device, Kind, Tensor, kind};
 
 use super::rand_augment;
 use crate::EngineError;
 use crate::search::sampler::At;
 use crate::state::seed::{Stream, below, derive, generator};
+use resized::Part;
 
 /// What is done to training images.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Augment {
     /// Black pixels on each side before a random part of the old size is taken; 0 for none.
     pub crop: u64,
+    /// Smallest share of the area of a random part that is scaled to the whole size; 0 for none.
+    pub resized_crop: f64,
     /// Whether images are mirrored, left to right, with probability one half.
     pub flip: bool,
+    /// The same, top to bottom.
+    pub flip_vertical: bool,
     /// Side of the square that is blanked, 0 for none (cutout, arXiv:1708.04552). Its centre lies
     /// within the image, so part of it may not.
     pub cutout: u64,
     /// Magnitude of `RandAugment`, `0..=10`; 0 for none.
     pub rand_augment: f64,
+    /// Strength of the colour jitter, `0..=1`; 0 for none.
+    pub color_jitter: f64,
+    /// Probability with which a rectangle is erased.
+    pub random_erasing: f64,
 }
 
 /// What was drawn for the images of a batch.
@@ -35,69 +53,131 @@ struct Places {
     centre: Vec<[i64; 2]>,
 }
 
+/// A generator for a change with draws of its own: those of crop, flip and cutout end at no fixed
+/// number.
+fn own(at: At, stream: Stream) -> Xoshiro256PlusPlus {
+    generator(derive(at.seed, at.stream, at.step), stream, 0)
+}
+
+/// One number an image, `[batch, 1, 1, 1]`.
+fn column<T: kind::Element>(values: &[T], device: Device) -> Result<Tensor, EngineError> {
+    Ok(Tensor::f_from_slice(values)?.f_to(device)?.view([-1, 1, 1, 1]))
+}
+
 impl Augment {
-    /// Crops, mirrors and recolours images `[batch, channels, height, width]` of bytes.
+    /// What a search does to the images of its steps.
+    #[must_use]
+    pub fn searching(spec: &RunSpec) -> Self {
+        let search = &spec.search;
+        Self {
+            cutout: search.cutout,
+            rand_augment: search.rand_augment,
+            color_jitter: search.color_jitter,
+            random_erasing: search.random_erasing,
+            ..Self::of_data(spec)
+        }
+    }
+
+    /// What the trainings after the search do to theirs.
+    #[must_use]
+    pub fn training(spec: &RunSpec) -> Self {
+        let after = &spec.after;
+        Self {
+            cutout: after.cutout,
+            rand_augment: after.rand_augment,
+            color_jitter: after.color_jitter,
+            random_erasing: after.random_erasing,
+            ..Self::of_data(spec)
+        }
+    }
+
+    fn of_data(spec: &RunSpec) -> Self {
+        let data = &spec.dataset;
+        Self {
+            crop: data.crop,
+            resized_crop: data.resized_crop,
+            flip: data.flip,
+            flip_vertical: data.flip_vertical,
+            ..Self::default()
+        }
+    }
+
+    /// Crops, mirrors and recolours images `[batch, channels, height, width]` of bytes, which may be
+    /// written over.
     ///
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn place(&self, pixels: Tensor, at: At) -> Result<Tensor, EngineError> {
-        let placed = self.crop_and_flip(pixels, at)?;
-        if self.rand_augment == 0.0 {
-            return Ok(placed);
+        let mut placed = self.crop_and_flip(pixels, at)?;
+        if self.resized_crop > 0.0 {
+            placed = resized::scale(&placed, &self.parts(&placed, at))?;
         }
-        // The draws above end at no fixed number, so these have a generator of their own.
-        let seed = derive(at.seed, at.stream, at.step);
-        let mut generator = generator(seed, Stream::RandAugment, 0);
-        rand_augment::apply(&placed, self.rand_augment, &mut generator)
+        if self.flip_vertical {
+            let which = upside_down(&placed, at);
+            placed = window::mirror(placed, 2, &which)?;
+        }
+        if self.rand_augment > 0.0 {
+            let mut generator = own(at, Stream::RandAugment);
+            placed = rand_augment::apply(&placed, self.rand_augment, &mut generator)?;
+        }
+        if self.color_jitter > 0.0 {
+            let mut generator = own(at, Stream::ColorJitter);
+            placed = jitter::apply(&placed, self.color_jitter, &mut generator)?;
+        }
+        Ok(placed)
     }
 
     fn crop_and_flip(&self, pixels: Tensor, at: At) -> Result<Tensor, EngineError> {
         if self.crop == 0 && !self.flip {
             return Ok(pixels);
         }
-        let (size, places) = self.places(&pixels, at);
-        let [count, channels, height, width] = size;
-        let border = i64::try_from(self.crop).unwrap_or(0);
-        let wide = width + 2 * border;
-        let mut from: Vec<i64> = Vec::new();
-        for ([top, left], flipped) in places.corner.iter().zip(&places.flipped) {
-            for row in 0..height {
-                let start = (top + row) * wide + left;
-                if self.flip && *flipped {
-                    from.extend((start..start + width).rev());
-                } else {
-                    from.extend(start..start + width);
-                }
-            }
+        let (_, places) = self.places(&pixels, at);
+        let mut placed = pixels;
+        if self.crop > 0 {
+            let border = i64::try_from(self.crop).unwrap_or(0);
+            placed = window::cut(&placed, border, &places.corner)?;
         }
-        let from = Tensor::f_from_slice(&from)?
-            .f_to(pixels.device())?
-            .view([count, 1, height * width])
-            .f_expand([count, channels, height * width], false)?;
-        let enlarged = pixels.f_constant_pad_nd([border; 4])?.view([count, channels, -1]);
-        Ok(enlarged.f_gather(2, &from, false)?.view(size))
+        if self.flip {
+            placed = window::mirror(placed, 3, &places.flipped)?;
+        }
+        Ok(placed)
     }
 
-    /// Blanks a square of each normalised image `[batch, channels, height, width]`.
+    /// Blanks a square and a rectangle of each normalised image `[batch, channels, height, width]`.
     ///
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn blank(&self, x: Tensor, at: At) -> Result<Tensor, EngineError> {
-        if self.cutout == 0 {
-            return Ok(x);
+        let mut x = x;
+        if self.cutout > 0 {
+            let (_, places) = self.places(&x, at);
+            let side = i64::try_from(self.cutout).unwrap_or(0);
+            let square = |[row, column]: &[i64; 2]| Part {
+                top: row - side / 2,
+                left: column - side / 2,
+                height: side,
+                width: side,
+            };
+            x = blanked(&x, &places.centre.iter().map(square).collect::<Vec<_>>())?;
         }
-        let ([count, _, height, width], places) = self.places(&x, at);
-        let half = i64::try_from(self.cutout / 2).unwrap_or(0);
-        let side = i64::try_from(self.cutout).unwrap_or(0);
-        let inside = |axis: usize, length: i64| -> Result<Tensor, EngineError> {
-            let first: Vec<i64> = places.centre.iter().map(|centre| centre[axis] - half).collect();
-            let first = Tensor::f_from_slice(&first)?.f_to(x.device())?.view([count, 1]);
-            let offset = Tensor::arange(length, (Kind::Int64, x.device())) - first;
-            Ok(offset.ge(0).logical_and(&offset.lt(side)))
-        };
-        let rows = inside(0, height)?.view([count, 1, height, 1]);
-        let columns = inside(1, width)?.view([count, 1, 1, width]);
-        Ok(x.f_masked_fill(&rows.logical_and(&columns), 0.0)?)
+        if self.random_erasing > 0.0 {
+            x = blanked(&x, &self.rectangles(&x, at))?;
+        }
+        Ok(x)
+    }
+
+    /// The part that is scaled of each image.
+    fn parts(&self, images: &Tensor, at: At) -> Vec<Part> {
+        let mut generator = own(at, Stream::ResizedCrop);
+        let (count, sides) = measured(images);
+        (0..count).map(|_| resized::part(sides, self.resized_crop, &mut generator)).collect()
+    }
+
+    /// The rectangle that is erased of each image.
+    fn rectangles(&self, images: &Tensor, at: At) -> Vec<Part> {
+        let mut generator = own(at, Stream::RandomErasing);
+        let (count, sides) = measured(images);
+        (0..count).map(|_| erase::rectangle(sides, self.random_erasing, &mut generator)).collect()
     }
 
     /// The draws of a batch; as many for each image whatever is switched on.
@@ -117,6 +197,37 @@ impl Augment {
         }
         (size, places)
     }
+}
+
+/// Number, height and width of images.
+fn measured(images: &Tensor) -> (i64, (i64, i64)) {
+    match images.size()[..] {
+        [count, _, height, width] => (count, (height, width)),
+        _ => (0, (0, 0)),
+    }
+}
+
+/// Which images are mirrored top to bottom.
+fn upside_down(images: &Tensor, at: At) -> Vec<bool> {
+    let mut generator = own(at, Stream::FlipVertical);
+    (0..measured(images).0).map(|_| below(&mut generator, 2) == 1).collect()
+}
+
+/// The images with a part of each filled with 0; parts may lie outside.
+fn blanked(x: &Tensor, parts: &[Part]) -> Result<Tensor, EngineError> {
+    let (_, (height, width)) = measured(x);
+    let inside = |spans: Vec<(i64, i64)>, length: i64, dimension: usize| {
+        let (first, sizes): (Vec<i64>, Vec<i64>) = spans.into_iter().unzip();
+        let mut shape = [1; 4];
+        shape[dimension] = length;
+        let counted = Tensor::f_arange(length, (Kind::Int64, x.device()))?.view(shape);
+        let offset = counted - column(&first, x.device())?;
+        let sizes = column(&sizes, x.device())?;
+        Ok::<_, EngineError>(offset.ge(0).logical_and(&offset.lt_tensor(&sizes)))
+    };
+    let rows = inside(parts.iter().map(|part| (part.top, part.height)).collect(), height, 2)?;
+    let columns = inside(parts.iter().map(|part| (part.left, part.width)).collect(), width, 3)?;
+    Ok(x.f_masked_fill(&rows.logical_and(&columns), 0.0)?)
 }
 
 #[cfg(test)]
@@ -202,5 +313,74 @@ mod tests {
         assert_ne!(of(5), of(6));
         let plain = Augment::default();
         assert_eq!(bytes(&plain.place(images(2), at(1)).unwrap()), bytes(&images(2)));
+    }
+
+    #[test]
+    fn what_came_later_does_not_move_what_was_drawn_before() {
+        let old = Augment { crop: 2, flip: true, ..Augment::default() };
+        let new = Augment { flip_vertical: true, ..old };
+        let (before, after) =
+            (old.place(images(40), at(1)).unwrap(), new.place(images(40), at(1)).unwrap());
+        let turned = upside_down(&before, at(1));
+        for (index, turned) in (0..).zip(&turned) {
+            let expected = before.get(index);
+            let expected = if *turned { expected.flip([1]) } else { expected };
+            assert_eq!(bytes(&after.get(index)), bytes(&expected), "image {index}");
+        }
+        let count = turned.iter().filter(|turned| **turned).count();
+        assert!((10..30).contains(&count), "{count} of 40");
+        assert_ne!(turned, old.places(&before, at(1)).1.flipped);
+    }
+
+    #[test]
+    fn erasing_blanks_the_drawn_rectangle_after_the_cutout() {
+        let augment = Augment { cutout: 2, random_erasing: 0.7, ..Augment::default() };
+        let x = || Tensor::ones([30, 3, 12, 10], tch::kind::FLOAT_CPU);
+        let after = augment.blank(x(), at(1)).unwrap();
+        let cut = Augment { random_erasing: 0.0, ..augment }.blank(x(), at(1)).unwrap();
+        let rectangles = augment.rectangles(&x(), at(1));
+        for (index, part) in (0..).zip(&rectangles) {
+            for (row, column) in (0..12).flat_map(|row| (0..10).map(move |column| (row, column))) {
+                let erased = (part.top..part.top + part.height).contains(&row)
+                    && (part.left..part.left + part.width).contains(&column);
+                for channel in 0..3 {
+                    let at = [index, channel, row, column];
+                    let expected = if erased { 0.0 } else { cut.double_value(&at) };
+                    assert_eq!(after.double_value(&at), expected, "{at:?}");
+                }
+            }
+        }
+        let erased = rectangles.iter().filter(|part| part.height > 0).count();
+        assert!((10..30).contains(&erased), "{erased} of 30");
+    }
+
+    /// Everything at once, in the shapes that data sets have.
+    #[test]
+    fn equal_seeds_change_images_of_any_channels_equally() {
+        let all = Augment {
+            crop: 2,
+            resized_crop: 0.3,
+            flip: true,
+            flip_vertical: true,
+            cutout: 3,
+            rand_augment: 9.0,
+            color_jitter: 0.4,
+            random_erasing: 0.5,
+        };
+        for channels in [1, 2, 3, 4] {
+            let pixels = || {
+                let all = Tensor::arange(60 * channels * 63, (Kind::Int64, Device::Cpu));
+                (all * 37).remainder(251).to_kind(Kind::Uint8).view([60, channels, 9, 7])
+            };
+            let of = |at| {
+                let placed = all.place(pixels(), at).unwrap();
+                assert_eq!((placed.kind(), placed.size()), (Kind::Uint8, pixels().size()));
+                all.blank(placed.to_kind(Kind::Float), at).unwrap()
+            };
+            assert_eq!(of(at(5)), of(at(5)));
+            assert_ne!(of(at(5)), of(at(6)));
+            assert_ne!(of(at(5)), of(At { seed: 4, ..at(5) }));
+            assert_ne!(of(at(5)), of(At { stream: Stream::ArchAugment, ..at(5) }));
+        }
     }
 }

@@ -159,7 +159,16 @@ mod tests {
                 (order(0, Stream::WeightOrder), Stream::WeightAugment),
                 (order(25, Stream::ArchOrder), Stream::ArchAugment),
             ],
-            augment: Augment { crop: 4, flip: true, cutout: 8, rand_augment: 9.0 },
+            augment: Augment {
+                crop: 4,
+                resized_crop: 0.5,
+                flip: true,
+                flip_vertical: true,
+                cutout: 8,
+                rand_augment: 9.0,
+                color_jitter: 0.4,
+                random_erasing: 0.5,
+            },
             seed: 3,
         }
     }

@@ -50,8 +50,9 @@ impl Normalise {
     /// # Errors
     /// - [`EngineError::Tensor`] if memory runs out.
     pub fn apply(&self, pixels: &Tensor) -> Result<Tensor, EngineError> {
-        let x = pixels.f_to_kind(self.kind)? / self.divide;
-        Ok((x - &self.mean) / &self.std)
+        // In place: fresh memory takes longer than the arithmetic.
+        let mut x = pixels.f_to_dtype(self.kind, false, true)?;
+        Ok(x.f_divide_scalar_(self.divide)?.f_sub_(&self.mean)?.f_div_(&self.std)?)
     }
 
     fn share(&self) -> Self {
@@ -159,5 +160,30 @@ impl Images {
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skein_core::dataset::find;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_formula_and_pixels_stay() {
+        let set = find("cifar-10").unwrap();
+        for kind in [Kind::Float, Kind::Double] {
+            let normalise =
+                Normalise::new(255.0, &set.mean, &set.std, Compute { kind, ..Compute::exact() });
+            let bytes = Tensor::arange(3 * 256, (Kind::Int64, Device::Cpu)).remainder(256);
+            let bytes = bytes.view([1, 3, 16, 16]).to_kind(Kind::Uint8);
+            for pixels in [bytes.to_kind(kind), bytes] {
+                let before = pixels.copy();
+                let plain = pixels.to_kind(kind) / 255.0;
+                let plain = (plain - &normalise.mean) / &normalise.std;
+                assert_eq!(normalise.apply(&pixels).unwrap(), plain);
+                assert_eq!(pixels, before);
+            }
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The operations and their strengths are those of timm's increasing set (`rand-m9-mstd0.5-inc1`):
 //! each is done with probability one half, at a strength drawn around the magnitude. What comes
-//! into the image from outside is black. Draws are made on the host and counted.
+//! into the image from outside is black. Draws are made on the host and counted. Only images of
+//! three channels have colours: any other stays as it is where its colours would fade or deepen, and
+//! the other operations change all of its channels alike.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tch::{Kind, Tensor};
@@ -130,6 +132,7 @@ fn change(op: Op, x: &Tensor, shares: &[f64]) -> Result<Tensor, EngineError> {
             let more = x + each(&|share| (share.abs() * 110.0).floor())?;
             more.where_self(&x.lt(128.0), x)
         }
+        Op::Colour if x.size()[1] != 3 => x.shallow_clone(),
         Op::Colour => blend(&grey(x))?,
         Op::Contrast => blend(&grey(x).mean_dim([1, 2, 3].as_slice(), true, Kind::Float))?,
         Op::Brightness => blend(&x.zeros_like())?,
@@ -157,8 +160,9 @@ fn ratio(x: &Tensor) -> f64 {
     size[3] as f64 / size[2].max(1) as f64
 }
 
-/// One channel of brightness.
-fn grey(x: &Tensor) -> Tensor {
+/// One channel of brightness: of three channels that of their colours (ITU-R BT.601), of any other
+/// number the mean.
+pub(super) fn grey(x: &Tensor) -> Tensor {
     if x.size()[1] != 3 {
         return x.mean_dim([1].as_slice(), true, Kind::Float);
     }

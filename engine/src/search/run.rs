@@ -236,7 +236,6 @@ impl Search {
     /// Where the batches of the steps come from.
     #[must_use]
     pub fn source(&self, images: &Examples) -> Source {
-        let (dataset, search) = (&self.spec.dataset, &self.spec.search);
         let mut parts = vec![(self.weight_order.clone(), Stream::WeightAugment)];
         if self.sampler(0) != Sampler::Uniform {
             parts.push((self.arch_order.clone(), Stream::ArchAugment));
@@ -244,12 +243,7 @@ impl Search {
         Source {
             images: images.share(),
             parts,
-            augment: Augment {
-                crop: dataset.crop,
-                flip: dataset.flip,
-                cutout: search.cutout,
-                rand_augment: search.rand_augment,
-            },
+            augment: Augment::searching(&self.spec),
             seed: self.spec.seed,
         }
     }

@@ -64,6 +64,15 @@ pub enum Stream {
     Widen = 41,
     /// Tokens that continue a prompt; the step is the token's place.
     Continuation = 50,
+    /// Whether images are mirrored top to bottom; seeded by the draw of the other changes, like the
+    /// next three.
+    FlipVertical = 60,
+    /// Parts of images that are scaled to their whole size.
+    ResizedCrop = 61,
+    /// Brightness, contrast and saturation.
+    ColorJitter = 62,
+    /// Rectangles that are erased.
+    RandomErasing = 63,
 }
 
 /// The seed of one draw.
@@ -115,6 +124,13 @@ pub fn below(generator: &mut Xoshiro256PlusPlus, bound: usize) -> usize {
             return usize::try_from(drawn % bound).unwrap_or(0);
         }
     }
+}
+
+/// A uniform number in `0..1`, a multiple of 2⁻⁵³.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+pub fn uniform(generator: &mut Xoshiro256PlusPlus) -> f64 {
+    use rand::Rng;
+    (generator.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).

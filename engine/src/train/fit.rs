@@ -71,7 +71,7 @@ impl Fit {
         let order = Order::new(positions, after.batch_size, spec.seed, streams.order)
             .repeated(after.repeats);
         let per_epoch = order.steps();
-        let (dataset, asked) = (&spec.dataset, stage.spec(after));
+        let asked = stage.spec(after);
         let warmup = WarmupSpec { length: asked.warmup_epochs, unit: Unit::Epochs };
         Self {
             stage,
@@ -88,12 +88,7 @@ impl Fit {
             source: Source {
                 images: images.share(),
                 parts: vec![(order, streams.augment)],
-                augment: Augment {
-                    crop: dataset.crop,
-                    flip: dataset.flip,
-                    cutout: after.cutout,
-                    rand_augment: after.rand_augment,
-                },
+                augment: Augment::training(spec),
                 seed: spec.seed,
             },
             feed: None,

@@ -121,6 +121,7 @@ fn a_killed_shrinking_goes_on(#[case] every: u64, #[case] deaths: &[(&str, usize
 /// Everything random about the images, and every state that an optimizer of the weights has.
 #[rstest]
 #[case::images(json!({"dataset": {"crop": 3, "flip": true}, "search": {"cutout": 6}}))]
+#[case::more_of_images(json!({"dataset": {"flip_vertical": true, "resized_crop": 0.3}, "search": {"color_jitter": 0.4, "random_erasing": 0.5}, "after": {"color_jitter": 0.2, "random_erasing": 0.25}}))]
 #[case::adam(json!({"search": {"weight_optimizer": {"kind": "adam", "beta2": 0.995}, "warmup": {"length": 0.5}}}))]
 #[case::adamw(json!({"search": {"weight_optimizer": {"kind": "adamw"}, "warmup": {"length": 5, "unit": "steps"}}}))]
 #[case::adam_on_paths(json!({"search": {"optimizer": {"kind": "gdas"}, "weight_optimizer": {"kind": "adam"}}}))]

@@ -57,13 +57,19 @@ pub(super) fn settle(filled: &mut Value, violations: &mut Violations) {
 }
 
 /// Changes of images, none of which a text knows.
-const IMAGE_CHANGES: [&str; 8] = [
+const IMAGE_CHANGES: [&str; 14] = [
     "dataset.crop",
     "dataset.flip",
+    "dataset.flip_vertical",
+    "dataset.resized_crop",
     "search.cutout",
     "search.rand_augment",
+    "search.color_jitter",
+    "search.random_erasing",
     "after.cutout",
     "after.rand_augment",
+    "after.color_jitter",
+    "after.random_erasing",
     "after.mixup",
     "after.cutmix",
 ];
@@ -186,5 +192,20 @@ mod tests {
         }
         let small = "conv-macro 8: node `conv5` cannot take an input of shape [256, 2, 2]: a map of at least 3×3 expected";
         assert_eq!(refused, [small]);
+    }
+
+    #[test]
+    fn no_image_of_a_text_is_changed() {
+        for path in super::IMAGE_CHANGES {
+            let mut spec = json!({
+                "dataset": {"id": "text"}, "space": {"preset": "language-char"},
+                "search": {"optimizer": {"kind": "spos"}},
+            });
+            let given = if path.contains("flip") { json!(true) } else { json!(1) };
+            set(&mut spec, path, given);
+            let refused = RunSpec::parse(&spec).unwrap_err();
+            let said: Vec<_> = refused.iter().map(|one| (&*one.field, &*one.detail)).collect();
+            assert_eq!(said, [(path, "changes images, but the data set is a text")]);
+        }
     }
 }
