@@ -34,6 +34,9 @@ pub enum Input {
         layout: String,
         /// Channels, height, width.
         shape: [i64; 3],
+        /// How an image of another size becomes one of this; absent in older packages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resize: Option<Resize>,
         /// What pixels are divided by.
         divide: f64,
         /// Mean of each channel, after that.
@@ -60,6 +63,23 @@ pub enum Input {
     },
 }
 
+/// How an image of any size becomes one of the input's: in training, if it is a person's own, and in
+/// a prediction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resize {
+    /// `centre`: the largest part in the middle with the input's ratio of width to height.
+    pub part: String,
+    /// `triangle`: that part is scaled with a triangle as wide as the scale asks for (bilinear with
+    /// antialiasing).
+    pub filter: String,
+}
+
+impl Default for Resize {
+    fn default() -> Self {
+        Self { part: "centre".to_owned(), filter: "triangle".to_owned() }
+    }
+}
+
 impl Preprocess {
     /// For a network of a data set.
     ///
@@ -74,6 +94,7 @@ impl Preprocess {
                 name,
                 layout: "NCHW".to_owned(),
                 shape: [size(0), size(1), size(2)],
+                resize: Some(Resize::default()),
                 divide: 255.0,
                 mean: dataset.mean.to_vec(),
                 std: dataset.std.to_vec(),
