@@ -89,7 +89,9 @@ async fn list(
     ApiQuery(words): ApiQuery<ListWords>,
 ) -> Result<Response, ApiError> {
     let runs = app.runs.list(words.params()?.query()?).await?;
-    Ok(html(&ListPage::new(frame(&app, "runs"), words, runs, OffsetDateTime::now_utc())))
+    let names = app.runs.datasets.names().await?;
+    let page = ListPage::new(frame(&app, "runs"), words, runs, &names, OffsetDateTime::now_utc());
+    Ok(html(&page))
 }
 
 async fn new_run(
@@ -138,6 +140,7 @@ async fn show(State(app): State<AppState>, ApiRun(id): ApiRun) -> Result<Respons
         front: front::newest(std::iter::once(&entry).chain(&followers)).map(|id| id.to_string()),
         supernet: entry.spec.search.optimizer.lends_weights(),
         followers: followers.iter().map(|entry| entry.view()).collect(),
+        data: app.runs.datasets.names().await?.remove(&entry.spec.dataset.id),
     };
     Ok(html(&ShowPage::new(frame(&app, "run"), detail, beside, OffsetDateTime::now_utc())))
 }

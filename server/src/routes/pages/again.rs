@@ -9,6 +9,8 @@ use crate::views::{RunDetail, RunView};
 
 /// What the page shows of other places.
 pub(super) struct Beside {
+    /// Name of the data set that somebody brought, if it is one and is here.
+    pub(super) data: Option<String>,
     /// Id and name of the run that this one goes on from, as long as there is one.
     pub(super) trained_by: Option<(String, String)>,
     /// Runs that go on from this one.

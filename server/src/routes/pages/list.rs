@@ -1,5 +1,7 @@
 //! The list of runs as a page.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
@@ -96,8 +98,11 @@ const COLUMNS: [(&str, &str, &str, bool); 9] = [
     ("w-when c-when", "Created", "created", true),
 ];
 
+/// Names for people of the data sets that they brought, by id.
+pub(super) type Names = BTreeMap<String, String>;
+
 impl ListPage {
-    pub(super) fn new(frame: Frame, query: Query, list: RunList, now: OffsetDateTime) -> Self {
+    pub(super) fn new(frame: Frame, query: Query, list: RunList, names: &Names, now: OffsetDateTime) -> Self {
         let filtered = !query.status.is_empty() || !query.q.is_empty() || !query.cursor.is_empty();
         let with = |change: &dyn Fn(&mut Query)| {
             let mut changed = Query { cursor: String::new(), ..query.clone() };
@@ -114,7 +119,7 @@ impl ListPage {
                 .next
                 .map_or_else(String::new, |cursor| with(&|query| query.cursor.clone_from(&cursor))),
             first: if query.cursor.is_empty() { String::new() } else { with(&|_| ()) },
-            rows: list.runs.into_iter().map(|run| row(run, now)).collect(),
+            rows: list.runs.into_iter().map(|run| row(run, names, now)).collect(),
             status: query.status,
             q: query.q,
         }
@@ -181,7 +186,7 @@ fn column_head(column: (&'static str, &'static str, &'static str, bool), query: 
     Column { class, label, query: changed.text(), sorted }
 }
 
-fn row(run: RunView, now: OffsetDateTime) -> Row {
+fn row(run: RunView, names: &Names, now: OffsetDateTime) -> Row {
     let active = is_active(&run.status);
     let fraction = run.progress.as_ref().map_or(Num(0.0), |progress| progress.fraction);
     // A run without a search has what its network scores in the end.
@@ -202,7 +207,10 @@ fn row(run: RunView, now: OffsetDateTime) -> Row {
             .next()
             .unwrap_or("")
             .to_owned(),
-        dataset: fields::label("dataset.id", &run.dataset).to_owned(),
+        dataset: match names.get(&run.dataset) {
+            Some(title) => title.clone(),
+            None => fields::label("dataset.id", &run.dataset).to_owned(),
+        },
         active,
         fraction: if fraction.0.is_finite() { fraction.0.clamp(0.0, 1.0) } else { 0.0 },
         percent,

@@ -1,6 +1,7 @@
 //! One run as a page.
 
 use askama::Template;
+use serde::Deserialize as _;
 use serde_json::Value;
 use skein_core::dataset::{self, DataKind};
 use skein_core::event::FailureClass;
@@ -107,6 +108,7 @@ impl ShowPage {
         now: OffsetDateTime,
     ) -> Self {
         let files = downloads(&beside.files);
+        let beside_data = beside.data.clone();
         let again = Again::of(&detail, beside);
         let RunDetail { mut run, spec } = detail;
         run.reason = run.reason.map(|reason| format::quoted(&reason));
@@ -126,7 +128,7 @@ impl ShowPage {
             search_charts: search_charts(is_text, again.given || again.from_run),
             fit_charts: fit_charts(is_text),
             text: is_text,
-            learned_from: Learned::from(&run.dataset),
+            learned_from: Learned::from(&spec, beside_data.as_deref()),
             example: words(is_text).0,
             drawing,
             drawing_alt,
@@ -170,16 +172,18 @@ impl ShowPage {
 }
 
 impl Learned {
-    fn from(id: &str) -> Self {
-        let Some(known) = dataset::find(id) else {
-            return Self { grey: false, said: id.to_owned() };
-        };
-        let title = &known.title;
-        if known.kind == DataKind::Text {
+    /// Of a specification; `name` is that of a data set that somebody brought.
+    fn from(spec: &Value, name: Option<&str>) -> Self {
+        let id = text(at(spec, "dataset.id"));
+        let known = dataset::find(&id);
+        let title = known.map(|known| known.title.as_str()).or(name).unwrap_or(&id);
+        let own = at(spec, "dataset.shape").and_then(|shape| <[i64; 3]>::deserialize(shape).ok());
+        let known = known.filter(|known| known.kind == DataKind::Images).map(|known| known.shape);
+        let sides = own.or(known.map(|shape| [shape.channels, shape.height, shape.width]));
+        let Some([channels, height, width]) = sides else {
             return Self { grey: false, said: format!("the network has learned from: {title}") };
-        }
-        let (width, height) = (known.shape.width, known.shape.height);
-        let grey = known.shape.channels == 1;
+        };
+        let grey = channels == 1;
         let colour = if grey { "grey" } else { "coloured" };
         let said =
             format!("the network has learned from {title}, {width}×{height} pixels, {colour}");

@@ -1,6 +1,6 @@
 //! Data sets as lists and pages show them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::PoisonError;
 
@@ -28,6 +28,19 @@ impl Datasets {
             ids.extend(own::all(&datasets.folder).into_iter().map(|(id, _)| id));
             let own = ids.iter().filter_map(|id| datasets.own(id));
             Ok(known.chain(own).collect())
+        })
+        .await
+    }
+
+    /// Names for people of the data sets that they brought, by id.
+    ///
+    /// # Errors
+    /// - [`ServiceError::Task`].
+    pub async fn names(&self) -> Result<BTreeMap<String, String>, ServiceError> {
+        let datasets = self.clone();
+        blocking(move || {
+            let own = own::all(&datasets.folder).into_iter();
+            Ok(own.map(|(id, set)| (id, set.title)).collect())
         })
         .await
     }
