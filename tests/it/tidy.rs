@@ -28,9 +28,9 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
 
 fn sources(endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in [
-        "core", "data", "disk", "engine", "server", "tests", "static", "templates", "scripts",
-    ] {
+    for folder in
+        ["core", "data", "disk", "engine", "server", "tests", "static", "templates", "scripts"]
+    {
         files(&root().join(folder), endings, &mut found);
     }
     assert!(!found.is_empty());
