@@ -121,6 +121,7 @@ fn one(
 fn plain(bytes: Vec<u8>, raw: Raw) -> Vec<u8> {
     let bytes = match raw.number {
         Number::Byte => bytes,
+        Number::Other { kind, scale } => kind.bytes(&bytes, scale),
     };
     if raw.mixed { pixels::planes(&bytes, raw.channels as usize) } else { bytes }
 }

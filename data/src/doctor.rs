@@ -216,15 +216,16 @@ impl Found<'_> {
                 "{enlarged} of {images} images are smaller than {size}×{size} pixels and made larger; \
                  that adds work and no detail."
             );
-            finding(Level::Warning, "enlarged", message)
+            Finding { count: enlarged, ..finding(Level::Warning, "enlarged", message) }
         });
-        let clear = (self.decoded.transparent > 0).then(|| {
-            let images = several(self.decoded.transparent, "image has", "images have");
+        let transparent = self.decoded.transparent;
+        let clear = (transparent > 0).then(|| {
+            let images = several(transparent, "image has", "images have");
             let message = format!(
                 "{images} transparent parts; what stands behind them is made black, or white where \
                  the picture could not be seen on black."
             );
-            finding(Level::Note, "transparent", message)
+            Finding { count: transparent, ..finding(Level::Note, "transparent", message) }
         });
         let plain = self.named(&self.decoded.one_colour);
         let plain = plain.finding(Level::Warning, "one_colour", |count| {

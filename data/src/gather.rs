@@ -6,6 +6,7 @@ use std::path::Path;
 use image::ImageFormat;
 use skein_core::dataset::is_pickle;
 
+use crate::layout::idx::Header;
 use crate::limits::Limits;
 use crate::name::{Name, shown};
 use crate::prepare::{Progress, Stage};
@@ -30,6 +31,8 @@ pub(crate) enum Kind {
     /// An array of NumPy.
     Array,
     Pickle,
+    /// Numbers as MNIST has them.
+    Idx,
     Gzip,
     /// A format that is not read: what it is, and what to do instead.
     Foreign(&'static str, &'static str),
@@ -37,7 +40,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn of(head: &[u8], name: &Name) -> Self {
+    pub(crate) fn of(head: &[u8], name: &Name) -> Self {
         // A text may begin as a portable map does, and TIFF's sign is short.
         let weak = [ImageFormat::Pnm, ImageFormat::Tiff, ImageFormat::Bmp];
         let ending = name.ending();
@@ -50,7 +53,8 @@ impl Kind {
         }
         match head {
             _ if head.starts_with(&crate::npy::MAGIC) => Self::Array,
-            // One byte of it: a label of CIFAR is never so large.
+            // CIFAR's records may begin like that.
+            _ if name.ending() != "bin" && Header::read(head).is_some() => Self::Idx,
             _ if is_pickle(head) => Self::Pickle,
             _ if head.starts_with(&skein_core::dataset::GZIP) => Self::Gzip,
             _ => {

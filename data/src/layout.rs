@@ -3,13 +3,19 @@
 //! One file a kind of set. What is no set of ours is refused by name: pickles, and sets for other
 //! tasks ([`other_tasks`]).
 
+mod arrays;
+mod cifar;
 mod folders;
+pub(crate) mod idx;
 mod other_tasks;
+mod packed;
+mod raw;
+mod table;
+mod text;
 
 use skein_core::dataset::report::Finding;
 
 use crate::gather::{Gathered, Item, Kind};
-use crate::name::shown;
 use crate::refusal::Refusal;
 use crate::spool::{Digest, Place};
 
@@ -82,6 +88,34 @@ pub(crate) struct Raw {
 pub(crate) enum Number {
     /// A byte.
     Byte,
+    /// Another number of an array, which is multiplied and rounded.
+    Other {
+        /// How it is stored.
+        kind: arrays::Type,
+        /// What it is multiplied by.
+        scale: f64,
+    },
+}
+
+impl Raw {
+    /// Bytes of an image.
+    pub(crate) fn bytes(self) -> u64 {
+        let width = match self.number {
+            Number::Byte => 1,
+            Number::Other { kind, .. } => kind.width(),
+        };
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        pixels.saturating_mul(u64::from(self.channels) * width)
+    }
+
+    /// Whether it has pixels, and no more than a file of an image may have.
+    pub(crate) fn is_sane(self) -> bool {
+        let sides = 1..=16_384;
+        sides.contains(&self.width)
+            && sides.contains(&self.height)
+            && self.channels > 0
+            && self.bytes() <= 256 << 20
+    }
 }
 
 /// A set of images.
@@ -97,10 +131,21 @@ pub(crate) struct Images {
     pub(crate) findings: Vec<Finding>,
 }
 
+/// A text.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// Which item is learned from.
+    pub(crate) train: usize,
+    /// Which item is the test text, if there is one.
+    pub(crate) test: Option<usize>,
+    pub(crate) findings: Vec<Finding>,
+}
+
 /// What a source holds.
 #[derive(Debug)]
 pub(crate) enum Set {
     Images(Images),
+    Text(Text),
 }
 
 /// Tells what a source holds.
@@ -108,28 +153,49 @@ pub(crate) enum Set {
 /// # Errors
 /// - [`Refusal`]: it holds nothing that is known.
 pub(crate) fn find(gathered: &mut Gathered) -> Result<Set, Refusal> {
-    let items = &gathered.items;
-    if items.is_empty() {
+    if gathered.items.is_empty() {
         return Err(Refusal::Layout("there are no files in it".to_owned()));
     }
-    other_tasks::refuse(items)?;
-    if !items.iter().any(|item| item.kind == Kind::Image) {
-        return Err(nothing(items));
+    other_tasks::refuse(&gathered.items)?;
+    packed::unpack(gathered)?;
+    let any = |is: fn(&Item) -> bool| gathered.items.iter().any(is);
+    if any(|item| item.kind == Kind::Image) {
+        let table = table::find(gathered)?;
+        return table.map_or_else(|| folders::find(gathered), Ok).map(Set::Images);
     }
-    folders::find(gathered).map(Set::Images)
+    if any(arrays::is_array) {
+        return arrays::find(gathered).map(Set::Images);
+    }
+    if any(idx::is_idx) {
+        return idx::find(gathered).map(Set::Images);
+    }
+    if any(cifar::is_cifar) {
+        return cifar::find(gathered).map(Set::Images);
+    }
+    if let Some(refusal) = foreign(&gathered.items) {
+        return Err(refusal);
+    }
+    match text::find(gathered)? {
+        Some(text) => Ok(Set::Text(text)),
+        None => Err(nothing(&gathered.items)),
+    }
 }
 
-/// Why nothing can be made of some files.
-fn nothing(items: &[Item]) -> Refusal {
-    for item in items {
+/// A file of a format that is not read, if there is one.
+fn foreign(items: &[Item]) -> Option<Refusal> {
+    items.iter().find_map(|item| {
         let name = item.name.shown();
         match item.kind {
-            Kind::Pickle => return Refusal::Pickle { name },
-            Kind::Foreign(format, advice) => return Refusal::Format { name, format, advice },
-            _ => {}
+            Kind::Pickle => Some(Refusal::Pickle { name }),
+            Kind::Foreign(format, advice) => Some(Refusal::Format { name, format, advice }),
+            _ => None,
         }
-    }
-    let some = items.iter().take(3).map(|item| format!("`{}`", shown(item.name.bytes())));
+    })
+}
+
+/// Nothing can be made of some files.
+fn nothing(items: &[Item]) -> Refusal {
+    let some = items.iter().take(3).map(|item| format!("`{}`", item.name.shown()));
     Refusal::Layout(format!(
         "there are no images and nothing else that is known, only files like {}; bring images in \
          one folder per class, IDX files, the binary files of CIFAR, an .npz with images and \

@@ -3,12 +3,10 @@
 //! No async, no HTTP, no libtorch. Server and engine both use this crate: the server starts a process
 //! that prepares what was uploaded, the engine reads what was prepared.
 //!
-//! Reading order: [`prepare`] is the way in. `source` gives the files of an archive or a folder,
+//! Reading order: [`prepare()`] is the way in. `source` gives the files of an archive or a folder,
 //! `gather` puts them into the `spool`, `layout` tells what they are, `look` and `decode` make
 //! pixels of them by the rule of [`pixels`], `divide` splits them, `doctor` reports, `images` and
 //! `arrays` write.
-
-#![expect(dead_code, reason = "arrays without files come with the layouts that have them")]
 
 mod arrays;
 mod decode;
@@ -29,6 +27,7 @@ pub mod samples;
 mod source;
 mod spool;
 mod suggest;
+mod texts;
 mod workers;
 
 pub use limits::Limits;

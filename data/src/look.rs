@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn medians_count_every_image() {
-        let mut look = Look::default();
-        look.sides = [((10, 40), 1), ((20, 30), 3), ((100, 5), 1)].into_iter().collect();
+        let sides = [((10, 40), 1), ((20, 30), 3), ((100, 5), 1)].into_iter().collect();
+        let look = Look { sides, ..Look::default() };
         let sizes = look.sizes().unwrap();
         assert_eq!(sizes.smallest, [10, 5]);
         assert_eq!(sizes.median, [20, 30]);

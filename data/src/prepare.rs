@@ -13,6 +13,7 @@ use crate::layout::{self, Set};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::source::Source;
+use crate::texts;
 
 /// Smallest side that is prepared.
 const LEAST_SIDE: u32 = 8;
@@ -110,6 +111,7 @@ pub fn prepare(
     let mut gathered = gather(&source, &options.limits, scratch, progress)?;
     let prepared = match layout::find(&mut gathered)? {
         Set::Images(set) => images::prepare(set, gathered, options, scratch, &folder, progress)?,
+        Set::Text(text) => texts::prepare(&text, &gathered, &folder, progress)?,
     };
     folder.json(skein_core::dataset::facts::REPORT, &prepared.report)?;
     folder.json(skein_core::dataset::facts::FACTS, &prepared.facts)?;

@@ -87,15 +87,17 @@ fn open(file: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), Fault> {
     let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
     let mut reader = reader.map_err(|error| Fault::Damaged(error.to_string()))?;
     let format = reader.format().ok_or(Fault::Format)?;
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
+    // Only what the header itself takes, so that its sides are known when they are refused.
+    let mut limits = Limits::no_limits();
     limits.max_alloc = Some(2 * MOST_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| plain(&error))?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(|error| plain(&error))?;
     let (width, height) = decoder.dimensions();
     if width.max(height) > MOST_SIDE || decoder.total_bytes() > MOST_BYTES {
         return Err(Fault::Size { width, height });
     }
+    (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
+    decoder.set_limits(limits).map_err(|error| plain(&error))?;
     if width == 0 || height == 0 {
         return Err(Fault::Empty);
     }

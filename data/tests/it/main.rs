@@ -1,6 +1,13 @@
 //! What people bring, from the archive to the arrays.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod bring;
+mod disk;
+mod findings;
+mod hostile;
+mod many;
+mod pictures;
+mod replay;
 mod sets;
+mod unlike;

@@ -43,10 +43,9 @@ impl Directory {
         let position = length - wanted + at as u64;
         let (disk, entries) = (u16_at(end, 4), u16_at(end, 10));
         let (bytes, offset) = (u32_at(end, 12), u32_at(end, 16));
-        if entries == u16::MAX || bytes == ELSEWHERE || offset == ELSEWHERE {
-            if let Some(large) = Self::large(file, position)? {
-                return Ok(large);
-            }
+        let elsewhere = entries == u16::MAX || bytes == ELSEWHERE || offset == ELSEWHERE;
+        if elsewhere && let Some(large) = Self::large(file, position)? {
+            return Ok(large);
         }
         if disk != 0 || u16_at(end, 8) != entries {
             return Err(in_parts());
