@@ -10,7 +10,7 @@ use skein_core::dataset;
 use skein_disk::{kind, lock, once};
 
 use super::create::free_bytes;
-use super::datasets::known as datasets;
+use super::datasets::{known as datasets, own};
 use crate::executor::devices;
 use crate::settings::{MIN_FREE_MIB, Places};
 use crate::views::Check;
@@ -39,6 +39,16 @@ pub fn all(places: &Places) -> Vec<Check> {
         };
         checks.push(Check::new(known.id.clone(), found));
     }
+    checks.extend(own::all(&sets).into_iter().map(|(id, set)| {
+        let newest = set.versions.last().map_or("", |known| &known.version);
+        let found = match own::facts(&sets, &id, newest) {
+            Ok(_) => Ok(own::version(&sets, &id, newest).display().to_string()),
+            Err(error) => {
+                Err(format!("`{id}` cannot be read: {error}; delete it, and add it again"))
+            }
+        };
+        Check::new(id, found)
+    }));
     checks.push(Check::new("data folder", writable(data)));
     checks.push(Check::new("disk space", space(data)));
     checks

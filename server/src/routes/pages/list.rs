@@ -102,7 +102,13 @@ const COLUMNS: [(&str, &str, &str, bool); 9] = [
 pub(super) type Names = BTreeMap<String, String>;
 
 impl ListPage {
-    pub(super) fn new(frame: Frame, query: Query, list: RunList, names: &Names, now: OffsetDateTime) -> Self {
+    pub(super) fn new(
+        frame: Frame,
+        query: Query,
+        list: RunList,
+        names: &Names,
+        now: OffsetDateTime,
+    ) -> Self {
         let filtered = !query.status.is_empty() || !query.q.is_empty() || !query.cursor.is_empty();
         let with = |change: &dyn Fn(&mut Query)| {
             let mut changed = Query { cursor: String::new(), ..query.clone() };
