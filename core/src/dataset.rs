@@ -1,7 +1,9 @@
 //! Data sets: those that Skein knows by name, and those that people bring ([`facts`], [`report`]).
 
 pub mod facts;
+pub mod positions;
 pub mod report;
+pub mod split;
 
 use std::sync::LazyLock;
 
@@ -45,6 +47,8 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// Training images that a complete copy has; 0 if that depends on the files.
     pub train_images: u64,
+    /// The last so many of the training images came as a validation split.
+    pub valid_images: u64,
     /// Test images that a complete copy has; likewise.
     pub test_images: u64,
     /// Mean of the pixels, scaled to `0..1`, per channel.
@@ -163,6 +167,7 @@ impl Known {
             shape: self.shape,
             classes: self.classes.iter().map(|&name| name.to_owned()).collect(),
             train_images: self.train_images,
+            valid_images: 0,
             test_images: self.test_images,
             mean: self.mean.to_vec(),
             std: self.std.to_vec(),

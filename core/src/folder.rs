@@ -8,6 +8,7 @@
 //! attempts/1/events.jsonl              one event a line
 //! attempts/1/worker.log                the worker's standard error
 //! attempts/1/lock                      locked for the worker's whole life; names its host and process
+//! attempts/1/split.json                which training examples are for what
 //! attempts/1/latency.json              what the nodes of the space took, if the run needs to know
 //! attempts/1/checkpoints/step-00001200 weights, optimizer and state
 //! attempts/1/artifacts/                the result package and its manifest
@@ -34,6 +35,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const LOG: &str = "worker.log";
 /// Locked for the worker's whole life.
 pub const LOCK: &str = "lock";
+/// Which training examples are for what; see [`crate::dataset::split`].
+pub const SPLIT: &str = "split.json";
 /// What the nodes of the space took, in an attempt that needed to know.
 pub const LATENCY: &str = "latency.json";
 /// Folder of the checkpoints.

@@ -55,7 +55,7 @@ impl FileKind {
 }
 
 /// Every file that a package may hold, in the order in which a page lists them.
-pub const FILES: [FileKind; 20] = [
+pub const FILES: [FileKind; 21] = [
     file(folder::RESULT_ZIP, "Everything", "all files below in one"),
     file("MODEL_CARD.md", "Model card", "what the network is, what it scores, how it was found"),
     file(SOURCE, "PyTorch source", "the network as readable PyTorch, with load()"),
@@ -74,6 +74,7 @@ pub const FILES: [FileKind; 20] = [
     file("pareto.json", "Front", "the best trade-offs of accuracy against cost").minor(),
     file("metrics.csv", "Metrics", "every number of the run"),
     file(folder::SPEC, "Specification", "everything that the run was asked for"),
+    file(folder::SPLIT, "Split", "which training examples were used for what").minor(),
     file("environment.json", "Environment", "versions, device, seed").minor(),
     file(folder::MANIFEST, "Manifest", "names, sizes and SHA-256 of all files").minor(),
 ];

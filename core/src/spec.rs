@@ -19,6 +19,7 @@ mod train;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dataset::split::SplitMethod;
 use crate::dataset::{self, DataKind, DataShape};
 
 pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
@@ -103,6 +104,30 @@ pub struct DatasetSpec {
     /// none.
     #[serde(default)]
     pub resized_crop: f64,
+    /// How training examples are divided into those that train weights and those that train rows.
+    #[serde(default)]
+    pub split: SplitMethod,
+    /// Seed of that; absent where nothing is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
+    /// Of each class only this share of its training images, `0..=1`.
+    #[serde(default = "all")]
+    pub class_share: f64,
+    /// Of each class at most so many training images; all if absent.
+    #[serde(default)]
+    pub class_limit: Option<u64>,
+    /// Only the training images at these positions, as [`dataset::positions::Positions`] are
+    /// written; all if absent.
+    #[serde(default)]
+    pub subset: Option<String>,
+    /// The last so many images of a person's own training images came as a validation split; absent
+    /// for a data set that is known by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<u64>,
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 impl DatasetSpec {

@@ -8,6 +8,7 @@ pub mod images;
 pub mod order;
 mod prepared;
 mod rand_augment;
+pub mod split;
 pub mod text;
 
 use std::path::Path;
@@ -159,6 +160,17 @@ impl Examples {
         match self {
             Self::Images(_) => usize::MAX,
             Self::Text(windows) => windows.at_once(),
+        }
+    }
+
+    /// The class of each example, on the host; none of a text.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the copy fails.
+    pub fn classes(&self) -> Result<Vec<i64>, EngineError> {
+        match self {
+            Self::Images(images) => images.classes(),
+            Self::Text(_) => Ok(vec![]),
         }
     }
 

@@ -108,6 +108,7 @@ impl Facts {
             shape: self.shape,
             classes: self.classes.clone(),
             train_images: if images { self.train } else { 0 },
+            valid_images: if images { self.valid } else { 0 },
             test_images: if images { self.test } else { 0 },
             mean: self.mean.clone(),
             std: self.std.clone(),

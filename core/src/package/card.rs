@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{LeftOut, ONNX, cell};
 use crate::choice::Architecture;
-use crate::dataset::{DataKind, Dataset};
+use crate::dataset::{DataKind, Dataset, split};
 use crate::event::Rung;
 use crate::graph::{Cost, Graph};
 use crate::number::Num;
@@ -160,7 +160,7 @@ fn accuracies(facts: &Facts<'_>, text: &mut String) {
     }
     let [trained, validated, tested] = facts.examples;
     let unit = if is_text { "windows" } else { "images" };
-    let split = match facts.spec.search.optimizer.given() {
+    let parts = match facts.spec.search.optimizer.given() {
         Some(_) => {
             format!("{validated} {unit} of the training set validate here and train nothing")
         }
@@ -170,9 +170,10 @@ fn accuracies(facts: &Facts<'_>, text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "\n{split}; the test set has {tested}. One seed ({}), one training each.\n",
+        "\n{parts}; the test set has {tested}. One seed ({}), one training each.\n",
         facts.spec.seed
     );
+    let _ = writeln!(text, "{}\n", split::sentence(&facts.spec.dataset, unit));
     if let Some(cleaned) = facts.cleaned {
         let _ = writeln!(text, "Of the text, {cleaned}.\n");
     }

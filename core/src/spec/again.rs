@@ -27,7 +27,16 @@ const FREE: [&str; 11] = [
 const OF_WEIGHTS: [&str; 5] =
     ["space.", "search.weights", "dataset.tokens", "dataset.vocabulary", "dataset.line_ends"];
 /// Fields that decide which images nothing was trained on.
-const OF_SPLITS: [&str; 3] = ["dataset.limit", "search.train_portion", "search.valid_limit"];
+const OF_SPLITS: [&str; 8] = [
+    "dataset.limit",
+    "dataset.split",
+    "dataset.split_seed",
+    "dataset.class_share",
+    "dataset.class_limit",
+    "dataset.subset",
+    "search.train_portion",
+    "search.valid_limit",
+];
 
 /// What runs did that are older than a field.
 fn before(path: &str) -> Option<Value> {
@@ -161,6 +170,9 @@ mod tests {
         for (path, value) in [
             ("seed", json!(2)),
             ("dataset.limit", json!(4096)),
+            ("dataset.flip_vertical", json!(true)),
+            ("dataset.class_share", json!(0.5)),
+            ("search.color_jitter", json!(0.5)),
             ("space.channels", json!(8)),
             ("search.epochs", json!(7)),
             ("search.optimizer.kl_scale", json!(0.5)),
@@ -220,10 +232,14 @@ mod tests {
             ("space.channels", json!(8)),
             ("search.weights", json!("shared")),
             ("dataset.limit", json!(4096)),
+            ("dataset.split", json!("stratified")),
+            ("dataset.class_limit", json!(100)),
+            ("dataset.subset", json!("0-9999")),
             ("search.valid_limit", json!(64)),
         ] {
             let found = refused(&given(&json!({path: value})), &trained);
-            assert!(found.len() == 1 && found[0].starts_with(path), "{found:?}");
+            let named = found.iter().all(|one| one.starts_with(path));
+            assert!(named && !found.is_empty(), "{found:?}");
             let none =
                 json!({path: value, "search.inherit": "none", "after.from_scratch.epochs": 1});
             assert_eq!(refused(&given(&none), &trained), [""; 0]);

@@ -12,6 +12,7 @@ mod kind;
 mod list;
 mod progressive;
 mod rowless;
+mod split;
 
 use super::fields::{FIELDS, Field, Kind};
 use super::{Sharing, SpaceSpec};
@@ -291,22 +292,7 @@ fn rules(filled: &Value, violations: &mut Violations) {
     let Some(known) = data::of(filled) else { return };
     data::rules(filled, known.kind, violations);
     head_rule(filled, known.shape, violations);
-    if is_fixed(filled) {
-        return;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "numbers of images are small")]
-    let complete = known.images.map(|images| images as f64);
-    let Some(images) = number("dataset.limit").or(complete) else { return };
-    let (portion, batch) = (number("search.train_portion"), number("search.batch_size"));
-    if let (Some(portion), Some(batch)) = (portion, batch) {
-        let smaller = (images * portion).floor().min(images - (images * portion).floor());
-        if smaller < batch {
-            let detail = format!(
-                "is larger than a split: {images} images at `search.train_portion` {portion} leave {smaller}"
-            );
-            violations.add("search.batch_size", detail);
-        }
-    }
+    split::rules(filled, known, violations);
 }
 
 /// Whether one architecture is given, and nothing is searched.
@@ -415,12 +401,16 @@ mod tests {
             "penalty_on": "params"
           },
           "dataset": {
+            "class_limit": null,
+            "class_share": 1.0,
             "crop": 0,
             "flip": false,
             "flip_vertical": false,
             "id": "fashion-mnist",
             "limit": null,
-            "resized_crop": 0.0
+            "resized_crop": 0.0,
+            "split": "ordered",
+            "subset": null
           },
           "name": "toy-cell drnas fashion-mnist",
           "resources": {

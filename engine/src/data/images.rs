@@ -125,6 +125,14 @@ impl Images {
         usize::try_from(self.labels.size()[0]).unwrap_or(0)
     }
 
+    /// The class of each image, on the host.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the copy fails.
+    pub fn classes(&self) -> Result<Vec<i64>, EngineError> {
+        Ok(Vec::try_from(&self.labels.f_to(Device::Cpu)?)?)
+    }
+
     /// The images at these positions, normalised.
     ///
     /// # Errors

@@ -59,18 +59,6 @@ impl Order {
     }
 }
 
-/// The first `portion` of `count` images trains weights, the rest rows; returns the first's size.
-#[must_use]
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts are small"
-)]
-pub fn split(count: usize, portion: f64) -> usize {
-    (count as f64 * portion).floor() as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,8 @@ use super::supernet::Supernet;
 use crate::EngineError;
 use crate::data::augment::Augment;
 use crate::data::feed::{Feed, InputWait, Source};
-use crate::data::order::{Order, split};
+use crate::data::order::Order;
+use crate::data::split::Split;
 use crate::data::{Data, Examples};
 use crate::device::Compute;
 use crate::exec::{Pass, Plan};
@@ -56,7 +57,7 @@ pub struct Search {
     arch_order: Order,
     feed: Option<Feed>,
     rate: Schedule,
-    valid: Vec<i64>,
+    split: Split,
 }
 
 impl Search {
@@ -79,23 +80,24 @@ impl Search {
     /// # Errors
     /// - as [`Search::new`].
     pub fn on(net: Supernet, spec: &RunSpec, images: usize) -> Result<Self, EngineError> {
+        Self::over(net, spec, Split::ordered(spec, images)?)
+    }
+
+    /// The same on examples that are divided.
+    ///
+    /// # Errors
+    /// - [`EngineError`] if the space cannot be searched like that.
+    pub fn over(net: Supernet, spec: &RunSpec, split: Split) -> Result<Self, EngineError> {
         let (search, compute) = (&spec.search, net.compute);
-        let first = split(images, search.train_portion);
-        let second = images - first;
-        if first == 0 || second == 0 {
-            let reason = format!("{images} images cannot be split at {}", search.train_portion);
-            let hint = "take more images, or a longer text".to_owned();
-            return Err(EngineError::Data { dataset: spec.dataset.id.clone(), reason, hint });
-        }
-        let limit = usize::try_from(search.valid_limit).unwrap_or(usize::MAX).min(second);
-        let at = |position: usize| i64::try_from(position).unwrap_or(0);
         let limits = Limits::of(net.graph(), &spec.constraints)
             .map_err(|error| EngineError::Spec(vec![error.violation()]))?;
         let shrink = Shrink::of(search, net.graph())?;
         let mut bilevel = Bilevel::new(search, &net.store.weights);
         bilevel.penalty = Penalty::of(net.graph(), &spec.constraints, compute.device)?;
-        let weight_order =
-            Order::new((0..at(first)).collect(), search.batch_size, spec.seed, Stream::WeightOrder);
+        let order = |images: &[i64], stream| {
+            Order::new(images.to_vec(), search.batch_size, spec.seed, stream)
+        };
+        let weight_order = order(&split.weights, Stream::WeightOrder);
         let per_epoch = weight_order.steps();
         Ok(Self {
             net,
@@ -115,13 +117,8 @@ impl Search {
                 total: search.epochs * per_epoch,
                 every: if spec.space.data() == DataKind::Text { 1 } else { per_epoch },
             },
-            arch_order: Order::new(
-                (at(first)..at(images)).collect(),
-                search.batch_size,
-                spec.seed,
-                Stream::ArchOrder,
-            ),
-            valid: (at(first)..at(first + limit)).collect(),
+            arch_order: order(&split.architecture, Stream::ArchOrder),
+            split,
             spec: spec.clone(),
         })
     }
@@ -262,7 +259,7 @@ impl Search {
         let expected =
             self.net.alphas.split(&sampler.probabilities(&self.net.alphas), self.net.compute.kind);
         let path = self.most_likely(epoch)?;
-        evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, index| {
+        evaluate(&data.train, &self.split.valid, EVALUATION_BATCH, |batch, index| {
             let step = epoch << 32 | index;
             let at = At { seed, stream: Stream::ValidDraw, step };
             let draw = match &self.shrink {
@@ -325,31 +322,36 @@ impl Search {
         each.int64_value(&[]) != 0
     }
 
+    /// Which examples are for what.
+    #[must_use]
+    pub fn split(&self) -> &Split {
+        &self.split
+    }
+
     /// Images that train weights.
     #[must_use]
     pub fn weight_images(&self) -> usize {
-        self.valid.first().and_then(|first| usize::try_from(*first).ok()).unwrap_or(0)
+        self.split.weights.len()
     }
 
     /// Images that a candidate of a second stage goes through, `recalibrate` of them for batch
     /// norm's statistics.
     #[must_use]
     pub fn candidate_images(&self, recalibrate: u64) -> u64 {
-        recalibrate.min(self.weight_images() as u64) + self.valid.len() as u64
+        recalibrate.min(self.weight_images() as u64) + self.split.valid.len() as u64
     }
 
     /// Positions of at most `limit` images of the weight split, from its beginning.
     #[must_use]
     pub fn weight_positions(&self, limit: u64) -> Vec<i64> {
-        let end = i64::try_from(limit).unwrap_or(i64::MAX);
-        let first = self.valid.first().copied().unwrap_or(0);
-        (0..first.min(end)).collect()
+        let end = usize::try_from(limit).unwrap_or(usize::MAX).min(self.weight_images());
+        self.split.weights[..end].to_vec()
     }
 
     /// Positions of the images on which the derived network is validated.
     #[must_use]
     pub fn valid_positions(&self) -> &[i64] {
-        &self.valid
+        &self.split.valid
     }
 }
 

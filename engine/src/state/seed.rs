@@ -73,6 +73,8 @@ pub enum Stream {
     ColorJitter = 62,
     /// Rectangles that are erased.
     RandomErasing = 63,
+    /// Which training examples are for what; seeded by the seed of the split.
+    Split = 64,
 }
 
 /// The seed of one draw.

@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::json;
 use skein_core::draw::{Scene, svg};
 use skein_core::export::{About, input_name};
-use skein_core::folder;
+use skein_core::folder::{self, SPLIT};
 use skein_core::manifest::{Manifest, ManifestFile};
 use skein_core::package::card::{self, Facts};
 use skein_core::package::{self, LeftOut, loaders};
@@ -106,6 +106,8 @@ fn records(
     folder.put("metrics.csv", metrics_csv(&attempt.run, attempt.number).as_bytes())?;
     folder.put("MODEL_CARD.md", card::card(&contents.facts, left_out).as_bytes())?;
     folder.put(package::PREPROCESS, about::preprocess_json(contents)?.as_bytes())?;
+    let split = attempt.folder.join(SPLIT);
+    folder.put(SPLIT, &fs::read(&split).at(&split)?)?;
     folder.put("environment.json", about::environment_json(contents)?.as_bytes())?;
     if !contents.tried.is_empty() {
         folder.put("candidates.csv", candidates_csv(contents)?.as_bytes())?;

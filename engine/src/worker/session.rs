@@ -25,6 +25,7 @@ use super::events::Events;
 use super::load::Load;
 use super::meter::{Meter, Plan};
 use crate::EngineError;
+use crate::data::split::{Pool, Split};
 use crate::data::{self, Data};
 use crate::device::{self, Compute};
 use crate::error::IoContext;
@@ -93,12 +94,10 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     let mut kept: Vec<PathBuf> = vec![session.attempt.run.join(folder::SUPERNET)];
     kept.extend(attempts);
     let data = Data::open(&folder, &dataset, &spec, &kept, compute)?;
-    let limit =
-        spec.dataset.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let images = data.train.count().min(limit);
     let net = Supernet::timed(&spec, data.shape, compute, timings::known(&kept))?;
     timings::keep(net.graph(), &session.attempt.folder)?;
-    let mut search = Search::on(net, &spec, images)?;
+    let split = divided(&spec, &dataset, &data, &session.attempt.folder)?;
+    let mut search = Search::over(net, &spec, split)?;
     let (found, damaged) = newest(&session.attempt.run, session.attempt.number, compute.device)?;
     events.say(EventBody::Started(Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -110,7 +109,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         total_steps: search.total_steps(),
     }))?;
     warn_of(events, damaged)?;
-    events.log(introduction(&dataset, &data, &search, images))?;
+    events.log(introduction(&dataset, &data, &search))?;
     if let Some(cleaned) = data.text.as_ref().and_then(|text| text.cleaned.as_ref()) {
         events.log(format!(
             "of the text, {cleaned}; `dataset.line_ends = \"kept\"` keeps its bytes"
@@ -118,7 +117,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     }
     let state = found.as_ref().map(State::of).transpose()?;
     let meter =
-        Meter::new(plan(&spec, &search, &data), state.as_ref().map_or(0.0, |state| state.worked_s));
+        Meter::new(plan(&spec, &search), state.as_ref().map_or(0.0, |state| state.worked_s));
     let choices = &search.net.graph().choices;
     let benchmark = read_benchmark(&session.attempt.run, &spec, choices)?;
     let mut context = Context {
@@ -141,8 +140,23 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
     context.finish(search, derived)
 }
 
+/// Which examples are for what; the attempt keeps a record of it.
+fn divided(
+    spec: &RunSpec,
+    dataset: &Dataset,
+    data: &Data,
+    attempt: &Path,
+) -> Result<Split, EngineError> {
+    let labels = data.train.classes()?;
+    let given = usize::try_from(dataset.valid_images).unwrap_or(0);
+    let pool = Pool { count: data.train.count(), labels: &labels, given };
+    let split = Split::of(spec, pool)?;
+    split.keep(&spec.dataset, pool, attempt)?;
+    Ok(split)
+}
+
 /// What is learned from, and what of.
-fn introduction(dataset: &Dataset, data: &Data, search: &Search, images: usize) -> String {
+fn introduction(dataset: &Dataset, data: &Data, search: &Search) -> String {
     let unit = data.text.as_ref().map_or_else(
         || "images".to_owned(),
         |text| format!("windows of a text with {} different tokens", text.vocabulary.size()),
@@ -159,7 +173,7 @@ fn introduction(dataset: &Dataset, data: &Data, search: &Search, images: usize) 
     format!(
         "{title}: {} {unit} train weights, {} train rows, {test} test; {} architectures, {} parameters in the supernet",
         search.weight_images(),
-        images - search.weight_images(),
+        search.split().architecture.len(),
         graph.count(),
         weights.stored_params(),
     )
@@ -259,10 +273,8 @@ fn read_benchmark(
     table.map(Some).map_err(|violation| EngineError::Spec(vec![violation]))
 }
 
-fn plan(spec: &RunSpec, search: &Search, data: &Data) -> Plan {
-    let images = data.train.count() as u64;
-    let after = &spec.after;
-    let images = after.limit.map_or(images, |limit| images.min(limit));
+fn plan(spec: &RunSpec, search: &Search) -> Plan {
+    let (after, images) = (&spec.after, search.split().training.len() as u64);
     let steps = |stage: Stage| stage.spec(after).epochs * images.div_ceil(after.batch_size);
     Plan {
         search: search.total_steps(),

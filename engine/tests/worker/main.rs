@@ -18,3 +18,4 @@ mod predicting;
 mod recipes;
 mod result;
 mod shrinking;
+mod splits;

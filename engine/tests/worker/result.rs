@@ -57,6 +57,7 @@ fn a_run_ends_with_a_package_whose_digests_hold() {
         "model.torchscript.pt",
         "preprocess.json",
         "spec.json",
+        "split.json",
     ];
     assert_eq!(names, expected.into());
     for file in &inner.files {

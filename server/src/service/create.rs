@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use skein_core::choice::Architecture;
 use skein_core::dataset::DataKind;
+use skein_core::dataset::split::{Known, counts};
 use skein_core::draw::{self, Scene};
 use skein_core::event::Warning;
 use skein_core::graph::{Graph, GraphError};
@@ -264,14 +265,10 @@ pub fn steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
             known.or(spec.dataset.images).unwrap_or(0)
         }
     };
-    let images = spec.dataset.limit.unwrap_or(known).min(known);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "numbers of images are small and positive"
-    )]
-    let split = (images as f64 * spec.search.train_portion).floor() as u64;
+    let classes = spec.shape().classes.unsigned_abs();
+    let valid = spec.dataset.valid.unwrap_or(0);
+    let known = Known { images: known, valid, classes };
+    let split = counts(&spec.dataset, spec.search.train_portion, known).weights;
     split.div_ceil(spec.search.batch_size.max(1)).saturating_mul(spec.search.epochs)
 }
 

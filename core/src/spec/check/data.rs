@@ -12,17 +12,20 @@ pub(super) struct Data {
     pub(super) shape: DataShape,
     /// Training images, if that is known.
     pub(super) images: Option<u64>,
+    /// How many of them came as a validation split, likewise.
+    pub(super) valid: Option<u64>,
 }
 
 /// Fields that a data set of a person's own has, and one that is known by name has not.
-const OWN: [&str; 4] = ["dataset.version", "dataset.shape", "dataset.classes", "dataset.images"];
+const OWN: [&str; 5] =
+    ["dataset.version", "dataset.shape", "dataset.classes", "dataset.images", "dataset.valid"];
 
 /// What is known of the data set that a specification names; of a text the shape says nothing.
 pub(super) fn of(filled: &Value) -> Option<Data> {
     let at = |path| get(filled, path);
     if let Some(known) = at("dataset.id").and_then(Value::as_str).and_then(dataset::find) {
         let images = (known.train_images > 0).then_some(known.train_images);
-        return Some(Data { kind: known.kind, shape: known.shape, images });
+        return Some(Data { kind: known.kind, shape: known.shape, images, valid: Some(0) });
     }
     let kind = serde_json::from_value(at("dataset.kind")?.clone()).ok()?;
     let sides: Option<[i64; 3]> =
@@ -32,7 +35,8 @@ pub(super) fn of(filled: &Value) -> Option<Data> {
     let shape = DataShape { channels, height, width, classes: classes.unwrap_or(1) };
     let is_told = kind == DataKind::Text || sides.is_some() && classes.is_some();
     let images = at("dataset.images").and_then(Value::as_u64);
-    is_told.then_some(Data { kind, shape, images })
+    let valid = at("dataset.valid").and_then(Value::as_u64);
+    is_told.then_some(Data { kind, shape, images, valid })
 }
 
 /// A data set is known by name and has no facts of its own, or the other way round.

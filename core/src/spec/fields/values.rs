@@ -50,6 +50,14 @@ pub(super) const PRESETS: &[(&str, &str)] = &[
 pub(super) const LANGUAGE: &[&str] = &["language", "language-char"];
 pub(super) const TEXTS: &[&str] = &["text"];
 pub(super) const DATA_KINDS: &[(&str, &str)] = &[("images", "Images"), ("text", "Text")];
+pub(super) const SPLITS: &[(&str, &str)] = &[
+    ("ordered", "In order"),
+    ("random", "At random"),
+    ("stratified", "At random, class by class"),
+    ("given", "The data set's own"),
+];
+/// Splits that are drawn.
+pub(super) const DRAWN_SPLITS: &[&str] = &["random", "stratified"];
 pub(super) const LINE_ENDS: &[(&str, &str)] =
     &[("normalised", "Normalised"), ("kept", "As they are")];
 pub(super) const TOKENS: &[(&str, &str)] = &[("characters", "Characters"), ("bpe", "Byte pairs")];

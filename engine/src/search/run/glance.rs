@@ -38,7 +38,7 @@ impl Search {
                 continue;
             }
             let plan = Plan::Path(&architecture, None);
-            let score = evaluate(&data.train, &self.valid, EVALUATION_BATCH, |batch, _| {
+            let score = evaluate(&data.train, &self.split.valid, EVALUATION_BATCH, |batch, _| {
                 self.net.exec.forward(&self.net.store, &batch.x, plan, Pass::BATCH)
             })?;
             if best.as_ref().is_none_or(|(accuracy, _)| score.accuracy > *accuracy) {

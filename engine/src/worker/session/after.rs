@@ -178,15 +178,8 @@ impl Context<'_> {
             let text = "the network does not use the cell that the auxiliary head would read, so it is trained without one";
             self.events.warn("auxiliary_left_out", text)?;
         }
-        Ok(Fit::new(&self.spec, stage, trainee, &self.data.train, self.fit_images(search)))
-    }
-
-    /// All training images but those that validate.
-    fn fit_images(&self, search: &Search) -> Vec<i64> {
-        let valid = search.valid_positions();
-        let kept = valid.first().zip(valid.last());
-        let all = 0..i64::try_from(self.data.train.count()).unwrap_or(0);
-        all.filter(|at| kept.is_none_or(|(first, last)| at < first || at > last)).collect()
+        let images = search.split().training.clone();
+        Ok(Fit::new(&self.spec, stage, trainee, &self.data.train, images))
     }
 
     fn rung(
