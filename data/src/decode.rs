@@ -108,7 +108,7 @@ fn one(
     };
     Ok(match form {
         Form::Files => {
-            pixels::fit(&bytes, target).map(|fitted| (fitted.bytes, fitted.how.ground.is_some()))
+            pixels::guarded(|| pixels::fit(&bytes, target)).map(|fitted| (fitted.bytes, fitted.how.ground.is_some()))
         }
         Form::Raw(raw) => {
             let sides = (raw.width, raw.height);
