@@ -107,9 +107,8 @@ fn one(
         Err(fault) => return Ok(Err(fault)),
     };
     Ok(match form {
-        Form::Files => {
-            pixels::fit(&bytes, target).map(|fitted| (fitted.bytes, fitted.how.ground.is_some()))
-        }
+        Form::Files => pixels::guarded(|| pixels::fit(&bytes, target))
+            .map(|fitted| (fitted.bytes, fitted.how.ground.is_some())),
         Form::Raw(raw) => {
             let sides = (raw.width, raw.height);
             pixels::fit_raw(&plain(bytes, raw), sides, target).map(|pixels| (pixels, false))

@@ -41,12 +41,13 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn of(head: &[u8], name: &Name) -> Self {
-        // A text may begin as a portable map does, and TIFF's sign is short.
-        let weak = [ImageFormat::Pnm, ImageFormat::Tiff, ImageFormat::Bmp];
-        let ending = name.ending();
+        use ImageFormat::{Avif, Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
         match image::guess_format(head) {
-            Ok(format) if !weak.contains(&format) => return Self::Image,
-            Ok(format) if ImageFormat::from_extension(&ending) == Some(format) => {
+            Ok(Png | Jpeg | Gif | WebP | Avif) => return Self::Image,
+            // Signs so short that a text or a record of CIFAR may begin so.
+            Ok(format @ (Pnm | Tiff | Bmp))
+                if ImageFormat::from_extension(name.ending()) == Some(format) =>
+            {
                 return Self::Image;
             }
             _ => {}

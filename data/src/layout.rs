@@ -188,6 +188,11 @@ fn foreign(items: &[Item]) -> Option<Refusal> {
         match item.kind {
             Kind::Pickle => Some(Refusal::Pickle { name }),
             Kind::Foreign(format, advice) => Some(Refusal::Format { name, format, advice }),
+            Kind::Gzip => Some(Refusal::Format {
+                name,
+                format: "packed within the upload",
+                advice: "bring it unpacked",
+            }),
             _ => None,
         }
     })

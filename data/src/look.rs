@@ -56,7 +56,10 @@ pub(crate) fn look(
     }
     let place = |at: usize| set.examples.get(at).map_or(NOWHERE, |example| example.place);
     let mut done = 0;
-    let work = |at| Ok(read(&gathered.spool, place(at))?.and_then(|file| pixels::look(&file)));
+    let work = |at| {
+        let file = read(&gathered.spool, place(at))?;
+        Ok(file.and_then(|file| pixels::guarded(|| pixels::look(&file))))
+    };
     workers::each(
         count,
         |at| place(at).length > LARGE_FILE,

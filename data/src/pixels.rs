@@ -20,4 +20,4 @@ mod look;
 
 pub use fit::{Fitted, How, Target, fit, fit_raw};
 pub(crate) use fit::{interleaved, planes};
-pub use look::{Fault, Seen, look};
+pub use look::{Fault, Seen, guarded, look};

@@ -75,20 +75,25 @@ fn is_image(item: &Item) -> bool {
     item.kind == Kind::Image || ENDINGS.contains(&item.name.ending().as_str())
 }
 
-/// How many folders lie around all images; the innermost two parts, class and file, never do.
+/// How many folders lie around all images, but for loose ones. The last folder of an image is its
+/// class's, and never counts.
 fn wrappers<'a>(images: impl Iterator<Item = &'a Item> + Clone) -> usize {
     let mut wrapped = 0;
     loop {
-        let mut first = None;
+        let (mut first, mut deep) = (None, false);
         for image in images.clone() {
             let mut parts = image.name.parts().skip(wrapped);
             let (part, rest) = (parts.next(), parts.count());
-            if rest < 2 || *first.get_or_insert(part) != part {
+            if rest == 0 {
+                continue;
+            }
+            if *first.get_or_insert(part) != part {
                 return wrapped;
             }
+            deep |= rest > 1;
         }
         match first.flatten() {
-            Some(part) if Split::called(part).is_none() => wrapped += 1,
+            Some(part) if deep && Split::called(part).is_none() => wrapped += 1,
             _ => return wrapped,
         }
     }
@@ -107,11 +112,12 @@ fn splits<'a>(
                 within.insert(split);
                 deep |= parts.len() > 2;
             }
-            None => beside = beside.or(Some(image)),
+            None if parts.len() > 1 => beside = beside.or(Some(image)),
+            None => {}
         }
     }
-    // `train` may be a class among others: a railway's.
-    if within.len() < 2 && beside.is_some() || within.is_empty() || !deep {
+    // `train` may be a class among others: a railway's. It has no folders below it then.
+    if !deep {
         return Ok(false);
     }
     if !within.contains(&Split::Train) {

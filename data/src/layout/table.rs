@@ -13,7 +13,8 @@ use skein_core::dataset::report::Level;
 use super::raw::split_of;
 use super::{Example, Form, Images, Split};
 use crate::gather::{Gathered, Item, Kind};
-use crate::name::{Name, shown};
+use crate::limits::said;
+use crate::name::{MOST_PART, Name, shown};
 use crate::refusal::Refusal;
 use crate::report::{Named, several};
 use crate::spool::HEAD;
@@ -31,8 +32,8 @@ const PATHS: [&str; 9] = [
 ];
 const LABELS: [&str; 6] = ["label", "class", "category", "target", "class_name", "labels"];
 const SPLITS: [&str; 4] = ["split", "set", "subset", "partition"];
-/// Most bytes of a table.
-const MOST: u64 = 1 << 30;
+/// Most bytes of a table: a line may be as long.
+const MOST: u64 = 128 << 20;
 
 /// Which column is what.
 struct Columns {
@@ -80,53 +81,76 @@ fn read(
     missing: &mut Named,
 ) -> Result<bool, Refusal> {
     let name = table.name.shown();
-    let mut head = Vec::new();
-    let open = || gathered.spool.open(table.place);
-    let reading = Refusal::io("reading the scratch file");
-    open()?.take(HEAD as u64).read_to_end(&mut head).map_err(reading)?;
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = [b',', b';', b'\t']
-        .into_iter()
-        .max_by_key(|delimiter| line.iter().filter(|byte| *byte == delimiter).count());
-    let table_bytes = open()?.take(MOST);
+    let unreadable = |error| Refusal::content(&name, format!("cannot be read: {error}"));
+    let bytes = gathered.spool.open(table.place)?.take(MOST);
     let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter.unwrap_or(b','))
+        .delimiter(delimiter(gathered, table)?)
         .flexible(true)
-        .from_reader(BufReader::new(table_bytes));
-    let header = reader.byte_headers().cloned();
-    let header =
-        header.map_err(|error| Refusal::content(&name, format!("cannot be read: {error}")))?;
+        .from_reader(BufReader::new(bytes));
+    let header = reader.byte_headers().cloned().map_err(unreadable)?;
     let Some(columns) = columns(&header) else { return Ok(false) };
+    if table.place.length > MOST {
+        let (has, most) = (said(table.place.length), said(MOST));
+        let reason = format!("has {has}; a table of paths has at most {most}");
+        return Err(Refusal::content(name, reason));
+    }
     let own = split_of(&String::from_utf8_lossy(table.name.file()));
     let folder = table.name.bytes().iter().rposition(|byte| *byte == b'/');
     let folder = folder.and_then(|end| table.name.bytes().get(..end)).unwrap_or_default();
     let mut record = ByteRecord::new();
-    loop {
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(true),
-            Err(error) => {
-                return Err(Refusal::content(name, format!("cannot be read: {error}")));
-            }
-        }
-        let field = |at: usize| record.get(at).map(<[u8]>::trim_ascii).unwrap_or_default();
-        let (path, label) = (field(columns.path), field(columns.label));
-        if path.is_empty() && label.is_empty() {
+    while reader.read_byte_record(&mut record).map_err(unreadable)? {
+        let Some((path, line)) =
+            line(&record, &columns).map_err(|reason| Refusal::content(&name, reason))?
+        else {
             continue;
-        }
-        let split = match columns.split.map(field).filter(|word| !word.is_empty()) {
-            Some(word) => Split::called(word).ok_or_else(|| {
-                let reason =
-                    format!("tells of a split `{}`; there are train, val and test", shown(word));
-                Refusal::content(&name, reason)
-            })?,
-            None => own,
         };
-        match lookup(path, folder, names).filter(|_| !label.is_empty()) {
-            Some(item) => rows.push(Row { split, label: label.to_vec(), item }),
+        match lookup(path, folder, names).filter(|_| !line.label.is_empty()) {
+            Some(item) => rows.push(Row {
+                split: line.split.unwrap_or(own),
+                label: line.label.to_vec(),
+                item,
+            }),
             None => missing.add(|| shown(path)),
         }
     }
+    Ok(true)
+}
+
+/// What stands between columns: whichever of three is most frequent in the first line.
+fn delimiter(gathered: &Gathered, table: &Item) -> Result<u8, Refusal> {
+    let mut head = Vec::new();
+    let start = gathered.spool.open(table.place)?;
+    let reading = Refusal::io("reading the scratch file");
+    start.take(HEAD as u64).read_to_end(&mut head).map_err(reading)?;
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+    Ok([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','))
+}
+
+/// What a line tells of its path.
+struct Line<'a> {
+    label: &'a [u8],
+    split: Option<Split>,
+}
+
+/// A line's path and what it tells of it; nothing if both are empty.
+fn line<'a>(
+    record: &'a ByteRecord,
+    columns: &Columns,
+) -> Result<Option<(&'a [u8], Line<'a>)>, String> {
+    let field = |at: usize| record.get(at).map(<[u8]>::trim_ascii).unwrap_or_default();
+    let (path, label) = (field(columns.path), field(columns.label));
+    if label.len() > MOST_PART {
+        return Err(format!("has a label of {} bytes; at most {MOST_PART} are taken", label.len()));
+    }
+    let word = columns.split.map(field).filter(|word| !word.is_empty());
+    let split = word.map(|word| {
+        let unknown =
+            || format!("tells of a split `{}`; there are train, val and test", shown(word));
+        Split::called(word).ok_or_else(unknown)
+    });
+    let line = Line { label, split: split.transpose()? };
+    Ok((!path.is_empty() || !label.is_empty()).then_some((path, line)))
 }
 
 fn columns(header: &ByteRecord) -> Option<Columns> {

@@ -72,6 +72,17 @@ pub fn look(file: &[u8]) -> Result<Seen, Fault> {
     Ok(Seen { width, height, grey, mode })
 }
 
+/// Does something with a file that a stranger has chosen; should a decoder panic at it, that is the
+/// file's fault.
+///
+/// # Errors
+/// - what `work` tells, or [`Fault::Damaged`].
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // What is unwound through is dropped with the file.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Fault::Damaged("the decoder gave up".to_owned())))
+}
+
 /// Decodes a picture; which way it is to be turned is told beside it.
 pub(super) fn decode(file: &[u8]) -> Result<(DynamicImage, Orientation), Fault> {
     let (mut decoder, format) = open(file)?;
@@ -197,4 +208,17 @@ fn components(file: &[u8]) -> Option<u8> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_a_fault_of_the_file() {
+        let fault = guarded::<()>(|| panic!("as a decoder may"));
+        let said = fault.unwrap_err().to_string();
+        assert_eq!(said, "the image cannot be read: the decoder gave up");
+        assert_eq!(guarded(|| Ok(3)), Ok(3));
+    }
 }

@@ -24,7 +24,9 @@ const PACK_AGAIN: &str = "pack it as .zip, .tar.gz or .tar.zst";
 const AS_FILES: &str = "save the images as files in one folder per class, or as arrays in an .npz";
 
 /// Formats that are not read: how they begin, what they are, what to do instead.
-const FOREIGN: [(&[u8], &str, &str); 12] = [
+const FOREIGN: [(&[u8], &str, &str); 13] = [
+    // The upload itself was looked at before.
+    (b"PK\x03\x04", "an archive within the upload", "bring its files themselves"),
     (b"7z\xBC\xAF\x27\x1C", "a 7z archive", PACK_AGAIN),
     (b"Rar!", "a RAR archive", PACK_AGAIN),
     (b"BZh", "packed by bzip2", PACK_AGAIN),

@@ -32,11 +32,11 @@ pub(crate) fn read(file: &File, visit: &mut dyn Visit) -> Result<(), Refusal> {
     let directory = Directory::find(file)?;
     let place = Place { offset: directory.offset, length: directory.bytes };
     let mut entries = BufReader::with_capacity(AHEAD, Section::new(file, place));
-    let mut done = 0;
+    let mut done: u64 = 0;
     for _ in 0..directory.entries {
         let entry = Entry::read(&mut entries, directory.shift)
             .map_err(|error| Refusal::reading(ARCHIVE, error))?;
-        done += entry.packed;
+        done = done.saturating_add(entry.packed);
         match entry.kind {
             Kind::Folder => visit.folder(&entry.name)?,
             Kind::Other(what) => {
@@ -76,6 +76,10 @@ fn place(file: &File, entry: &Entry) -> Result<Place, Refusal> {
     const LOCAL: [u8; 4] = *b"PK\x03\x04";
     let mut head = [0; 30];
     let name = || format!("`{}`", shown(&entry.name));
+    let all = file.metadata().map_err(Refusal::io("reading the archive"))?.len();
+    if entry.offset.checked_add(30).is_none_or(|end| end > all) {
+        return Err(Refusal::CutOff(name()));
+    }
     file.read_exact_at(&mut head, entry.offset)
         .map_err(|error| Refusal::reading(&name(), error))?;
     if head[..4] != LOCAL {
@@ -84,7 +88,6 @@ fn place(file: &File, entry: &Entry) -> Result<Place, Refusal> {
     }
     let lengths = [26, 28].map(|at| u64::from(u16::from_le_bytes([head[at], head[at + 1]])));
     let offset = entry.offset.saturating_add(30 + lengths[0] + lengths[1]);
-    let all = file.metadata().map_err(Refusal::io("reading the archive"))?.len();
     if offset.checked_add(entry.packed).is_none_or(|end| end > all) {
         return Err(Refusal::CutOff(name()));
     }

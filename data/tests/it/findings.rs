@@ -179,3 +179,24 @@ fn images_of_other_sizes_are_suggested_another() {
         );
     }
 }
+
+#[test]
+fn loose_images_do_not_hide_the_classes() {
+    let mut files = classes("set/all/", &["x", "y"], 5);
+    files.push(("preview.png".into(), png(801)));
+    files.push(("set/preview.png".into(), png(802)));
+    files.push(("set/all/preview.png".into(), png(803)));
+    let prepared = Place::new().bytes("x.zip", &zip(&files)).unwrap();
+    assert_eq!(prepared.facts.classes, ["x", "y"]);
+    let loose = find(&prepared.report, "unlabelled");
+    assert_eq!(loose.examples, ["preview.png", "set/all/preview.png", "set/preview.png"]);
+}
+
+#[test]
+fn test_images_without_labels_leave_the_test_to_be_drawn() {
+    let mut files = classes("train/", &["x", "y"], 5);
+    files.extend((0..3).map(|number| (format!("test/{number}.png"), png(900 + number))));
+    let prepared = Place::new().bytes("x.zip", &zip(&files)).unwrap();
+    assert_eq!((prepared.facts.train, prepared.facts.test), (8, 2));
+    assert_eq!(find(&prepared.report, "unlabelled").count, 3);
+}

@@ -300,6 +300,17 @@ fn the_content_decides_and_not_the_name() {
 }
 
 #[test]
+fn archives_within_the_upload_are_not_opened() {
+    let place = Place::new();
+    let within = |name: &str, bytes| vec![(name.to_owned(), bytes)];
+    let (code, said) = refused(place.bytes("x.zip", &zip(&within("set.zip", zip(&good())))));
+    assert_eq!(code, "unsupported_format");
+    assert_eq!(said, "`set.zip` is an archive within the upload; bring its files themselves");
+    let (_, said) = refused(place.bytes("x.zip", &zip(&within("set.tgz", gz(&tar(&good()))))));
+    assert_eq!(said, "`set.tgz` is packed within the upload; bring it unpacked");
+}
+
+#[test]
 fn a_model_of_torch() {
     let files = vec![
         ("archive/data.pkl".to_owned(), b"\x80\x02ctorch".to_vec()),

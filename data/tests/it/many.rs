@@ -6,10 +6,9 @@ use skein_data::{Stage, prepare};
 
 use crate::bring::{Place, classes, tar, zip};
 
-/// The smallest image there is: one pixel of a grey of its own, as a portable map.
+/// A small image of its own, as a portable map.
 fn dot(number: u32) -> Vec<u8> {
-    let value = number.to_be_bytes();
-    [&b"P5 2 2 255\n"[..], &value].concat()
+    [&b"P5 8 8 255\n"[..], &number.to_be_bytes().repeat(16)].concat()
 }
 
 #[test]

@@ -291,6 +291,11 @@ fn a_table_of_other_files_is_refused() {
     files.push(("set/labels.csv".into(), b"path,label,split\npictures/0.png,a,later\n".to_vec()));
     let (_, message) = refused(Place::new().bytes("x.zip", &zip(&files)));
     assert_eq!(message, "`set/labels.csv` tells of a split `later`; there are train, val and test");
+    files.pop();
+    let long = format!("path,label\npictures/0.png,{}\n", "a".repeat(300));
+    files.push(("set/labels.csv".into(), long.into_bytes()));
+    let (_, message) = refused(Place::new().bytes("x.zip", &zip(&files)));
+    assert_eq!(message, "`set/labels.csv` has a label of 300 bytes; at most 255 are taken");
 }
 
 #[test]
