@@ -148,6 +148,7 @@ impl Datasets {
             section["shape"] = json!([shape.channels, shape.height, shape.width]);
             section["classes"] = shape.classes.into();
             section["images"] = facts.train.into();
+            section["valid"] = facts.valid.into();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use serde_json::{Value, json};
 use skein_core::dataset::facts::OwnSet;
 use skein_core::dataset::report::Report;
-use skein_core::dataset::{self, DataKind, Dataset};
+use skein_core::dataset::{self, DataKind, Dataset, Files};
 
 use super::{Datasets, no_such, own};
 use crate::service::{ServiceError, blocking};
@@ -86,6 +86,10 @@ impl Datasets {
             DataKind::Text => "language-char",
         };
         let mut spec = json!({"dataset": {"id": id}, "space": {"preset": preset}});
+        if set.kind == DataKind::Images && set.files == Files::Prepared {
+            let given = own::facts(&self.folder, id, &set.version)?.valid > 0;
+            spec["dataset"]["split"] = if given { "given" } else { "stratified" }.into();
+        }
         let report = self.report(id, None).await.ok();
         let suggestion = report.and_then(|report| report.suggestion);
         for setting in suggestion.map(|found| found.augmentation).unwrap_or_default() {
