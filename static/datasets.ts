@@ -161,6 +161,11 @@ async function act(button: HTMLButtonElement, id: string): Promise<void> {
     await send("DELETE", `datasets/${data["abandon"]}/incoming`);
     if (id && !find("[aria-labelledby='versions']")) location.assign(`${prefix}/datasets`);
     else await reload();
+  } else if (data["redraw"] !== undefined) {
+    const image = need<HTMLImageElement>("[data-augmented]");
+    const address = new URL(image.src);
+    address.searchParams.set("seed", String(Math.floor(Math.random() * 1e9)));
+    image.src = address.href;
   } else if (data["rename"] !== undefined) {
     const title = prompt("Name of the data set", data["rename"]);
     if (title) await send("PATCH", `datasets/${id}`, { title });

@@ -15,7 +15,7 @@
 //! 7. [`benchmark`]: tables of what architectures really reach;
 //! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
 //!    curve, and where it is written; [`certificate`]: what a machine was found to compute;
-//!    [`predict`]: what a finished network is asked and answers;
+//!    [`predict`]: what a finished network is asked and answers; [`samples`]: what images are shown;
 //! 9. [`encoding`]: bytes of others as text.
 
 pub mod benchmark;
@@ -36,6 +36,7 @@ pub mod number;
 pub mod package;
 pub mod predict;
 pub mod record;
+pub mod samples;
 pub mod shrink;
 pub mod solve;
 pub mod spaces;

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod local;
 pub mod predict;
 pub mod prepare;
+pub mod samples;
 
 use std::path::PathBuf;
 

@@ -163,6 +163,9 @@ fn service_kind(error: &ServiceError) -> (StatusCode, &'static str, &'static str
         ServiceError::Refused { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "refused", "It cannot be used")
         }
+        ServiceError::Busy(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "busy", "Others are asking already")
+        }
         ServiceError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
         ServiceError::Trial(error) => trial_kind(error),
         ServiceError::Storage(_) | ServiceError::Io(_) | ServiceError::Task(_) => INTERNAL,
@@ -210,7 +213,10 @@ impl IntoResponse for ApiError {
             let value = HeaderValue::from_static("Bearer realm=\"skein\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
-        if matches!(self, Self::Service(ServiceError::Trial(TrialError::Busy(_)))) {
+        let busy = |error: &ServiceError| {
+            matches!(error, ServiceError::Trial(TrialError::Busy(_)) | ServiceError::Busy(_))
+        };
+        if matches!(&self, Self::Service(error) if busy(error)) {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         // The frame renders it as a page for a browser.

@@ -62,6 +62,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::report))
         .routes(routes!(datasets::samples))
         .routes(routes!(datasets::sample))
+        .routes(routes!(datasets::augmented))
         .routes(routes!(system::devices))
         .routes(routes!(system::checks))
         .routes(routes!(system::queue))

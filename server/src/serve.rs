@@ -19,6 +19,7 @@ use crate::executor::devices::{self, Device};
 use crate::executor::local::Local;
 use crate::executor::predict::Predictor;
 use crate::executor::prepare::Preparer;
+use crate::executor::samples::Drawer;
 use crate::guard::Auth;
 use crate::service::datasets::{self, Datasets};
 use crate::service::package::Digests;
@@ -184,6 +185,7 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         datasets: Datasets::new(datasets::Inner {
             folder: datasets,
             preparer: Preparer::new(std::env::current_exe().unwrap_or_default()),
+            drawer: Drawer::new(args.places.worker()),
             mirrors: args.mirrors(),
             allowed: args.allow_folder.clone(),
             min_free_bytes,

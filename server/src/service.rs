@@ -62,6 +62,9 @@ pub enum ServiceError {
         /// For people.
         message: String,
     },
+    /// Others are served first.
+    #[error("{0}")]
+    Busy(String),
     /// It may not be done here.
     #[error("{0}")]
     Forbidden(String),

@@ -247,6 +247,37 @@ fn samples_are_listed_and_shown_and_the_report_is_there() {
 }
 
 #[test]
+fn views_are_drawn_as_the_report_suggests_or_as_asked() {
+    let server = TestServer::start();
+    let found = ready(&server);
+    let path = format!("{SETS}/shapes/augmented");
+    let drawn = server.get(&format!("{path}?positions=2,4-5&views=3&seed=9"));
+    assert_eq!(
+        (drawn.status, drawn.header("content-type")),
+        (200, "image/png"),
+        "{}",
+        drawn.text()
+    );
+    let said = drawn.json();
+    let asked = said["asked"].as_str().unwrap();
+    assert!(asked.contains("--positions=2,4-5 --views 3 --seed 9"), "{asked}");
+    let data = &said["spec"]["dataset"];
+    assert_eq!((&data["version"], &data["crop"]), (&found["version"], &json!(3)));
+    let settings = |text: &str| server.get(&format!("{path}?settings={text}"));
+    let said =
+        settings("%7B%22dataset%22:%7B%22crop%22:1%7D,%22search%22:%7B%22cutout%22:4%7D%7D").json();
+    assert_eq!(
+        (&said["spec"]["dataset"]["crop"], &said["spec"]["search"]["cutout"]),
+        (&json!(1), &json!(4))
+    );
+    let refused = settings("%7B%22dataset%22:%7B%22crop%22:63%7D%7D");
+    assert_eq!((refused.status, refused.text().contains("told to refuse")), (422, true));
+    assert_eq!(settings("[]").status, 400);
+    assert_eq!(server.get(&format!("{SETS}/nowhere/augmented")).status, 404);
+    assert!(left(&server).is_empty(), "{:?}", left(&server));
+}
+
+#[test]
 fn progress_is_streamed_to_its_end() {
     let server = TestServer::start();
     add(&server, "shapes.zip", &shapes());

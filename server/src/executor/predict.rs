@@ -127,7 +127,7 @@ impl Predictor {
 }
 
 /// Gives a worker its input and takes what it says until it ends.
-async fn converse(
+pub(super) async fn converse(
     child: &mut Child,
     input: &[u8],
 ) -> std::io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {

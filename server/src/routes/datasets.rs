@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppState;
+use crate::executor::samples::Drawing;
 use crate::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::problem::{ApiError, Problem};
 use crate::service::datasets::incoming::{Incoming, State as Stands};
@@ -273,6 +274,49 @@ pub(super) async fn sample(
     let png = app.runs.datasets.sample(&id, split, index, params.version).await?;
     Ok(([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, cached)], png)
         .into_response())
+}
+
+/// Which images are shown as a search would change them, and how.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AugmentedParams {
+    /// Positions of training images, such as `0-7`; the first eight unless asked otherwise.
+    pub positions: Option<String>,
+    /// Changed views of each, 7 unless asked otherwise, at most 16.
+    pub views: Option<u32>,
+    /// Equal seeds change images equally.
+    pub seed: Option<u64>,
+    /// Sections `dataset` and `search` of a specification, as JSON; what the report suggests otherwise.
+    pub settings: Option<String>,
+}
+
+/// A sheet of training images, each beside views of it that a search would see.
+#[utoipa::path(get, path = "/api/v1/datasets/{id}/augmented",
+    params(("id" = String, Path), AugmentedParams),
+    responses((status = 200, content_type = "image/png", body = Vec<u8>), (status = 404, body = Problem),
+        (status = 422, body = Problem, description = "The settings do not fit."),
+        (status = 503, body = Problem, description = "Others are asking; `Retry-After` says when to come back.")))]
+pub(super) async fn augmented(
+    State(app): State<AppState>,
+    ApiPath(Path(id)): ApiPath<String>,
+    ApiQuery(params): ApiQuery<AugmentedParams>,
+) -> Result<Response, ApiError> {
+    let settings = params.settings.as_deref().map(serde_json::from_str::<Value>).transpose();
+    let settings = settings
+        .map_err(|error| ApiError::BadRequest(format!("`settings` is no JSON: {error}")))?;
+    if settings.as_ref().is_some_and(|settings| !settings.is_object()) {
+        return Err(ApiError::BadRequest("`settings` must be a JSON object".to_owned()));
+    }
+    let asked = Drawing {
+        spec: Value::Null,
+        positions: params.positions.unwrap_or_else(|| "0-7".to_owned()),
+        views: params.views.unwrap_or(7),
+        seed: params.seed.unwrap_or(0),
+    };
+    let png = app.runs.datasets.augmented(&id, settings, asked).await?;
+    let headers = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-cache")];
+    Ok((headers, png).into_response())
 }
 
 /// How far an upload and its preparation are, as `incoming` messages; ends with a `dataset` message once

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use super::ServiceError;
 use crate::executor::prepare::Preparer;
+use crate::executor::samples::Drawer;
 use incoming::Coming;
 
 /// The data sets of this server; cheap to clone.
@@ -39,6 +40,8 @@ pub struct Inner {
     pub folder: PathBuf,
     /// What starts preparations.
     pub preparer: Preparer,
+    /// What draws images as a search would change them.
+    pub drawer: Drawer,
     /// Where the files of public data sets are fetched from.
     pub mirrors: fetch::Mirrors,
     /// Folders on this machine below which data may be taken.

@@ -26,6 +26,8 @@ pub(super) struct DatasetPage {
     held_out: String,
     doctor: Option<Doctor>,
     sheet: Vec<Tile>,
+    /// The last training image that is shown with views of it.
+    last_shown: u64,
     /// Which images the sheet shows.
     split: String,
     class: Option<i64>,
@@ -110,6 +112,7 @@ impl DatasetPage {
             from: version.folder.clone().unwrap_or_else(|| version.file_name.clone()),
             size: bytes(version.file_bytes),
         });
+        let last_shown = set.train_images.clamp(1, 6) - 1;
         Self {
             normalisation: match set.mean.is_empty() {
                 true => String::new(),
@@ -121,6 +124,7 @@ impl DatasetPage {
             classes: (0..).zip(set.classes.iter().cloned()).collect(),
             versions: versions.collect(),
             card: Card::new(&frame.prefix, set, now),
+            last_shown,
             split,
             class,
             runs,

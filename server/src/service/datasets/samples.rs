@@ -1,9 +1,12 @@
 //! Some images of a prepared data set, to be looked at.
 
+use serde_json::{Value, json};
 use skein_core::dataset::facts::Facts;
+use skein_core::event::FailureClass;
 use skein_data::{name, samples};
 
 use super::{Datasets, own};
+use crate::executor::samples::{DrawError, Drawing};
 use crate::service::{ServiceError, blocking};
 use crate::views::{SampleList, SampleView};
 
@@ -71,6 +74,46 @@ impl Datasets {
             Ok(samples::png(&folder, &split, index)?)
         })
         .await
+    }
+}
+
+impl Datasets {
+    /// A sheet of training images, each beside views of it that a search would see, as a PNG file.
+    /// `settings` are sections `dataset` and `search` of a specification; without any, those that the
+    /// report suggests.
+    ///
+    /// # Errors
+    /// - [`ServiceError::NotFound`]; [`ServiceError::Invalid`] or [`ServiceError::Refused`] if the
+    ///   settings do not fit; [`ServiceError::Busy`].
+    pub async fn augmented(
+        &self,
+        id: &str,
+        settings: Option<Value>,
+        mut asked: Drawing,
+    ) -> Result<Vec<u8>, ServiceError> {
+        let mut spec = match settings {
+            Some(settings) => settings,
+            None => self.suggested(id).await?,
+        };
+        spec["dataset"]["id"] = id.into();
+        let filled = self.fill_in(&mut spec);
+        filled.map_err(|violation| ServiceError::Invalid(vec![violation]))?;
+        asked.spec = json!({"dataset": spec["dataset"], "search": spec["search"]});
+        let out = self.incoming_folder().join(format!(".sheet-{}.png", uuid::Uuid::now_v7()));
+        let made = out.parent().map_or(Ok(()), std::fs::create_dir_all);
+        made.map_err(|error| self.unwritable(&error))?;
+        let drawn = self.drawer.draw(&self.folder, &asked, &out).await;
+        let bytes = tokio::fs::read(&out).await;
+        let _ = tokio::fs::remove_file(&out).await;
+        match drawn {
+            Ok(()) => Ok(bytes?),
+            Err(DrawError::Busy) => Err(ServiceError::Busy(DrawError::Busy.to_string())),
+            Err(DrawError::Refused(failure)) if failure.class == FailureClass::User => {
+                let (code, message) = ("not_drawn".to_owned(), failure.message);
+                Err(ServiceError::Refused { code, message })
+            }
+            Err(error) => Err(ServiceError::Io(std::io::Error::other(error))),
+        }
     }
 }
 

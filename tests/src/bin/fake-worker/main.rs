@@ -17,6 +17,7 @@
 
 mod package;
 mod predict;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         }
         Some("run") => run(&args),
         Some("predict") => predict::run(&args),
+        Some("samples") => samples::run(&args),
         _ => ExitCode::from(2),
     }
 }
