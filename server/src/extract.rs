@@ -14,7 +14,7 @@ use crate::problem::ApiError;
 use crate::service::ServiceError;
 
 /// Bytes beyond a limit that are read to no purpose but to be heard.
-const DRAINED: usize = 64 << 20;
+pub const DRAINED: usize = 64 << 20;
 
 /// A JSON body.
 #[derive(Debug)]

@@ -19,8 +19,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppState;
 use crate::executor::samples::Drawing;
-use crate::extract::{ApiJson, ApiPath, ApiQuery};
+use crate::extract::{ApiJson, ApiPath, ApiQuery, DRAINED};
 use crate::problem::{ApiError, Problem};
+use crate::service::ServiceError;
 use crate::service::datasets::incoming::{Incoming, State as Stands};
 use crate::service::datasets::samples::Wanted;
 use crate::service::datasets::upload::Part;
@@ -84,8 +85,7 @@ pub(super) async fn create(
         let asked =
             NewDataset { id, title, file_name, bytes: Some(bytes), ..NewDataset::default() };
         let id = datasets.create(asked).await?.id.clone();
-        let sent = datasets.append(&id, Part::default(), pieces(request)).await;
-        let done = match sent {
+        let done = match append(&app, &id, Part::default(), request).await {
             Ok(_) => datasets.commit(&id).await.map(drop),
             Err(error) => Err(error),
         };
@@ -172,7 +172,7 @@ pub(super) async fn part(
     request: Request,
 ) -> Result<Json<IncomingView>, ApiError> {
     let part = Part { offset: params.offset, sha256: digest(request.headers())? };
-    let record = app.runs.datasets.append(&id, part, pieces(request)).await?;
+    let record = append(&app, &id, part, request).await?;
     Ok(Json(IncomingView::of(&id, &record)))
 }
 
@@ -394,9 +394,23 @@ fn message(name: &str, value: &impl serde::Serialize) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
-/// The body, piece by piece.
-fn pieces(request: Request) -> impl Stream<Item = std::io::Result<Bytes>> {
-    request.into_body().into_data_stream().map_err(std::io::Error::other)
+/// Takes the body as a part. Of one that is refused the rest is read all the same, up to a limit: a
+/// sender who is cut off does not hear why.
+async fn append(
+    app: &AppState,
+    id: &str,
+    part: Part,
+    request: Request,
+) -> Result<Incoming, ServiceError> {
+    let mut pieces =
+        Box::pin(request.into_body().into_data_stream().map_err(std::io::Error::other));
+    let taken = app.runs.datasets.append(id, part, pieces.as_mut()).await;
+    let mut drained = 0;
+    while taken.is_err() && drained < DRAINED {
+        let Some(Ok(piece)) = pieces.next().await else { break };
+        drained += piece.len();
+    }
+    taken
 }
 
 fn length(headers: &HeaderMap) -> Result<u64, ApiError> {
