@@ -5,6 +5,7 @@
 mod bring;
 mod disk;
 mod findings;
+mod foreign;
 mod hostile;
 mod many;
 mod pictures;
