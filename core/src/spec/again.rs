@@ -9,8 +9,10 @@ use crate::dataset::DataKind;
 use crate::spaces::transfer;
 
 /// Fields, or beginnings of their paths, that nothing in the training of a supernet hangs on.
-const FREE: [&str; 11] = [
+const FREE: [&str; 12] = [
     "name",
+    // It follows from the version, and older specifications do not tell it.
+    "dataset.valid",
     "constraints.max_",
     "search.valid_limit",
     "search.from_run",
