@@ -6,6 +6,7 @@ pub mod feed;
 pub mod idx;
 pub mod images;
 pub mod order;
+mod pixels;
 mod prepared;
 mod rand_augment;
 pub mod split;
@@ -103,36 +104,51 @@ impl Data {
     /// # Errors
     /// - [`EngineError::Data`] if files are missing, truncated or hold something else.
     pub fn read(folder: &Path, dataset: &Dataset, compute: Compute) -> Result<Self, EngineError> {
-        let images = |raw: &Raw| Images::new(raw, dataset, compute);
-        let (train, test) = match dataset.files {
-            Files::Idx { train, test } => {
-                let read = |names| idx::read(folder, dataset, names).and_then(|raw| images(&raw));
-                (read(train)?, read(test)?)
-            }
-            Files::Cifar { labels, train, test } => {
-                let read = |names: &[&str]| {
-                    cifar::read(folder, dataset, labels, names).and_then(|raw| images(&raw))
-                };
-                (read(train)?, read(&[test])?)
-            }
-            Files::Prepared => {
-                let read = |split, count| {
-                    let (pixels, labels) = prepared::read(folder, dataset, split, count)?;
-                    Images::mapped(pixels, &labels, dataset, compute)
-                };
-                (read("train", dataset.train_images)?, read("test", dataset.test_images)?)
-            }
-            Files::Text => {
-                return Err(damaged(folder, dataset, "it is a text, not images".to_owned()));
-            }
-        };
         Ok(Self {
-            train: Examples::Images(train),
-            test: Examples::Images(test),
+            train: Examples::Images(training_images(folder, dataset, compute)?),
+            test: Examples::Images(test_images(folder, dataset, compute)?),
             shape: dataset.shape,
             text: None,
         })
     }
+}
+
+/// Reads the training images of a data set onto a device.
+///
+/// # Errors
+/// - as [`Data::read`].
+pub fn training_images(
+    folder: &Path,
+    dataset: &Dataset,
+    compute: Compute,
+) -> Result<Images, EngineError> {
+    let raw = match dataset.files {
+        Files::Idx { train, .. } => idx::read(folder, dataset, train)?,
+        Files::Cifar { labels, train, .. } => cifar::read(folder, dataset, labels, train)?,
+        Files::Prepared => {
+            let (pixels, labels) = prepared::read(folder, dataset, "train", dataset.train_images)?;
+            return Images::stored(pixels, &labels, dataset, compute);
+        }
+        Files::Text => return Err(no_images(folder, dataset)),
+    };
+    Images::new(&raw, dataset, compute)
+}
+
+fn test_images(folder: &Path, dataset: &Dataset, compute: Compute) -> Result<Images, EngineError> {
+    let raw = match dataset.files {
+        Files::Idx { test, .. } => idx::read(folder, dataset, test)?,
+        Files::Cifar { labels, test, .. } => cifar::read(folder, dataset, labels, &[test])?,
+        Files::Prepared => {
+            let (pixels, labels) = prepared::read(folder, dataset, "test", dataset.test_images)?;
+            return Images::stored(pixels, &labels, dataset, compute);
+        }
+        Files::Text => return Err(no_images(folder, dataset)),
+    };
+    Images::new(&raw, dataset, compute)
+}
+
+fn no_images(folder: &Path, dataset: &Dataset) -> EngineError {
+    damaged(folder, dataset, "it is a text, not images".to_owned())
 }
 
 impl Examples {

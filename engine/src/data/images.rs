@@ -1,10 +1,14 @@
 //! Labelled images in memory.
 
-use skein_core::dataset::Dataset;
+use std::fs::File;
+use std::path::PathBuf;
+
+use skein_core::dataset::{DataShape, Dataset};
 use tch::{Device, Kind, Tensor};
 
 use super::Raw;
 use super::augment::Augment;
+use super::pixels::{Filed, Pixels};
 use crate::EngineError;
 use crate::device::Compute;
 use crate::search::bilevel::Batch;
@@ -16,8 +20,7 @@ use crate::state::seed::Stream;
 pub struct Images {
     /// Where batches are wanted; images that are too many for a GPU stay beside it.
     device: Device,
-    /// `[count, channels, height, width]`, bytes.
-    pixels: Tensor,
+    pixels: Pixels,
     /// `[count]`.
     labels: Tensor,
     normalise: Normalise,
@@ -55,6 +58,12 @@ impl Normalise {
         Ok(x.f_divide_scalar_(self.divide)?.f_sub_(&self.mean)?.f_div_(&self.std)?)
     }
 
+    /// The pixels whose numbers these are, as bytes.
+    fn undo(&self, x: &Tensor) -> Result<Tensor, EngineError> {
+        let mut pixels = (x * &self.std + &self.mean) * self.divide;
+        Ok(pixels.f_round_()?.f_clamp_(0.0, WHITE)?.f_to_kind(Kind::Uint8)?)
+    }
+
     fn share(&self) -> Self {
         let Self { divide, mean, std, kind } = self;
         let (mean, std) = (mean.shallow_clone(), std.shallow_clone());
@@ -75,22 +84,39 @@ impl Images {
         let pixels =
             Tensor::f_from_data_size(&raw.pixels, &size, Kind::Uint8)?.f_to(compute.device)?;
         let labels: Vec<i64> = raw.labels.iter().map(|label| i64::from(*label)).collect();
-        Self::mapped(pixels, &Tensor::f_from_slice(&labels)?, dataset, compute)
+        Self::stored(Pixels::Loaded(pixels), &labels, dataset, compute)
     }
 
-    /// Images of a data set: pixels `[count, channels, height, width]` of bytes, which may be a
-    /// mapped file, and labels `[count]`.
-    pub(super) fn mapped(
-        pixels: Tensor,
-        labels: &Tensor,
+    /// Images of a data set, one label each.
+    pub(super) fn stored(
+        pixels: Pixels,
+        labels: &[i64],
         dataset: &Dataset,
         compute: Compute,
     ) -> Result<Self, EngineError> {
-        let fits = pixels.numel() <= MOST_ON_DEVICE;
-        let pixels = if fits { pixels.f_to(compute.device)? } else { pixels };
-        let labels = labels.f_to(pixels.device())?;
+        let fits = compute.device.is_cuda() && pixels.bytes() <= MOST_ON_DEVICE;
+        let pixels = if fits { pixels.load(compute.device)? } else { pixels };
+        let labels = Tensor::f_from_slice(labels)?.f_to(compute.device)?;
         let normalise = Normalise::new(WHITE, &dataset.mean, &dataset.std, compute);
         Ok(Self { device: compute.device, pixels, labels, normalise })
+    }
+
+    /// Images in a file that holds nothing else, all of the first class: for measuring.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn in_file(
+        file: File,
+        path: PathBuf,
+        dataset: &Dataset,
+        count: u64,
+        compute: Compute,
+    ) -> Result<Self, EngineError> {
+        let DataShape { channels, height, width, .. } = dataset.shape;
+        let sides = [channels, height, width].map(i64::unsigned_abs);
+        let filed = Filed::new(file, path, 0, [count, sides[0], sides[1], sides[2]]);
+        let labels = vec![0; usize::try_from(count).unwrap_or(0)];
+        Self::stored(Pixels::Filed(filed), &labels, dataset, compute)
     }
 
     /// Images of noise with random labels, in the shape of a data set: for measuring.
@@ -113,7 +139,7 @@ impl Images {
     pub fn share(&self) -> Self {
         Self {
             device: self.device,
-            pixels: self.pixels.shallow_clone(),
+            pixels: self.pixels.share(),
             labels: self.labels.shallow_clone(),
             normalise: self.normalise.share(),
         }
@@ -158,10 +184,17 @@ impl Images {
     }
 
     fn select(&self, positions: &[i64]) -> Result<(Tensor, Tensor), EngineError> {
-        let at = Tensor::f_from_slice(positions)?.f_to(self.labels.device())?;
-        let select = |all: &Tensor| all.f_index_select(0, &at)?.f_to(self.device);
+        let at = Tensor::f_from_slice(positions)?.f_to(self.device)?;
+        let pixels = self.pixels.select(positions)?.f_to(self.device)?;
+        Ok((pixels, self.labels.f_index_select(0, &at)?))
+    }
 
-        Ok((select(&self.pixels)?, select(&self.labels)?))
+    /// Images of a batch as bytes again.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if memory runs out.
+    pub fn pixels_of(&self, x: &Tensor) -> Result<Tensor, EngineError> {
+        self.normalise.undo(x)
     }
 
     /// Where the images lie.
@@ -191,6 +224,7 @@ mod tests {
                 let plain = (plain - &normalise.mean) / &normalise.std;
                 assert_eq!(normalise.apply(&pixels).unwrap(), plain);
                 assert_eq!(pixels, before);
+                assert_eq!(normalise.undo(&plain).unwrap(), before.to_kind(Kind::Uint8));
             }
         }
     }
