@@ -11,7 +11,7 @@
 //! 5. [`optim`], [`search`]: the two-level loop; [`train`]: what happens to a derived network;
 //! 6. [`data`], [`state`]: batches, counted randomness, checkpoints;
 //! 7. [`worker`]: one run folder in, events out; [`predict`]: a package in, its network's
-//!    answer out; [`mod@bench`]: timings and memory; [`certify`]: proofs for the machine at hand.
+//!    answer out; [`samples`]: images beside what a search makes of them; [`mod@bench`]: timings and memory; [`certify`]: proofs for the machine at hand.
 //!
 //! Layers call downwards only: nodes know no space, rows no node, `search` and `train` no file.
 
@@ -28,6 +28,7 @@ pub mod nodes;
 pub mod optim;
 pub mod predict;
 pub mod rows;
+pub mod samples;
 pub mod search;
 pub mod state;
 pub mod store;

@@ -17,5 +17,6 @@ mod package;
 mod predicting;
 mod recipes;
 mod result;
+mod samples;
 mod shrinking;
 mod splits;

@@ -1,5 +1,8 @@
 //! The worker: one run folder in, events out.
 
+mod bench;
+mod samples;
+
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -7,15 +10,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use skein_core::certificate::{Certificate, Proof};
-use skein_core::dataset::{DATASETS, DataKind};
 use skein_core::event::{EventBody, Failure};
 use skein_core::number::Num;
 use skein_core::predict::Answer;
 use skein_core::record::Outcome;
-use skein_core::spaces;
-use skein_core::spec::{RunSpec, Violation};
 use skein_engine::certify::{self, Settings};
 use skein_engine::error::message_failure;
 use skein_engine::state::stop::Stop;
@@ -23,7 +23,7 @@ use skein_engine::worker::attempt::Attempt;
 use skein_engine::worker::events::Events;
 use skein_engine::worker::record;
 use skein_engine::worker::session::{Ended, Session, run};
-use skein_engine::{EngineError, bench, device, predict};
+use skein_engine::{EngineError, device, predict};
 
 /// The run failed; its final record says why.
 const FAILED: u8 = 1;
@@ -50,13 +50,16 @@ enum Command {
         json: bool,
     },
     /// Measures search iterations on random images.
-    Bench(BenchArgs),
+    Bench(bench::BenchArgs),
     /// Proves on this machine that Skein computes what it must; exit code 1 if something does not
     /// hold.
     Certify(CertifyArgs),
     /// Answers an image or a prompt on standard input with the network of a result package: one
     /// line of JSON; exit code 1 if it cannot.
     Predict(PredictArgs),
+    /// Writes a picture of training images beside what a search would make of them; a specification
+    /// comes on standard input, one line of JSON is the answer; exit code 1 if it cannot.
+    Samples(samples::SamplesArgs),
 }
 
 #[derive(Args)]
@@ -107,55 +110,16 @@ struct RunArgs {
     device: Option<String>,
 }
 
-#[derive(Args)]
-struct BenchArgs {
-    /// Preset of the space.
-    #[arg(long)]
-    space: String,
-    /// Kind of the optimizer.
-    #[arg(long)]
-    optimizer: String,
-    /// Data set whose shape and changes of images are taken; else one that fits the space.
-    #[arg(long)]
-    dataset: Option<String>,
-    /// Images per step.
-    #[arg(long, default_value_t = 64)]
-    batch_size: u64,
-    /// Iterations to measure.
-    #[arg(long, default_value_t = 10)]
-    steps: u64,
-    /// How candidates share weights.
-    #[arg(long, default_value = "entangled")]
-    weights: String,
-    /// `corrected` or `reference`.
-    #[arg(long, default_value = "corrected")]
-    fidelity: String,
-    /// Share of the activations that is kept; the space's own if absent.
-    #[arg(long)]
-    keep_activations: Option<f64>,
-    /// The device.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Width of the numbers.
-    #[arg(long, default_value = "float32")]
-    precision: String,
-    /// Threads on the CPU; 0 for one per core.
-    #[arg(long, default_value_t = 0)]
-    threads: u64,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     device::prepare_process();
     match command {
         Command::Run(args) => work(&args),
         Command::Devices { json } => devices(json),
-        Command::Bench(args) => measure(&args),
+        Command::Bench(args) => bench::measure(&args),
         Command::Certify(args) => prove(&args),
         Command::Predict(args) => answer(&args),
+        Command::Samples(args) => samples::show(&args),
     }
 }
 
@@ -267,26 +231,6 @@ fn devices(json: bool) -> ExitCode {
     print(lines.join("\n"))
 }
 
-fn measure(args: &BenchArgs) -> ExitCode {
-    let spec = match bench_spec(args) {
-        Ok(spec) => spec,
-        Err(violations) => {
-            for violation in violations {
-                complain(format_args!("{} {}", violation.field, violation.detail));
-            }
-            return ExitCode::from(USAGE);
-        }
-    };
-    match bench::run(&spec, args.dataset.is_some(), args.steps.max(1)) {
-        Ok(report) if args.json => print(json!(report)),
-        Ok(report) => print(table(&json!(report))),
-        Err(error) => {
-            complain(error);
-            ExitCode::from(FAILED)
-        }
-    }
-}
-
 fn answer(args: &PredictArgs) -> ExitCode {
     let limit = Duration::from_secs(args.seconds);
     let settings = predict::Settings { limit, invert: args.invert };
@@ -351,40 +295,4 @@ fn proof_line(Proof { name, figure, bound, held }: &Proof) -> String {
     };
     let word = if *held { "held    " } else { "NOT HELD" };
     format!("{word} {:>8} of at most {:>7}  {name}", number(figure), number(bound))
-}
-
-fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
-    let fits = spaces::find(&args.space).and_then(|preset| {
-        let data = (preset.defaults)().data();
-        let mut known = DATASETS.iter().filter(|known| {
-            known.kind == data && (known.shape == preset.shape || data == DataKind::Text)
-        });
-        known.next().map(|known| known.id.to_owned())
-    });
-    let dataset = args.dataset.clone().or(fits).unwrap_or_else(|| DATASETS[0].id.to_owned());
-    let mut spec = json!({
-        "dataset": {"id": dataset},
-        "space": {"preset": args.space},
-        "search": {
-            "optimizer": {"kind": args.optimizer},
-            "batch_size": args.batch_size,
-            "weights": args.weights,
-            "fidelity": args.fidelity,
-        },
-        "resources": {"device": args.device, "threads": args.threads,
-                      "precision": args.precision},
-    });
-    if let Some(keep) = args.keep_activations {
-        spec["resources"]["keep_activations"] = json!(keep);
-    }
-    RunSpec::parse(&spec)
-}
-
-fn table(report: &Value) -> String {
-    let rows = report.as_object().into_iter().flatten();
-    let lines = rows.map(|(name, value)| match value.as_f64().filter(|_| value.is_f64()) {
-        Some(number) => format!("{name:<24} {number:.1}"),
-        None => format!("{name:<24} {}", value.as_str().map_or(value.to_string(), str::to_owned)),
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
