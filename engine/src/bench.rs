@@ -1,6 +1,7 @@
 //! Timings and memory, as `skein-worker bench` prints them.
 
 mod input;
+mod reading;
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use skein_core::dataset::{DataKind, DataShape};
 use skein_core::spec::{RunSpec, SearchSpec};
 use skein_core::{dataset, spaces};
 use tch::{Device, Kind, Tensor};
+
+pub use reading::Reading;
 
 use crate::EngineError;
 use crate::arithmetic::gpu_peak_bytes;
@@ -82,15 +85,18 @@ pub struct Report {
     pub gpu_busy_percent: Option<f64>,
     /// Most memory that tensors had of the GPU after two iterations.
     pub gpu_peak_mb: Option<f64>,
+    /// How fast images are read, if that was asked for.
+    #[serde(flatten)]
+    pub reading: Option<Reading>,
 }
 
 /// Measures search iterations on random images, in the shape of the data set that was `asked` for
-/// or else of the space's own data. The supernet and its largest network are measured in turns, so
+/// or else of the space's own data; with `read`, also how fast such images are read. The supernet and its largest network are measured in turns, so
 /// that whatever else the machine does slows both.
 ///
 /// # Errors
 /// - [`EngineError`] if the device cannot be had, or the space cannot be built.
-pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineError> {
+pub fn run(spec: &RunSpec, asked: bool, steps: u64, read: bool) -> Result<Report, EngineError> {
     let compute = Compute::choose(&spec.resources.device, spec.resources.precision)?;
     let threads = device::set_threads(spec.resources.threads);
     let preset = spaces::find(spec.space.preset())
@@ -110,6 +116,9 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
     let of = |number: fn(&Round) -> f64| median(rounds.iter().map(number).collect());
     let queued = searched.queued()?;
     let input = input::measure(spec, shape, steps, compute)?;
+    let iteration_ms = of(|round| round.arch + round.weight);
+    let reading = || reading::measure(spec, shape, iteration_ms, compute);
+    let reading = if read { reading()? } else { None };
     let text = |value| {
         serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
     };
@@ -120,7 +129,7 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
         fidelity: text(serde_json::json!(spec.search.fidelity)).unwrap_or_default(),
         batch_size: spec.search.batch_size,
         steps,
-        iteration_ms: of(|round| round.arch + round.weight),
+        iteration_ms,
         arch_step_ms: of(|round| round.arch),
         weight_step_ms: of(|round| round.weight),
         superposed_ms: of(|round| round.superposed),
@@ -141,6 +150,7 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64) -> Result<Report, EngineErro
         queued_ms: queued.map(|(iteration, _)| iteration),
         gpu_busy_percent: queued.and_then(|(_, busy)| busy),
         gpu_peak_mb: gpu_peak.map(megabytes),
+        reading,
     })
 }
 

@@ -78,6 +78,25 @@ fn a_bench_takes_the_images_of_a_data_set() {
 }
 
 #[test]
+fn a_bench_of_the_input_reads_images_from_a_file() {
+    let fixed = ["bench", "--space", "toy-cell", "--optimizer", "spos", "--dataset", "cifar-10"];
+    let (code, report, error) =
+        worker(&[&fixed[..], &["--steps", "1", "--input", "--json"]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    let number = |name: &str| report[name].as_f64().unwrap();
+    for (rate, ratio) in [
+        ("read_images_per_s", "read_ratio"),
+        ("changed_images_per_s", "changed_ratio"),
+        ("all_changes_images_per_s", "all_changes_ratio"),
+    ] {
+        let expected = number(rate) / number("used_images_per_s");
+        assert!(expected > 0.0 && (number(ratio) / expected - 1.0).abs() < 1e-9, "{report}");
+    }
+    let (_, without, _) = worker(&[&fixed[..], &["--steps", "1", "--json"]].concat());
+    assert_eq!(without.get("read_ratio"), None);
+}
+
+#[test]
 fn a_bench_of_a_language_model_takes_random_tokens() {
     let fixed = ["bench", "--space", "language-char", "--optimizer", "spos", "--batch-size", "2"];
     let (code, report, error) = worker(&[&fixed[..], &["--steps", "1", "--json"]].concat());

@@ -46,6 +46,9 @@ pub(crate) struct BenchArgs {
     /// Threads on the CPU; 0 for one per core.
     #[arg(long, default_value_t = 0)]
     threads: u64,
+    /// Also measures how fast images are read from a prepared data set and changed.
+    #[arg(long)]
+    input: bool,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -62,7 +65,7 @@ pub(crate) fn measure(args: &BenchArgs) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match bench::run(&spec, args.dataset.is_some(), args.steps.max(1)) {
+    match bench::run(&spec, args.dataset.is_some(), args.steps.max(1), args.input) {
         Ok(report) if args.json => print(json!(report)),
         Ok(report) => print(table(&json!(report))),
         Err(error) => {
