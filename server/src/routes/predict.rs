@@ -25,7 +25,7 @@ pub struct PredictParams {
     pub invert: bool,
 }
 
-/// What the network of a run makes of an image (PNG, JPEG, WebP, GIF or BMP, at most 10 MiB), or
+/// What the network of a run makes of an image (PNG, JPEG, WebP, GIF, BMP, TIFF or PNM, at most 10 MiB), or
 /// how it continues a prompt.
 #[utoipa::path(post, path = "/api/v1/runs/{id}/predict", params(("id" = String, Path), PredictParams),
     request_body(content((Vec<u8> = "image/*"), (PromptBody = "application/json"))),
