@@ -58,7 +58,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::part))
         .routes(routes!(datasets::commit))
         .routes(routes!(datasets::abandon))
-        .routes(routes!(datasets::events))
+        .routes(routes!(datasets::progress::events))
         .routes(routes!(datasets::report))
         .routes(routes!(datasets::samples))
         .routes(routes!(datasets::sample))

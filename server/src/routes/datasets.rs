@@ -1,20 +1,16 @@
 //! Data sets: list, add in parts or at once, show, change, delete.
 
-use std::convert::Infallible;
-use std::time::Duration;
+pub mod progress;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{FromRequest as _, Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppState;
@@ -22,17 +18,13 @@ use crate::executor::samples::Drawing;
 use crate::extract::{ApiJson, ApiPath, ApiQuery, DRAINED};
 use crate::problem::{ApiError, Problem};
 use crate::service::ServiceError;
-use crate::service::datasets::incoming::{Incoming, State as Stands};
+use crate::service::datasets::incoming::Incoming;
 use crate::service::datasets::samples::Wanted;
 use crate::service::datasets::upload::Part;
 use crate::views::{DatasetPatch, DatasetView, IncomingView, NewDataset, SampleList};
 
 /// Most samples of one answer.
 const MOST_SAMPLES: usize = 200;
-/// A stream says so often that it is there.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Least time between two messages of progress.
-const PACE: Duration = Duration::from_millis(200);
 
 /// All data sets: those that are known by name, then your own.
 #[utoipa::path(get, path = "/api/v1/datasets", responses((status = 200, body = Vec<DatasetView>)))]
@@ -317,81 +309,6 @@ pub(super) async fn augmented(
     let png = app.runs.datasets.augmented(&id, settings, asked).await?;
     let headers = [(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, png).into_response())
-}
-
-/// How far an upload and its preparation are, as `incoming` messages; ends with a `dataset` message once
-/// nothing is on its way.
-#[utoipa::path(get, path = "/api/v1/datasets/{id}/events", params(("id" = String, Path)),
-    responses((status = 200, content_type = "text/event-stream", body = String),
-        (status = 404, body = Problem)))]
-pub(super) async fn events(
-    State(app): State<AppState>,
-    ApiPath(Path(id)): ApiPath<String>,
-) -> Result<Response, ApiError> {
-    // That there is such a data set.
-    app.runs.datasets.show(&id).await?;
-    let body = Body::from_stream(messages(app, id).map(Ok::<Bytes, Infallible>));
-    let headers = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    Ok((headers, body).into_response())
-}
-
-/// What a stream says next.
-enum Next {
-    /// How things stand.
-    Now(watch::Receiver<Incoming>),
-    /// The next change.
-    Change(watch::Receiver<Incoming>),
-    /// The data set as it is in the end.
-    End,
-    /// Nothing more.
-    Over,
-}
-
-fn messages(app: AppState, id: String) -> impl Stream<Item = Bytes> {
-    let coming = app.runs.datasets.coming(&id);
-    let first = coming.map_or(Next::End, |coming| Next::Now(coming.changes()));
-    futures::stream::unfold((app, id, first), async |(app, id, mut next)| {
-        loop {
-            next = match next {
-                Next::Over => return None,
-                Next::End => {
-                    let text = message("dataset", &view(&app, &id).await.ok()?);
-                    return Some((text, (app, id, Next::Over)));
-                }
-                Next::Now(mut changes) => {
-                    let record = changes.borrow_and_update().clone();
-                    let text = message("incoming", &IncomingView::of(&id, &record));
-                    let failed = record.state == Stands::Failed;
-                    let next = if failed { Next::Over } else { Next::Change(changes) };
-                    return Some((text, (app, id, next)));
-                }
-                Next::Change(mut changes) => {
-                    tokio::time::sleep(PACE).await;
-                    let changed = tokio::select! {
-                        () = app.runs.shutdown.cancelled() => return None,
-                        changed = tokio::time::timeout(HEARTBEAT, changes.changed()) => changed,
-                    };
-                    match changed {
-                        Ok(Ok(())) => Next::Now(changes),
-                        Ok(Err(_)) => Next::End,
-                        Err(_) => {
-                            let text = Bytes::from_static(b":\n\n");
-                            return Some((text, (app, id, Next::Change(changes))));
-                        }
-                    }
-                }
-            }
-        }
-    })
-}
-
-fn message(name: &str, value: &impl serde::Serialize) -> Bytes {
-    let data = serde_json::to_string(value).unwrap_or_default();
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
 /// Takes the body as a part. Of one that is refused the rest is read all the same, up to a limit: a

@@ -107,8 +107,7 @@ impl ShowPage {
         beside: Beside,
         now: OffsetDateTime,
     ) -> Self {
-        let files = downloads(&beside.files);
-        let beside_data = beside.data.clone();
+        let (files, beside_data) = (downloads(&beside.files), beside.data.clone());
         let again = Again::of(&detail, beside);
         let RunDetail { mut run, spec } = detail;
         run.reason = run.reason.map(|reason| format::quoted(&reason));

@@ -70,27 +70,12 @@ impl Datasets {
 
     /// The record that a request stands for.
     fn checked(&self, asked: &NewDataset) -> Result<Incoming, ServiceError> {
-        let mut faults = Vec::new();
+        let file_name = file_name(asked);
+        let title = name::shown(asked.title.as_deref().unwrap_or("").trim().as_bytes());
+        let mut faults = faults(asked, &file_name);
         let mut add = |field: &str, detail: String| {
             faults.push(Violation { field: field.to_owned(), detail });
         };
-        let ways = [asked.bytes.is_some(), asked.folder.is_some(), asked.fetch.is_some()];
-        if ways.iter().filter(|way| **way).count() != 1 {
-            add("", "give one of `bytes` (with `file_name`), `folder` and `fetch`".to_owned());
-        }
-        let public = asked.fetch.as_deref().map(|name| (name, fetch::find(name)));
-        if let Some((name, None)) = public {
-            add("fetch", format!("`{name}` is not known; one of {}", fetch::names()));
-        }
-        let public = public.and_then(|(_, public)| public);
-        let file_name = file_name(asked);
-        if asked.bytes == Some(0) {
-            add("bytes", "the file is empty".to_owned());
-        }
-        if asked.bytes.is_some() && file_name.is_empty() {
-            add("file_name", "is missing".to_owned());
-        }
-        let title = name::shown(asked.title.as_deref().unwrap_or("").trim().as_bytes());
         if let Some(detail) = title_fault(&title) {
             add("title", detail);
         }
@@ -99,16 +84,11 @@ impl Datasets {
         {
             add("id", format!("`{id}` is no data set of your own; leave it out to add a new one"));
         }
-        if asked.size.is_some_and(|size| !(8..=MOST_SIZE).contains(&size)) {
-            add("size", format!("must be from 8 to {MOST_SIZE} pixels"));
-        }
-        let test_share = asked.test_share.unwrap_or(TEST_SHARE);
-        if !(0.01..=0.9).contains(&test_share) {
-            add("test_share", "must be from 0.01 to 0.9".to_owned());
-        }
         if !faults.is_empty() {
             return Err(ServiceError::Invalid(faults));
         }
+        let public = asked.fetch.as_deref().and_then(fetch::find);
+        let test_share = asked.test_share.unwrap_or(TEST_SHARE);
         let folder = asked.folder.as_ref().map(PathBuf::from);
         if let Some(folder) = &folder {
             self.check_folder(folder)?;
@@ -301,6 +281,34 @@ impl Datasets {
         })
         .await
     }
+}
+
+/// What is wrong with a request, whatever there is already.
+fn faults(asked: &NewDataset, file_name: &str) -> Vec<Violation> {
+    let mut faults = Vec::new();
+    let mut add = |field: &str, detail: String| {
+        faults.push(Violation { field: field.to_owned(), detail });
+    };
+    let ways = [asked.bytes.is_some(), asked.folder.is_some(), asked.fetch.is_some()];
+    if ways.iter().filter(|way| **way).count() != 1 {
+        add("", "give one of `bytes` (with `file_name`), `folder` and `fetch`".to_owned());
+    }
+    if let Some(name) = asked.fetch.as_deref().filter(|name| fetch::find(name).is_none()) {
+        add("fetch", format!("`{name}` is not known; one of {}", fetch::names()));
+    }
+    if asked.bytes == Some(0) {
+        add("bytes", "the file is empty".to_owned());
+    }
+    if asked.bytes.is_some() && file_name.is_empty() {
+        add("file_name", "is missing".to_owned());
+    }
+    if asked.size.is_some_and(|size| !(8..=MOST_SIZE).contains(&size)) {
+        add("size", format!("must be from 8 to {MOST_SIZE} pixels"));
+    }
+    if !(0.01..=0.9).contains(&asked.test_share.unwrap_or(TEST_SHARE)) {
+        add("test_share", "must be from 0.01 to 0.9".to_owned());
+    }
+    faults
 }
 
 /// The name of what is sent; of a folder its own.
