@@ -26,6 +26,7 @@ use ureq::Agent;
 use ureq::http::{Method, Request};
 
 pub use answer::{Answer, Events, Sent};
+pub use pictures::write_dataset;
 pub use process::{is_alive, kill, raise_open_files};
 pub use specs::{searched, spec, tiny};
 
@@ -376,28 +377,5 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
     while !is_so() {
         assert!(began.elapsed() < LIMIT, "never {what}");
         std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// A data set of a few images; the class is the brightness of the first rows.
-pub fn write_dataset(folder: &Path, train: u32, test: u32) {
-    std::fs::create_dir_all(folder).expect("a folder");
-    for (prefix, count) in [("train", train), ("t10k", test)] {
-        let header = |dims: &[u32]| -> Vec<u8> {
-            let mut bytes = vec![0, 0, 8, u8::try_from(dims.len()).unwrap()];
-            dims.iter().for_each(|dim| bytes.extend(dim.to_be_bytes()));
-            bytes
-        };
-        let (mut images, mut labels) = (header(&[count, 28, 28]), header(&[count]));
-        for index in 0..count {
-            let class = u8::try_from(index % 10).unwrap();
-            labels.push(class);
-            images.extend((0..28 * 28).map(|pixel: u32| {
-                if pixel < 140 { class * 25 } else { u8::try_from((index + pixel) % 97).unwrap() }
-            }));
-        }
-        let name = |part: &str| folder.join(format!("{prefix}-{part}-ubyte"));
-        std::fs::write(name("images-idx3"), images).expect("a file");
-        std::fs::write(name("labels-idx1"), labels).expect("a file");
     }
 }

@@ -63,3 +63,26 @@ pub fn write(folder: &Path, files: &Files) {
         std::fs::write(path, bytes).expect("a file");
     }
 }
+
+/// A data set of a few images; the class is the brightness of the first rows.
+pub fn write_dataset(folder: &Path, train: u32, test: u32) {
+    std::fs::create_dir_all(folder).expect("a folder");
+    for (prefix, count) in [("train", train), ("t10k", test)] {
+        let header = |dims: &[u32]| -> Vec<u8> {
+            let mut bytes = vec![0, 0, 8, u8::try_from(dims.len()).unwrap()];
+            dims.iter().for_each(|dim| bytes.extend(dim.to_be_bytes()));
+            bytes
+        };
+        let (mut images, mut labels) = (header(&[count, 28, 28]), header(&[count]));
+        for index in 0..count {
+            let class = u8::try_from(index % 10).unwrap();
+            labels.push(class);
+            images.extend((0..28 * 28).map(|pixel: u32| {
+                if pixel < 140 { class * 25 } else { u8::try_from((index + pixel) % 97).unwrap() }
+            }));
+        }
+        let name = |part: &str| folder.join(format!("{prefix}-{part}-ubyte"));
+        std::fs::write(name("images-idx3"), images).expect("a file");
+        std::fs::write(name("labels-idx1"), labels).expect("a file");
+    }
+}

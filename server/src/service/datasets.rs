@@ -1,7 +1,7 @@
 //! Data sets: those that are known by name, and those that people bring.
 //!
 //! What is brought arrives in parts below `.incoming/<id>` ([`incoming`]), is prepared by a process
-//! of its own ([`work`]), and becomes a version of a data set ([`own`]): whole, or not at all. Runs
+//! of its own (`work`), and becomes a version of a data set ([`own`]): whole, or not at all. Runs
 //! name a data set by its id; [`Datasets::fill_in`] writes into their specification what follows from it.
 
 pub mod create;
