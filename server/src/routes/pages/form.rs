@@ -133,7 +133,9 @@ fn section(id: &'static str, title: &'static str, spec: &Value, offer: &Offer) -
         0..=4 => labels.join(", "),
         count => format!("{} and {} others", labels[..3].join(", "), count - 3),
     };
-    let bound = plain.iter().chain(&advanced).all(|control| control.bound);
+    // What follows from the data set is bound with it.
+    let mut asked = plain.iter().chain(&advanced).filter(|control| !control.derived);
+    let bound = asked.all(|control| control.bound);
     let hidden = plain.iter().chain(&advanced).all(|control| control.hidden);
     Section {
         id,
