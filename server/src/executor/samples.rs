@@ -1,20 +1,13 @@
-//! Short-lived workers that draw images as a search would change them: one at a time.
+//! Short-lived workers that draw images as a search would change them.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
 use skein_core::event::Failure;
 use skein_core::samples::Answer;
-use tokio::process::Command;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-use super::predict::converse;
+use super::brief::{Brief, IN_LINE, Silence};
 
-/// Requests that may wait while another is answered.
-const IN_LINE: usize = 4;
 /// Seconds that a sheet may take.
 const SECONDS: u64 = 30;
 
@@ -45,19 +38,24 @@ pub enum DrawError {
     Broken(String),
 }
 
+impl From<Silence> for DrawError {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Busy => Self::Busy,
+            other => Self::Broken(other.to_string()),
+        }
+    }
+}
+
 /// Starts these workers.
 #[derive(Debug)]
-pub struct Drawer {
-    program: PathBuf,
-    places: Semaphore,
-    turn: Semaphore,
-}
+pub struct Drawer(Brief);
 
 impl Drawer {
     /// Starts `program`.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
-        Self { program, places: Semaphore::new(1 + IN_LINE), turn: Semaphore::new(1) }
+        Self(Brief::new(program, SECONDS))
     }
 
     /// Draws a sheet into the file `out`. Dropped before it is done, it kills the worker.
@@ -70,37 +68,24 @@ impl Drawer {
         asked: &Drawing,
         out: &Path,
     ) -> Result<(), DrawError> {
-        let _place = self.places.try_acquire().map_err(|_| DrawError::Busy)?;
-        let _turn = self.turn.acquire().await.map_err(|_| DrawError::Busy)?;
-        let broken = |error: std::io::Error| DrawError::Broken(error.to_string());
-        let mut child = Command::new(&self.program)
-            .arg("samples")
-            .arg("--datasets")
-            .arg(datasets)
-            .arg(format!("--positions={}", asked.positions))
-            .args(["--views", &asked.views.to_string(), "--seed", &asked.seed.to_string()])
-            .args(["--seconds", &SECONDS.to_string(), "--out"])
-            .arg(out)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .env_remove("SKEIN_TOKEN")
-            .env("RUST_BACKTRACE", "0")
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(broken)?;
-        let text = asked.spec.to_string();
-        let talk = converse(&mut child, text.as_bytes());
-        let talk = timeout(Duration::from_secs(SECONDS), talk).await;
-        let slow = |_| DrawError::Broken(format!("it took longer than {SECONDS} seconds"));
-        let (status, said, complaint) = talk.map_err(slow)?.map_err(broken)?;
-        match serde_json::from_slice(&said) {
+        let numbers =
+            [u64::from(asked.views), asked.seed, SECONDS].map(|number| number.to_string());
+        let spec = asked.spec.to_string();
+        let said = self.0.ask(
+            |command| {
+                command.arg("samples").arg("--datasets").arg(datasets).arg("--out").arg(out);
+                command.arg(format!("--positions={}", asked.positions));
+                for (flag, number) in ["--views", "--seed", "--seconds"].iter().zip(&numbers) {
+                    command.arg(flag).arg(number);
+                }
+            },
+            spec.as_bytes(),
+        );
+        let said = said.await?;
+        match serde_json::from_slice(&said.answer) {
             Ok(Answer::Sheet(_)) => Ok(()),
             Ok(Answer::Failure(failure)) => Err(DrawError::Refused(failure)),
-            Err(_) => {
-                let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
-                Err(DrawError::Broken(format!("{status}: {complaint}")))
-            }
+            Err(_) => Err(DrawError::Broken(format!("{}: {}", said.status, said.complaint))),
         }
     }
 }
