@@ -4,6 +4,7 @@ mod docs;
 mod fetch;
 mod folders;
 mod hostile;
+mod killed;
 mod pages;
 
 use std::fs;
@@ -285,17 +286,6 @@ fn progress_is_streamed_to_its_end() {
     let last = said.last().unwrap();
     assert_eq!((last.event.as_str(), &last.data["state"]), ("dataset", &json!("ready")));
     assert!(said[..said.len() - 1].iter().all(|one| one.event == "incoming"), "{said:?}");
-}
-
-#[test]
-fn a_preparation_goes_on_after_the_server_was_killed() {
-    let mut server = TestServer::start();
-    let many = zip(&classes(&["circle", "cross", "square"], 400, 64));
-    assert_eq!(add(&server, "many.zip", &many).status, 201);
-    server.kill();
-    server.start_again();
-    let found = settled(&server, "many");
-    assert_eq!(found["state"], "ready", "{found:#}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use ureq::http::{Method, Request};
 
 pub use answer::{Answer, Events, Sent};
 pub use pictures::write_dataset;
-pub use process::{is_alive, kill, raise_open_files};
+pub use process::{is_alive, kill, pause, raise_open_files, resume, with_words};
 pub use specs::{searched, spec, tiny};
 
 /// Nothing that a test waits for takes longer.

@@ -13,6 +13,29 @@ pub fn is_alive(process: u32) -> bool {
     std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|words| !words.is_empty())
 }
 
+/// Every process whose command line has all of these words.
+#[must_use]
+pub fn with_words(words: &[&str]) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let matches = |process: &u32| {
+        let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        words.iter().all(|word| line.contains(word))
+    };
+    processes.filter(matches).collect()
+}
+
+/// Stops a process until it is told to go on.
+pub fn pause(process: u32) {
+    kill_process(pid(process), Signal::STOP).expect("stop");
+}
+
+/// Tells a stopped process to go on.
+pub fn resume(process: u32) {
+    kill_process(pid(process), Signal::CONT).expect("go on");
+}
+
 /// Kills a process.
 pub fn kill(process: u32) {
     kill_process(pid(process), Signal::KILL).expect("kill");

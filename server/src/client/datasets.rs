@@ -269,6 +269,6 @@ fn findings(report: &Report) -> Result<(), ClientError> {
 }
 
 /// The name that the server hears of a path.
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use skein_data::{Options, Prepared, Progress, Refusal, prepare};
+use skein_data::{Options, Prepared, Progress, Refusal, Stage, prepare};
 
 use super::ClientError;
+use super::datasets::name_of;
 use crate::executor::prepare::Line;
 
 /// Most memory that a preparation may ask for.
@@ -39,21 +40,20 @@ pub struct Args {
     test_share: f64,
 }
 
-/// Prepares, and says how far it is, one line of JSON a time.
+/// Prepares, and says how far it is, one line of JSON a time. Whoever started it holds its standard
+/// input open: when that is closed, nobody waits any more and the process ends.
 pub(super) fn run(args: &Args) -> Result<(), ClientError> {
     bound_memory();
+    std::thread::spawn(end_when_nobody_waits);
     let options = Options { size: args.size, test_share: args.test_share, ..Options::default() };
-    let mut last: Option<(Instant, String)> = None;
+    let mut last: Option<(Instant, Stage)> = None;
     let mut told = |progress: Progress| {
-        let stage = progress.stage.name();
-        let now = Instant::now();
-        let fresh = last.as_ref().is_none_or(|(at, known)| {
-            known != stage || now.duration_since(*at) >= PACE || progress.done == progress.total
-        });
+        let Progress { stage, done, total } = progress;
+        let fresh =
+            last.is_none_or(|(at, known)| known != stage || at.elapsed() >= PACE || done == total);
         if fresh {
-            last = Some((now, stage.to_owned()));
-            let (done, total) = (progress.done, progress.total);
-            write(&Line::Progress { stage: stage.to_owned(), done, total });
+            last = Some((Instant::now(), stage));
+            write(&Line::Progress(progress));
         }
     };
     let Args { source, file_name, scratch, out, .. } = args;
@@ -75,7 +75,7 @@ pub(super) fn check(path: &Path, size: Option<u32>) -> Result<Prepared, ClientEr
     let place = std::env::temp_dir().join(format!("skein-check-{}", std::process::id()));
     let scratch = place.join("scratch");
     std::fs::create_dir_all(&scratch)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name_of(path);
     let options = Options { size, ..Options::default() };
     let found = prepare(path, &name, &options, &scratch, &place.join("out"), &mut |_| {});
     let _ = std::fs::remove_dir_all(&place);
@@ -93,7 +93,12 @@ fn in_full(refusal: &Refusal) -> String {
     text
 }
 
-/// Whoever started us may be gone; what is prepared is complete all the same.
+fn end_when_nobody_waits() {
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    std::process::exit(1);
+}
+
+/// A line that nobody reads does not matter.
 fn write(line: &Line) {
     let mut out = std::io::stdout();
     let text = serde_json::to_string(line).unwrap_or_default();

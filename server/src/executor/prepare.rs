@@ -1,4 +1,4 @@
-//! Processes that prepare data sets: one at a time, each killed when nobody wants its work any more.
+//! Processes that prepare data sets: one at a time, each ended when nobody wants its work any more.
 //!
 //! What people bring is read by a process of its own, so that a file that makes a decoder fail, or
 //! take memory without end, ends that process and not the server. The program is this one, with the
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde::{Deserialize, Serialize};
+use skein_data::Progress;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -37,14 +38,7 @@ pub struct Task {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Line {
     /// How far it is.
-    Progress {
-        /// What it does.
-        stage: String,
-        /// Bytes or images so far.
-        done: u64,
-        /// Of so many.
-        total: u64,
-    },
+    Progress(Progress),
     /// The folder is made.
     Prepared,
     /// The data cannot be used.
@@ -111,9 +105,10 @@ impl Preparer {
     pub async fn prepare(
         &self,
         task: &Task,
-        mut told: impl FnMut(&str, u64, u64),
+        mut told: impl FnMut(Progress),
     ) -> Result<(), PrepareError> {
         let mut child = self.start(task)?;
+        let _held_open = child.stdin.take();
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
         let complaint = tokio::spawn(async move {
@@ -128,7 +123,7 @@ impl Preparer {
         while let Some(reader) = &mut lines {
             let Ok(Some(line)) = reader.next_line().await else { break };
             match serde_json::from_str(&line) {
-                Ok(Line::Progress { stage, done, total }) => told(&stage, done, total),
+                Ok(Line::Progress(progress)) => told(progress),
                 Ok(other) => end = Some(other),
                 Err(_) => {}
             }
@@ -159,7 +154,8 @@ impl Preparer {
             command.arg("--size").arg(size.to_string());
         }
         command
-            .stdin(Stdio::null())
+            // The process ends when this is closed, as it is when the server is killed.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env_remove("SKEIN_TOKEN")

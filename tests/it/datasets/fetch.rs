@@ -78,8 +78,8 @@ fn a_file_that_is_not_what_it_must_be_is_refused() {
     let mirror = Mirror::of(b"nothing of Shakespeare's".to_vec());
     let server = server(&mirror.url);
     let made = server.post(SETS, &json!({"fetch": "tiny-shakespeare"}));
-    let id = made.json()["id"].as_str().unwrap().to_owned();
-    let failed = settled(&server, &id);
+    assert_eq!(made.json()["id"], "tiny-shakespeare", "{}", made.text());
+    let failed = settled(&server, "tiny-shakespeare");
     let message = failed["incoming"]["error"]["message"].as_str().unwrap();
     assert!(message.contains("its digest is") && message.contains("86c4e6aa"), "{message}");
     assert!(!server.datasets().join("tiny-shakespeare").exists());

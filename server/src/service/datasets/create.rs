@@ -47,7 +47,9 @@ impl Datasets {
         let taken = |id: &str| {
             coming.contains_key(id) || dataset::find(id).is_some() || self.folder.join(id).exists()
         };
-        let id = match asked.id {
+        // A data set that is known by name is fetched to where it is looked for.
+        let known = asked.fetch.as_deref().and_then(fetch::find).and_then(|public| public.known);
+        let id = match asked.id.or(known.map(str::to_owned)) {
             Some(id) => id,
             None => free_id(&slug(&record.title), taken),
         };

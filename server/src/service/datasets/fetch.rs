@@ -173,7 +173,6 @@ impl Datasets {
             return Err(refused("not_known", format!("`{name}` is no public data set")));
         };
         let place = coming.folder.join("fetched");
-        fs::create_dir_all(&place).map_err(|error| disk(&place, &error))?;
         for file in public.files {
             let (datasets, kept, place) = (self.clone(), Arc::clone(coming), place.clone());
             let fetched = blocking(move || Ok(datasets.fetch_file(&kept, public, file, &place)));
@@ -191,6 +190,7 @@ impl Datasets {
         file: &PublicFile,
         place: &Path,
     ) -> Result<(), Refused> {
+        fs::create_dir_all(place).map_err(|error| disk(place, &error))?;
         let path = place.join(file.name);
         let mut faults = Vec::new();
         for address in self.mirrors.addresses(public, file) {

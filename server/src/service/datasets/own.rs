@@ -109,6 +109,24 @@ pub fn add(
     write(folder, id, &set)
 }
 
+/// Gives a file, or a folder with everything in it, another name too. Nothing is moved, so that
+/// whoever is interrupted finds all of it where it was.
+///
+/// # Errors
+/// - the folder cannot be written.
+pub fn keep(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_dir() {
+        // Some file systems know no links.
+        return fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop));
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        keep(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
 /// Bytes of a folder with everything in it.
 #[must_use]
 pub fn bytes(folder: &Path) -> u64 {
@@ -155,6 +173,25 @@ mod tests {
         assert_eq!(all(dir.path()).len(), 1);
         let kept = version(dir.path(), "leaves", "one").join("facts.json");
         assert_eq!(fs::read_to_string(kept).unwrap(), "one");
+    }
+
+    /// MNIST comes in four files.
+    #[test]
+    fn files_and_folders_are_kept_and_stay_where_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("fetched");
+        fs::create_dir_all(from.join("inner")).unwrap();
+        fs::write(from.join("images.gz"), "one").unwrap();
+        fs::write(from.join("inner/labels.gz"), "two").unwrap();
+        let to = dir.path().join("source");
+        keep(&from, &to).unwrap();
+        keep(&from.join("images.gz"), &dir.path().join("single")).unwrap();
+        for (path, content) in [("images.gz", "one"), ("inner/labels.gz", "two")] {
+            for folder in [&from, &to] {
+                assert_eq!(fs::read_to_string(folder.join(path)).unwrap(), content);
+            }
+        }
+        assert_eq!(fs::read_to_string(dir.path().join("single")).unwrap(), "one");
     }
 
     #[test]

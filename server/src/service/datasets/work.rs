@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use skein_core::dataset::facts::{Facts, OwnVersion};
+use skein_data::Progress;
 
 use super::incoming::{Coming, Refused, State};
 use super::{Datasets, own};
@@ -18,6 +19,10 @@ use crate::service::{ServiceError, blocking};
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Time between two looks at what is left behind.
 const LOOK: Duration = Duration::from_secs(15 * 60);
+/// How the names of the folders begin in which a preparation works.
+const ATTEMPT: &str = "attempt-";
+/// The folder, in that of an attempt, for what is needed in between.
+const SCRATCH: &str = "scratch";
 
 impl Datasets {
     /// Works on something in the background until it is a version, or cannot become one.
@@ -48,34 +53,22 @@ impl Datasets {
 
     async fn prepare(&self, coming: &Arc<Coming>) -> Result<(), Refused> {
         let record = coming.now();
-        let [scratch, out] = ["scratch", "prepared"].map(|name| coming.folder.join(name));
-        let fresh = [scratch.clone(), out.clone()];
-        blocking(move || {
-            for place in &fresh {
-                match fs::remove_dir_all(place) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(error.into());
-                    }
-                    _ => {}
-                }
-            }
-            Ok(fs::create_dir_all(&fresh[0])?)
-        })
-        .await
-        .map_err(broken)?;
+        let folder = coming.folder.clone();
+        let place = blocking(move || Ok(begin_attempt(&folder)?)).await.map_err(broken)?;
+        let out = place.join("prepared");
         coming.note(|record| record.state = State::Preparing);
         let task = Task {
             source: record.folder.clone().unwrap_or_else(|| coming.content()),
             file_name: record.file_name.clone(),
-            scratch,
+            scratch: place.join(SCRATCH),
             out: out.clone(),
             size: record.size,
             test_share: record.test_share,
         };
-        let told = |stage: &str, done, total| {
+        let told = |progress: Progress| {
             coming.note(|record| {
-                record.stage = Some(stage.to_owned());
-                (record.done, record.total) = (done, total);
+                record.stage = Some(progress.stage.name().to_owned());
+                (record.done, record.total) = (progress.done, progress.total);
             });
         };
         self.preparer.prepare(&task, told).await.map_err(|error| match error {
@@ -95,20 +88,18 @@ impl Datasets {
         let record = coming.now();
         let bytes = fs::read(prepared.join(skein_core::dataset::facts::FACTS))?;
         let facts: Facts = serde_json::from_slice(&bytes)?;
-        let from = record.folder.clone();
-        let ours = from.as_ref().is_some_and(|from| from.starts_with(&self.folder));
-        match &from {
-            None => fs::rename(coming.content(), prepared.join(own::SOURCE))?,
-            // Another size of what is here already.
-            Some(from) if ours => fs::hard_link(from, prepared.join(own::SOURCE))?,
-            Some(_) => {}
+        let from = record.folder.clone().unwrap_or_else(|| coming.content());
+        // What was uploaded or fetched is kept; a folder that was registered stays where it is.
+        let ours = from.starts_with(&self.folder);
+        if ours {
+            own::keep(&from, &prepared.join(own::SOURCE))?;
         }
         let added = OwnVersion {
             version: facts.version().to_owned(),
             created_at: clock::now(),
             file_name: record.file_name,
             file_bytes: record.bytes,
-            folder: from.filter(|_| !ours).map(|from| from.display().to_string()),
+            folder: (!ours).then(|| from.display().to_string()),
         };
         own::add(&self.folder, &coming.id, &record.title, &prepared, added)
     }
@@ -117,9 +108,7 @@ impl Datasets {
         let kept = Arc::clone(coming);
         let noted = blocking(move || {
             // The bytes go, and the reason stays.
-            for name in ["scratch", "prepared"] {
-                let _ = fs::remove_dir_all(kept.folder.join(name));
-            }
+            remove_attempts(&kept.folder);
             let _ = fs::remove_file(kept.content());
             Ok(kept.set(|record| {
                 record.state = State::Failed;
@@ -183,6 +172,24 @@ impl Datasets {
                 );
                 self.forget(&coming).await;
             }
+        }
+    }
+}
+
+/// A new folder for one attempt, with one for what is needed in between. Each attempt has its own:
+/// the process of an earlier one may still be about to end.
+fn begin_attempt(folder: &Path) -> io::Result<PathBuf> {
+    remove_attempts(folder);
+    let place = tempfile::Builder::new().prefix(ATTEMPT).tempdir_in(folder)?.keep();
+    fs::create_dir(place.join(SCRATCH))?;
+    Ok(place)
+}
+
+/// Removes what earlier attempts left; what cannot be removed yet goes with the folder.
+fn remove_attempts(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(ATTEMPT.as_bytes()) {
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
