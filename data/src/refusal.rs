@@ -169,12 +169,6 @@ impl Refusal {
         }
     }
 
-    /// Whether the machine is at fault, and not what was brought.
-    #[must_use]
-    pub fn is_ours(&self) -> bool {
-        matches!(self, Self::NoSpace(_) | Self::Io { .. })
-    }
-
     /// The disk failed at something.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {

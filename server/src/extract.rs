@@ -1,6 +1,6 @@
 //! Extractors whose refusals are problems.
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header;
 use axum::http::request::Parts;
@@ -14,7 +14,7 @@ use crate::problem::ApiError;
 use crate::service::ServiceError;
 
 /// Bytes beyond a limit that are read to no purpose but to be heard.
-pub const DRAINED: usize = 64 << 20;
+const DRAINED: usize = 64 << 20;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -45,19 +45,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
 /// # Errors
 /// - [`ApiError::TooLarge`], or [`ApiError::BadRequest`] if the sender stops.
 pub async fn whole(body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
-    let (mut bytes, mut read) = (Vec::new(), 0);
+    let mut bytes = Vec::new();
     let mut parts = body.into_data_stream();
     while let Some(part) = parts.next().await {
         let unread = |_| ApiError::BadRequest("the body could not be read".to_owned());
         let part = part.map_err(unread)?;
+        if bytes.len() + part.len() > limit {
+            drain(&mut parts).await;
+            return Err(ApiError::TooLarge { limit_kib: limit / 1024 });
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
+}
+
+/// Reads some of the rest of a body that is refused, so that its sender hears why.
+pub async fn drain(parts: &mut BodyDataStream) {
+    let mut read = 0;
+    while let Some(Ok(part)) = parts.next().await {
         read += part.len();
-        if read <= limit {
-            bytes.extend_from_slice(&part);
-        } else if read > limit + DRAINED {
-            break;
+        if read > DRAINED {
+            return;
         }
     }
-    if read <= limit { Ok(bytes) } else { Err(ApiError::TooLarge { limit_kib: limit / 1024 }) }
 }
 
 /// Query parameters; unknown ones are refused if `T` does so.

@@ -8,14 +8,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::AppState;
 use crate::executor::samples::Drawing;
-use crate::extract::{ApiJson, ApiPath, ApiQuery, DRAINED};
+use crate::extract::{ApiJson, ApiPath, ApiQuery, drain};
 use crate::problem::{ApiError, Problem};
 use crate::service::ServiceError;
 use crate::service::datasets::incoming::Incoming;
@@ -29,11 +29,7 @@ const MOST_SAMPLES: usize = 200;
 /// All data sets: those that are known by name, then your own.
 #[utoipa::path(get, path = "/api/v1/datasets", responses((status = 200, body = Vec<DatasetView>)))]
 pub(super) async fn list(State(app): State<AppState>) -> Result<Json<Vec<DatasetView>>, ApiError> {
-    let mut list = app.runs.datasets.list().await?;
-    for view in &mut list {
-        view.runs = app.runs.using(&view.id).len() as u64;
-    }
-    Ok(Json(list))
+    Ok(Json(app.runs.list_datasets().await?))
 }
 
 /// What a small file is called that is sent as the body.
@@ -89,7 +85,7 @@ pub(super) async fn create(
         id
     };
     let place = format!("{}/api/v1/datasets/{id}", app.settings.prefix);
-    let view = view(&app, &id).await?;
+    let view = app.runs.show_dataset(&id).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
 }
 
@@ -100,13 +96,7 @@ pub(super) async fn show(
     State(app): State<AppState>,
     ApiPath(Path(id)): ApiPath<String>,
 ) -> Result<Json<DatasetView>, ApiError> {
-    Ok(Json(view(&app, &id).await?))
-}
-
-async fn view(app: &AppState, id: &str) -> Result<DatasetView, ApiError> {
-    let mut view = app.runs.datasets.show(id).await?;
-    view.runs = app.runs.using(id).len() as u64;
-    Ok(view)
+    Ok(Json(app.runs.show_dataset(&id).await?))
 }
 
 /// Gives an own data set another name, or prepares it again with images of another size.
@@ -125,7 +115,7 @@ pub(super) async fn change(
     if let Some(size) = patch.size {
         app.runs.datasets.resize(&id, size).await?;
     }
-    Ok(Json(view(&app, &id).await?))
+    Ok(Json(app.runs.show_dataset(&id).await?))
 }
 
 /// Deletes an own data set. Runs that have ended keep what they wrote.
@@ -311,21 +301,18 @@ pub(super) async fn augmented(
     Ok((headers, png).into_response())
 }
 
-/// Takes the body as a part. Of one that is refused the rest is read all the same, up to a limit: a
-/// sender who is cut off does not hear why.
+/// Takes the body as a part.
 async fn append(
     app: &AppState,
     id: &str,
     part: Part,
     request: Request,
 ) -> Result<Incoming, ServiceError> {
-    let mut pieces =
-        Box::pin(request.into_body().into_data_stream().map_err(std::io::Error::other));
-    let taken = app.runs.datasets.append(id, part, pieces.as_mut()).await;
-    let mut drained = 0;
-    while taken.is_err() && drained < DRAINED {
-        let Some(Ok(piece)) = pieces.next().await else { break };
-        drained += piece.len();
+    let mut pieces = request.into_body().into_data_stream();
+    let taken = (&mut pieces).map_err(std::io::Error::other);
+    let taken = app.runs.datasets.append(id, part, taken).await;
+    if taken.is_err() {
+        drain(&mut pieces).await;
     }
     taken
 }

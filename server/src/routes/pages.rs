@@ -158,10 +158,7 @@ async fn architectures(
 }
 
 async fn datasets(State(app): State<AppState>) -> Result<Response, ApiError> {
-    let mut list = app.runs.datasets.list().await?;
-    for view in &mut list {
-        view.runs = app.runs.using(&view.id).len() as u64;
-    }
+    let list = app.runs.list_datasets().await?;
     let page = DatasetsPage::new(frame(&app, "datasets"), list, OffsetDateTime::now_utc());
     Ok(html(&page))
 }
@@ -180,9 +177,8 @@ async fn dataset(
     ApiQuery(words): ApiQuery<SheetWords>,
 ) -> Result<Response, ApiError> {
     let datasets = &app.runs.datasets;
-    let mut set = datasets.show(&id).await?;
-    let runs: Vec<_> = app.runs.using(&id).iter().map(|entry| entry.view()).collect();
-    set.runs = runs.len() as u64;
+    let set = app.runs.show_dataset(&id).await?;
+    let runs = app.runs.using(&id).iter().map(|entry| entry.view()).collect();
     let class = words.class.parse().ok();
     let split = if words.split == "test" { "test" } else { "train" };
     let wanted = Wanted {
@@ -228,9 +224,8 @@ async fn login(
 
 /// What a form offers to choose from.
 async fn offer(app: &AppState) -> Result<Offer, ServiceError> {
-    let datasets = app.runs.datasets.list().await?.into_iter().filter(|set| set.own && set.present);
-    let own = datasets
-        .filter_map(|set| Some(OwnDataset { id: set.id, title: set.title, kind: set.kind? }));
+    let own = app.runs.datasets.usable().await?.into_iter();
+    let own = own.map(|set| OwnDataset { id: set.id, title: set.title, kind: set.kind });
     let devices = app.runs.devices.iter().map(|device| device.id.clone());
     Ok(Offer { devices: devices.collect(), datasets: own.collect() })
 }

@@ -90,14 +90,6 @@ impl Datasets {
         Some(facts.dataset(id, &set.title))
     }
 
-    /// The name of a data set for people; its id if it is not here.
-    #[must_use]
-    pub fn title(&self, id: &str) -> String {
-        let known = dataset::find(id).map(|known| known.title.clone());
-        let own = || own::read(&self.folder, id).map(|set| set.title);
-        known.or_else(own).unwrap_or_else(|| id.to_owned())
-    }
-
     /// What is wrong with the files of a data set, if anything.
     #[must_use]
     pub fn problem(&self, dataset: &Dataset) -> Option<String> {

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
 
-use super::view;
 use crate::app::AppState;
 use crate::extract::ApiPath;
 use crate::problem::{ApiError, Problem};
@@ -63,7 +62,7 @@ fn messages(app: AppState, id: String) -> impl Stream<Item = Bytes> {
             next = match next {
                 Next::Over => return None,
                 Next::End => {
-                    let text = message("dataset", &view(&app, &id).await.ok()?);
+                    let text = message("dataset", &app.runs.show_dataset(&id).await.ok()?);
                     return Some((text, (app, id, Next::Over)));
                 }
                 Next::Now(mut changes) => {

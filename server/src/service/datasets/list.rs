@@ -1,7 +1,6 @@
 //! Data sets as lists and pages show them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::sync::PoisonError;
 
 use serde_json::{Value, json};
@@ -41,6 +40,19 @@ impl Datasets {
         blocking(move || {
             let own = own::all(&datasets.folder).into_iter();
             Ok(own.map(|(id, set)| (id, set.title)).collect())
+        })
+        .await
+    }
+
+    /// The data sets that people brought and that runs can use now.
+    ///
+    /// # Errors
+    /// - [`ServiceError::Task`].
+    pub async fn usable(&self) -> Result<Vec<Dataset>, ServiceError> {
+        let datasets = self.clone();
+        blocking(move || {
+            let own = own::all(&datasets.folder).into_iter();
+            Ok(own.filter_map(|(id, _)| datasets.find(&id)).collect())
         })
         .await
     }
@@ -164,15 +176,6 @@ impl Datasets {
         (view.own, view.incoming, view.created_at) = (true, incoming, Some(created_at));
         view.bytes = own::bytes(&self.folder.join(id));
         Some(view)
-    }
-
-    /// Whether the folder of the data sets can take any.
-    #[must_use]
-    pub fn takes_uploads(&self) -> bool {
-        let place = self.folder.ancestors().find(|place| place.is_dir());
-        place
-            .and_then(|place| fs::metadata(place).ok())
-            .is_some_and(|it| !it.permissions().readonly())
     }
 }
 
