@@ -14,6 +14,7 @@ mod divide;
 mod doctor;
 mod gather;
 mod images;
+pub mod known;
 mod layout;
 pub mod limits;
 mod look;

@@ -34,6 +34,25 @@ impl Sample {
     pub fn interleaved(&self) -> Vec<u8> {
         crate::pixels::interleaved(&self.pixels, self.shape[0] as usize)
     }
+
+    /// The image as a PNG file. Of four channels the first three are shown.
+    ///
+    /// # Errors
+    /// - there are no pixels, or another number of channels.
+    pub fn png(&self) -> io::Result<Vec<u8>> {
+        let [channels, height, width] = self.shape;
+        let plane = (height as usize) * (width as usize);
+        let shown: Vec<u8> = match channels {
+            4 => crate::pixels::interleaved(&self.pixels[..3 * plane], 3),
+            _ => self.interleaved(),
+        };
+        let kind = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+        let mut bytes = Vec::new();
+        PngEncoder::new(&mut bytes)
+            .write_image(&shown, width, height, kind)
+            .map_err(io::Error::other)?;
+        Ok(bytes)
+    }
 }
 
 /// One image of a file of arrays, `train` (which holds the validation images too) or `test`.
@@ -87,41 +106,23 @@ pub fn places(
     let (labels, shape) = open(version, &facts::labels(split), "<i8")?;
     let count = shape.first().copied().unwrap_or(0);
     let mut file = BufReader::new(labels.file);
-    let (mut passed, mut found) = (0, Vec::new());
-    for place in 0..count {
-        if found.len() == limit {
-            break;
-        }
+    let labels = (0..count).map(|_| {
         let mut label = [0; 8];
-        file.read_exact(&mut label)?;
-        if class.is_none_or(|class| class == i64::from_le_bytes(label)) {
-            if passed >= offset {
-                found.push(place);
-            }
-            passed += 1;
-        }
-    }
-    Ok(found)
+        file.read_exact(&mut label).map(|()| i64::from_le_bytes(label))
+    });
+    labels.collect::<io::Result<Vec<i64>>>().map(|labels| chosen(labels, class, offset, limit))
 }
 
-/// One image as a PNG file. Of four channels the first three are shown.
-///
-/// # Errors
-/// - there is none at this place, or the version is damaged.
-pub fn png(version: &Path, split: &str, index: u64) -> io::Result<Vec<u8>> {
-    let sample = image(version, split, index)?;
-    let [channels, height, width] = sample.shape;
-    let plane = (height as usize) * (width as usize);
-    let shown: Vec<u8> = match channels {
-        4 => crate::pixels::interleaved(&sample.pixels[..3 * plane], 3),
-        _ => sample.interleaved(),
-    };
-    let kind = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(&shown, width, height, kind)
-        .map_err(io::Error::other)?;
-    Ok(bytes)
+/// The places of the labels that equal `class` (all if there is none), after `offset` of them.
+pub(crate) fn chosen(
+    labels: impl IntoIterator<Item = i64>,
+    class: Option<i64>,
+    offset: u64,
+    limit: usize,
+) -> Vec<u64> {
+    let places = (0..).zip(labels).filter(|(_, label)| class.is_none_or(|class| class == *label));
+    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+    places.map(|(place, _)| place).skip(skipped).take(limit).collect()
 }
 
 /// An array's file, and where its numbers begin.
@@ -173,7 +174,7 @@ fn lines(version: &Path, split: &str, indices: &[u64]) -> io::Result<Vec<Option<
     Ok(found)
 }
 
-fn none(split: &str, index: u64) -> io::Error {
+pub(crate) fn none(split: &str, index: u64) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("there is no image {index} in `{split}`"))
 }
 

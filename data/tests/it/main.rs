@@ -7,6 +7,7 @@ mod disk;
 mod findings;
 mod foreign;
 mod hostile;
+mod known;
 mod many;
 mod pictures;
 mod replay;

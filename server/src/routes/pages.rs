@@ -188,7 +188,7 @@ async fn dataset(
         limit: 48,
         version: Some(set.version.clone()),
     };
-    let images = set.own && set.kind == Some(DataKind::Images);
+    let images = set.present && set.kind == Some(DataKind::Images);
     let samples = if images { Some(datasets.samples(&id, wanted).await?) } else { None };
     let report = if set.versions.is_empty() { None } else { datasets.report(&id, None).await.ok() };
     let shows = Shows { set, report, samples, class, runs };

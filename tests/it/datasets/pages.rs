@@ -25,6 +25,25 @@ fn pages_show_every_data_set_and_what_was_found() {
 }
 
 #[test]
+fn data_sets_that_are_known_by_name_show_their_images() {
+    let server = TestServer::start();
+    let list = server.get("/datasets").text();
+    assert!(list.contains("/api/v1/datasets/fashion-mnist/samples/train/7\""), "{list}");
+    assert!(!list.contains("cifar-10/samples"), "{list}");
+    let page = server.get("/datasets/fashion-mnist?split=test").text();
+    for part in ["samples/test/3", "Sandal", "fashion-mnist/augmented", "Runs on it"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let drawn = server.get(&format!("{SETS}/fashion-mnist/samples/test/3"));
+    assert_eq!((drawn.status, drawn.header("content-type")), (200, "image/png"));
+    assert_eq!(drawn.header("cache-control"), "no-cache");
+    assert_eq!(server.get(&format!("{SETS}/fashion-mnist/samples/test/4")).status, 404);
+    assert_eq!(server.get(&format!("{SETS}/cifar-10/samples")).status, 404);
+    let text = server.get(&format!("{SETS}/tiny-shakespeare/samples"));
+    assert_eq!(text.status, 404, "{}", text.text());
+}
+
+#[test]
 fn what_people_call_things_is_never_markup() {
     let server = TestServer::start();
     let names = ["<img src=x onerror=alert(1)>", "\"quoted\" & 'so'", "\u{202E}evil\u{202C}"];

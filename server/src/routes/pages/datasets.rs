@@ -56,7 +56,7 @@ impl DatasetsPage {
 
 impl Card {
     pub(super) fn new(prefix: &str, set: DatasetView, now: OffsetDateTime) -> Self {
-        let images = set.own && set.kind == Some(DataKind::Images);
+        let images = set.present && set.kind == Some(DataKind::Images);
         let shown = if images { THUMBNAILS.min(set.train_images) } else { 0 };
         let set = DatasetView { problem: set.problem.map(|text| text.replace('`', "")), ..set };
         let thumbnail = |index| image(prefix, &set, "train", index);
@@ -85,10 +85,10 @@ impl Card {
     }
 }
 
-/// Address of one image of the newest version.
+/// Address of one image, of the newest version if there are any.
 pub(super) fn image(prefix: &str, set: &DatasetView, split: &str, index: u64) -> String {
-    let (id, version) = (&set.id, &set.version);
-    format!("{prefix}/api/v1/datasets/{id}/samples/{split}/{index}?version={version}")
+    let address = format!("{prefix}/api/v1/datasets/{}/samples/{split}/{index}", set.id);
+    if set.version.is_empty() { address } else { format!("{address}?version={}", set.version) }
 }
 
 /// What it holds, in words.

@@ -1,8 +1,13 @@
-//! Some images of a prepared data set, to be looked at.
+//! Some images of a data set, to be looked at.
+
+use std::io;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use skein_core::dataset::facts::Facts;
+use skein_core::dataset::{self, Dataset};
 use skein_core::event::FailureClass;
+use skein_data::known::Known;
 use skein_data::{name, samples};
 
 use super::{Datasets, own};
@@ -25,6 +30,56 @@ pub struct Wanted {
     pub version: Option<String>,
 }
 
+/// Where the images of a data set are.
+enum Pictures {
+    /// In a version that was prepared.
+    Prepared { folder: PathBuf, facts: Box<Facts> },
+    /// In the files of a data set that is known by name.
+    Known { folder: PathBuf, dataset: &'static Dataset },
+}
+
+impl Pictures {
+    fn total(&self, split: &str) -> Result<u64, ServiceError> {
+        match (self, split) {
+            (Self::Prepared { facts, .. }, "train") => Ok(facts.train),
+            (Self::Prepared { facts, .. }, "test") => Ok(facts.test),
+            (Self::Known { folder, dataset }, "train" | "test") => {
+                Ok(Known { folder, dataset, split }.count()?)
+            }
+            _ => {
+                let what = format!("split `{split}`; take `train` or `test`");
+                Err(ServiceError::NotFound { what })
+            }
+        }
+    }
+
+    fn classes(&self) -> &[String] {
+        match self {
+            Self::Prepared { facts, .. } => &facts.classes,
+            Self::Known { dataset, .. } => &dataset.classes,
+        }
+    }
+
+    fn places(&self, wanted: &Wanted) -> io::Result<Vec<u64>> {
+        let Wanted { split, class, offset, limit, .. } = wanted;
+        match self {
+            Self::Prepared { folder, .. } => {
+                samples::places(folder, split, *class, *offset, *limit)
+            }
+            Self::Known { folder, dataset } => {
+                Known { folder, dataset, split }.places(*class, *offset, *limit)
+            }
+        }
+    }
+
+    fn images(&self, split: &str, places: &[u64]) -> io::Result<Vec<samples::Sample>> {
+        match self {
+            Self::Prepared { folder, .. } => samples::images(folder, split, places),
+            Self::Known { folder, dataset } => Known { folder, dataset, split }.images(places),
+        }
+    }
+}
+
 impl Datasets {
     /// Images of a split, in their order.
     ///
@@ -33,21 +88,18 @@ impl Datasets {
     pub async fn samples(&self, id: &str, wanted: Wanted) -> Result<SampleList, ServiceError> {
         let (datasets, id) = (self.clone(), id.to_owned());
         blocking(move || {
-            let version = datasets.version(&id, wanted.version.clone())?;
-            let facts = own::facts(&datasets.folder, &id, &version)?;
-            let total = images(&facts, &wanted.split)?;
-            let folder = own::version(&datasets.folder, &id, &version);
-            let Wanted { split, class, offset, limit, .. } = wanted;
-            let places = samples::places(&folder, &split, class, offset, limit)?;
-            let found = samples::images(&folder, &split, &places)?;
+            let pictures = datasets.pictures(&id, wanted.version.clone())?;
+            let total = pictures.total(&wanted.split)?;
+            let places = pictures.places(&wanted)?;
+            let found = pictures.images(&wanted.split, &places)?;
             let view = |(index, sample): (u64, samples::Sample)| SampleView {
                 index,
                 label: sample.label,
-                class: class_name(&facts, sample.label),
+                class: class_name(pictures.classes(), sample.label),
                 file: name::shown(sample.line.name.as_bytes()),
             };
             let samples = places.into_iter().zip(found).map(view);
-            Ok(SampleList { samples: samples.collect(), split, total })
+            Ok(SampleList { samples: samples.collect(), split: wanted.split, total })
         })
         .await
     }
@@ -65,15 +117,30 @@ impl Datasets {
     ) -> Result<Vec<u8>, ServiceError> {
         let (datasets, id) = (self.clone(), id.to_owned());
         blocking(move || {
-            let version = datasets.version(&id, version)?;
-            let facts = own::facts(&datasets.folder, &id, &version)?;
-            if index >= images(&facts, &split)? {
-                return Err(ServiceError::NotFound { what: format!("image {index} of `{split}`") });
-            }
-            let folder = own::version(&datasets.folder, &id, &version);
-            Ok(samples::png(&folder, &split, index)?)
+            let pictures = datasets.pictures(&id, version)?;
+            let found = if index < pictures.total(&split)? {
+                pictures.images(&split, &[index])?.pop()
+            } else {
+                None
+            };
+            let what = || format!("image {index} of `{split}`");
+            let sample = found.ok_or_else(|| ServiceError::NotFound { what: what() })?;
+            Ok(sample.png()?)
         })
         .await
+    }
+
+    fn pictures(&self, id: &str, version: Option<String>) -> Result<Pictures, ServiceError> {
+        if let Some(known) = dataset::find(id) {
+            let folder = self.folder.join(id);
+            return match self.problem(known) {
+                None => Ok(Pictures::Known { folder, dataset: known }),
+                Some(_) => Err(ServiceError::NotFound { what: format!("a file of `{id}`") }),
+            };
+        }
+        let version = self.version(id, version)?;
+        let facts = Box::new(own::facts(&self.folder, id, &version)?);
+        Ok(Pictures::Prepared { folder: own::version(&self.folder, id, &version), facts })
     }
 }
 
@@ -117,17 +184,7 @@ impl Datasets {
     }
 }
 
-fn images(facts: &Facts, split: &str) -> Result<u64, ServiceError> {
-    match split {
-        "train" => Ok(facts.train),
-        "test" => Ok(facts.test),
-        _ => {
-            Err(ServiceError::NotFound { what: format!("split `{split}`; take `train` or `test`") })
-        }
-    }
-}
-
-fn class_name(facts: &Facts, label: i64) -> String {
+fn class_name(classes: &[String], label: i64) -> String {
     let at = usize::try_from(label).ok();
-    at.and_then(|at| facts.classes.get(at)).cloned().unwrap_or_else(|| label.to_string())
+    at.and_then(|at| classes.get(at)).cloned().unwrap_or_else(|| label.to_string())
 }
