@@ -2,7 +2,7 @@
 //! [`skein_core::dataset::Files`].
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -27,14 +27,33 @@ pub struct Known<'a> {
     pub split: &'a str,
 }
 
+/// Entries of one size at equal distances in a file, packed or not.
+struct Column {
+    path: PathBuf,
+    /// Bytes before the first entry.
+    first: u64,
+    /// Bytes from one entry to the next.
+    step: u64,
+    /// Bytes of an entry.
+    bytes: u64,
+}
+
+/// Images in one pair of files, or in one file of records.
+struct Part {
+    images: Column,
+    labels: Column,
+    count: u64,
+}
+
 impl Known<'_> {
     /// The places of the images, of one class if one is named, after the first `offset` of them.
     ///
     /// # Errors
     /// - the files cannot be read.
     pub fn places(&self, class: Option<i64>, offset: u64, limit: usize) -> io::Result<Vec<u64>> {
-        let labels = self.labels()?;
-        Ok(chosen(labels.into_iter().map(i64::from), class, offset, limit))
+        let parts = self.parts()?;
+        let labels: io::Result<Vec<_>> = parts.iter().map(Part::labels).collect();
+        chosen(labels?.into_iter().flatten(), class, offset, limit)
     }
 
     /// Some images, in the order in which they are asked for.
@@ -42,7 +61,8 @@ impl Known<'_> {
     /// # Errors
     /// - there is none at one of these places, or the files cannot be read.
     pub fn images(&self, indices: &[u64]) -> io::Result<Vec<Sample>> {
-        indices.iter().map(|index| self.image(*index)).collect()
+        let parts = self.parts()?;
+        indices.iter().map(|index| self.image(&parts, *index)).collect()
     }
 
     /// Images that the files hold.
@@ -50,84 +70,61 @@ impl Known<'_> {
     /// # Errors
     /// - the files cannot be read.
     pub fn count(&self) -> io::Result<u64> {
-        Ok(self.labels()?.len() as u64)
+        Ok(self.parts()?.iter().map(|part| part.count).sum())
     }
 
-    fn image(&self, index: u64) -> io::Result<Sample> {
-        let (label, pixels, name) = match self.dataset.files {
-            Files::Idx { .. } => self.idx(index)?,
-            Files::Cifar { .. } => self.cifar(index)?,
-            Files::Text | Files::Prepared => return Err(none(self.split, index)),
-        };
-        let shape = self.dataset.shape;
-        let sides = [shape.channels, shape.height, shape.width];
-        let line = Line { split: self.split.to_owned(), name, digest: String::new() };
-        let shape = sides.map(|side| u32::try_from(side).unwrap_or(0));
-        Ok(Sample { shape, pixels, label: label.into(), line })
-    }
-
-    fn idx(&self, index: u64) -> io::Result<(u8, Vec<u8>, String)> {
-        let [images, labels] = self.idx_files();
-        let size = self.dataset.image_bytes();
-        let path = self.idx_path(images);
-        let pixels = part(&path, IMAGES_HEADER.saturating_add(index.saturating_mul(size)), size)?;
-        let label = part(&self.idx_path(labels), LABELS_HEADER.saturating_add(index), 1)?;
-        Ok((label[0], pixels, file_name(&path)))
-    }
-
-    fn cifar(&self, index: u64) -> io::Result<(u8, Vec<u8>, String)> {
-        let (before, record) = self.record();
-        let mut left = index;
-        for path in self.cifar_paths() {
-            let held = std::fs::metadata(&path)?.len() / record;
-            if left < held {
-                let mut bytes = part(&path, left * record, record)?;
-                let pixels = bytes.split_off(usize::try_from(before).map_err(io::Error::other)?);
-                let label = bytes.pop().ok_or_else(|| none(self.split, index))?;
-                return Ok((label, pixels, file_name(&path)));
+    fn image(&self, parts: &[Part], index: u64) -> io::Result<Sample> {
+        let mut at = index;
+        for part in parts {
+            if at < part.count {
+                let (pixels, label) = (part.images.entry(at)?, part.labels.entry(at)?);
+                let name = part.images.path.file_name().unwrap_or_default().to_string_lossy();
+                let (split, name) = (self.split.to_owned(), name.into_owned());
+                let shape = self.dataset.shape;
+                let sides = [shape.channels, shape.height, shape.width];
+                return Ok(Sample {
+                    shape: sides.map(|side| u32::try_from(side).unwrap_or(0)),
+                    pixels,
+                    label: label[0].into(),
+                    line: Line { split, name, digest: String::new() },
+                });
             }
-            left -= held;
+            at -= part.count;
         }
         Err(none(self.split, index))
     }
 
-    /// The class of every image.
-    fn labels(&self) -> io::Result<Vec<u8>> {
-        let mut labels = Vec::new();
-        match self.dataset.files {
-            Files::Idx { .. } => {
-                let [_, name] = self.idx_files();
-                let mut file = open(&self.idx_path(name), LABELS_HEADER)?;
-                file.read_to_end(&mut labels)?;
-            }
-            Files::Cifar { .. } => {
-                let (before, record) = self.record();
-                for path in self.cifar_paths() {
-                    let mut file = File::open(&path)?;
-                    for index in 0..file.metadata()?.len() / record {
-                        let mut label = [0];
-                        file.seek(SeekFrom::Start(index * record + before - 1))?;
-                        file.read_exact(&mut label)?;
-                        labels.push(label[0]);
-                    }
-                }
-            }
-            Files::Text | Files::Prepared => {}
-        }
-        Ok(labels)
-    }
-
-    /// Names of the images' and the labels' file.
-    fn idx_files(&self) -> [&'static str; 2] {
+    /// The files of the split that are there.
+    fn parts(&self) -> io::Result<Vec<Part>> {
+        let of_test = self.split == "test";
+        let size = self.dataset.image_bytes();
         match self.dataset.files {
             Files::Idx { train, test } => {
-                if self.split == "test" {
-                    test
-                } else {
-                    train
-                }
+                let [images, labels] = if of_test { test } else { train };
+                let labels = self.idx_path(labels);
+                let mut count = [0; 4];
+                open(&labels, 4)?.read_exact(&mut count)?;
+                let images = self.idx_path(images);
+                Ok(vec![Part {
+                    images: Column { path: images, first: IMAGES_HEADER, step: size, bytes: size },
+                    labels: Column { path: labels, first: LABELS_HEADER, step: 1, bytes: 1 },
+                    count: u32::from_be_bytes(count).into(),
+                }])
             }
-            _ => ["", ""],
+            Files::Cifar { labels, train, test } => {
+                let step = labels + size;
+                let names = if of_test { vec![test] } else { train.to_vec() };
+                let paths = names.into_iter().map(|name| self.folder.join(name));
+                let part = |path: PathBuf| {
+                    Ok(Part {
+                        count: std::fs::metadata(&path)?.len() / step,
+                        images: Column { path: path.clone(), first: labels, step, bytes: size },
+                        labels: Column { path, first: labels - 1, step, bytes: 1 },
+                    })
+                };
+                paths.take_while(|path| path.is_file()).map(part).collect()
+            }
+            Files::Text | Files::Prepared => Ok(vec![]),
         }
     }
 
@@ -136,27 +133,29 @@ impl Known<'_> {
         let found = paths.iter().find(|path| path.is_file()).cloned();
         found.unwrap_or_else(|| self.folder.join(name))
     }
+}
 
-    /// Label bytes of a record, and all of its bytes.
-    fn record(&self) -> (u64, u64) {
-        let labels = if let Files::Cifar { labels, .. } = self.dataset.files { labels } else { 1 };
-        (labels, labels + self.dataset.image_bytes())
-    }
-
-    /// The files of the split that are there.
-    fn cifar_paths(&self) -> Vec<PathBuf> {
-        let Files::Cifar { train, test, .. } = self.dataset.files else { return vec![] };
-        let names = if self.split == "test" { vec![test] } else { train.to_vec() };
-        let paths = names.into_iter().map(|name| self.folder.join(name));
-        paths.take_while(|path| path.is_file()).collect()
+impl Part {
+    /// The class of every image, in their order; nothing is read before it is asked for.
+    fn labels(&self) -> io::Result<impl Iterator<Item = io::Result<i64>> + use<>> {
+        let mut file = open(&self.labels.path, self.labels.first)?;
+        let gap = self.labels.step - self.labels.bytes;
+        Ok((0..self.count).map(move |_| {
+            let mut label = [0];
+            file.read_exact(&mut label)?;
+            io::copy(&mut (&mut file).take(gap), &mut io::sink())?;
+            Ok(label[0].into())
+        }))
     }
 }
 
-/// Some bytes of a file, packed or not.
-fn part(path: &Path, offset: u64, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut content = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
-    open(path, offset)?.read_exact(&mut content)?;
-    Ok(content)
+impl Column {
+    fn entry(&self, index: u64) -> io::Result<Vec<u8>> {
+        let offset = self.first.saturating_add(index.saturating_mul(self.step));
+        let mut content = vec![0; usize::try_from(self.bytes).map_err(io::Error::other)?];
+        open(&self.path, offset)?.read_exact(&mut content)?;
+        Ok(content)
+    }
 }
 
 /// A file, packed or not, from some byte on.
@@ -166,13 +165,9 @@ fn open(path: &Path, offset: u64) -> io::Result<Box<dyn Read>> {
     let is_packed = file.read_exact(&mut head).is_ok() && head == GZIP;
     file.seek(SeekFrom::Start(if is_packed { 0 } else { offset }))?;
     if !is_packed {
-        return Ok(Box::new(io::BufReader::new(file)));
+        return Ok(Box::new(BufReader::new(file)));
     }
-    let mut unpacked = MultiGzDecoder::new(io::BufReader::new(file));
+    let mut unpacked = BufReader::new(MultiGzDecoder::new(BufReader::new(file)));
     io::copy(&mut (&mut unpacked).take(offset), &mut io::sink())?;
     Ok(Box::new(unpacked))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -110,19 +110,31 @@ pub fn places(
         let mut label = [0; 8];
         file.read_exact(&mut label).map(|()| i64::from_le_bytes(label))
     });
-    labels.collect::<io::Result<Vec<i64>>>().map(|labels| chosen(labels, class, offset, limit))
+    chosen(labels, class, offset, limit)
 }
 
-/// The places of the labels that equal `class` (all if there is none), after `offset` of them.
+/// The places of the labels that equal `class` (all if there is none), after `offset` of them; no
+/// more labels are read than that takes.
 pub(crate) fn chosen(
-    labels: impl IntoIterator<Item = i64>,
+    labels: impl IntoIterator<Item = io::Result<i64>>,
     class: Option<i64>,
     offset: u64,
     limit: usize,
-) -> Vec<u64> {
-    let places = (0..).zip(labels).filter(|(_, label)| class.is_none_or(|class| class == *label));
-    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-    places.map(|(place, _)| place).skip(skipped).take(limit).collect()
+) -> io::Result<Vec<u64>> {
+    let (mut passed, mut found) = (0, Vec::new());
+    for (place, label) in (0..).zip(labels) {
+        if found.len() == limit {
+            break;
+        }
+        let label = label?;
+        if class.is_none_or(|class| class == label) {
+            if passed >= offset {
+                found.push(place);
+            }
+            passed += 1;
+        }
+    }
+    Ok(found)
 }
 
 /// An array's file, and where its numbers begin.

@@ -3,7 +3,7 @@
 //! Every call names a run and an attempt, and may be repeated: a second `submit` of the same
 //! attempt starts nothing. All calls are synchronous and short; they run through `spawn_blocking`.
 
-mod brief;
+pub mod brief;
 pub mod devices;
 pub mod local;
 pub mod predict;

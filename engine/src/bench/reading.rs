@@ -26,18 +26,6 @@ const MOST: i64 = 50_000;
 /// How long each way of reading is measured at least.
 const WHILE: Duration = Duration::from_secs(2);
 
-/// What is usual for small photographs.
-const USUAL: Augment = Augment {
-    crop: 4,
-    resized_crop: 0.0,
-    flip: true,
-    flip_vertical: false,
-    cutout: 0,
-    rand_augment: 0.0,
-    color_jitter: 0.0,
-    random_erasing: 0.0,
-};
-
 /// Everything that can be done to images before they are mixed.
 const ALL: Augment = Augment {
     crop: 4,
@@ -83,7 +71,8 @@ pub(super) fn measure(
     }
     let images = filed(shape, compute)?;
     let read = rate(&images, spec, None)?;
-    let changed = rate(&images, spec, Some(&USUAL))?;
+    let usual = Augment { crop: 4, flip: true, ..Augment::default() };
+    let changed = rate(&images, spec, Some(&usual))?;
     let all = rate(&images, spec, Some(&ALL))?;
     let optimizer = &spec.search.optimizer;
     let uniform = Sampler::of(optimizer, 0, spec.search.epochs) == Sampler::Uniform;

@@ -30,7 +30,7 @@ pub(super) struct Said {
 
 /// Why a worker said nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Silence {
+pub enum Silence {
     /// Too many wait already.
     #[error("{} others are waiting", IN_LINE)]
     Busy,

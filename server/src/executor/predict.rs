@@ -22,17 +22,9 @@ pub enum PredictorError {
     /// Too many wait already.
     #[error("{} other predictions are waiting", IN_LINE)]
     Busy,
-    /// It took too long, and was killed.
-    #[error("the worker took longer than {0} seconds")]
-    Slow(u64),
-    /// The worker cannot be started.
-    #[error("cannot start the worker `{program}`: {source}")]
-    Start {
-        /// Path of the program.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// It took too long, or cannot be started.
+    #[error(transparent)]
+    Silent(Silence),
     /// The worker ended without an answer.
     #[error("the worker gave no answer ({status}): {said}")]
     Died {
@@ -47,8 +39,7 @@ impl From<Silence> for PredictorError {
     fn from(silence: Silence) -> Self {
         match silence {
             Silence::Busy => Self::Busy,
-            Silence::Slow(seconds) => Self::Slow(seconds),
-            Silence::Start { program, source } => Self::Start { program, source },
+            other => Self::Silent(other),
         }
     }
 }

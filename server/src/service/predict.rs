@@ -7,6 +7,7 @@ use super::package::package_of;
 use super::runs::Runs;
 use super::{ServiceError, blocking};
 use crate::domain::ids::RunId;
+use crate::executor::brief::Silence;
 use crate::executor::predict::{PredictorError, Question};
 
 /// What a network is tried on.
@@ -60,7 +61,7 @@ impl From<PredictorError> for TrialError {
     fn from(error: PredictorError) -> Self {
         match error {
             PredictorError::Busy => Self::Busy(error),
-            PredictorError::Slow(_) => Self::Slow(error),
+            PredictorError::Silent(Silence::Slow(_)) => Self::Slow(error),
             PredictorError::Died { said, .. } if said.contains(OUT_OF_MEMORY) => {
                 Self::Package(too_heavy(&said))
             }

@@ -169,6 +169,12 @@ impl Coming {
         self.folder.join(CONTENT)
     }
 
+    /// What is prepared: a folder or file on this machine, or what was sent.
+    #[must_use]
+    pub fn source(&self) -> PathBuf {
+        self.now().folder.unwrap_or_else(|| self.content())
+    }
+
     fn save(&self) -> io::Result<()> {
         own::replace(&self.folder, RECORD, &serde_json::to_vec_pretty(&self.now())?)
     }

@@ -58,7 +58,7 @@ impl Datasets {
         let out = place.join("prepared");
         coming.note(|record| record.state = State::Preparing);
         let task = Task {
-            source: record.folder.clone().unwrap_or_else(|| coming.content()),
+            source: coming.source(),
             file_name: record.file_name.clone(),
             scratch: place.join(SCRATCH),
             out: out.clone(),
@@ -88,7 +88,7 @@ impl Datasets {
         let record = coming.now();
         let bytes = fs::read(prepared.join(skein_core::dataset::facts::FACTS))?;
         let facts: Facts = serde_json::from_slice(&bytes)?;
-        let from = record.folder.clone().unwrap_or_else(|| coming.content());
+        let from = coming.source();
         // What was uploaded or fetched is kept; a folder that was registered stays where it is.
         let ours = from.starts_with(&self.folder);
         if ours {
