@@ -101,10 +101,10 @@ impl Known<'_> {
         match self.dataset.files {
             Files::Idx { train, test } => {
                 let [images, labels] = if of_test { test } else { train };
-                let labels = self.idx_path(labels);
+                let found = |name| idx_file(self.folder, name).ok_or(io::ErrorKind::NotFound);
+                let (images, labels) = (found(images)?, found(labels)?);
                 let mut count = [0; 4];
                 open(&labels, 4)?.read_exact(&mut count)?;
-                let images = self.idx_path(images);
                 Ok(vec![Part {
                     images: Column { path: images, first: IMAGES_HEADER, step: size, bytes: size },
                     labels: Column { path: labels, first: LABELS_HEADER, step: 1, bytes: 1 },
@@ -127,12 +127,12 @@ impl Known<'_> {
             Files::Text | Files::Prepared => Ok(vec![]),
         }
     }
+}
 
-    fn idx_path(&self, name: &str) -> PathBuf {
-        let paths = idx_names(name).map(|name| self.folder.join(name));
-        let found = paths.iter().find(|path| path.is_file()).cloned();
-        found.unwrap_or_else(|| self.folder.join(name))
-    }
+/// The file of a folder that has one of an idx file's names.
+#[must_use]
+pub fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    idx_names(name).into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
 impl Part {

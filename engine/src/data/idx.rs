@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use skein_core::dataset::{Dataset, GZIP, idx_names};
+use skein_core::dataset::{Dataset, GZIP};
+use skein_data::known::idx_file;
 
 use super::{Raw, damaged, labels_in_range};
 use crate::EngineError;
@@ -37,7 +38,7 @@ pub fn read(
 
 /// The number of entries and their bytes.
 fn open(folder: &Path, name: &str, sides: &[u32], size: usize) -> Result<(usize, Vec<u8>), String> {
-    let found = idx_names(name).into_iter().find_map(|name| File::open(folder.join(name)).ok());
+    let found = idx_file(folder, name).and_then(|path| File::open(path).ok());
     let file = found.ok_or_else(|| {
         format!("{} is missing (with or without .gz)", folder.join(name).display())
     })?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use skein_core::dataset::{self, Dataset, Files, TEXT_INPUT, TEXT_TESTS, TEXT_TOKENIZER};
 use skein_core::encoding::is_utf16;
+use skein_data::known::idx_file;
 
 /// Bytes of a file of images that are looked at to tell its format.
 const HEAD: u64 = 8;
@@ -151,9 +152,8 @@ fn idx_problems(folder: &Path, dataset: &Dataset, names: [&str; 2]) -> Vec<Strin
 
 /// The sizes that a whole idx file has, or what is wrong with it.
 fn idx(folder: &Path, name: &str) -> Result<Vec<u64>, String> {
-    let names = dataset::idx_names(name);
-    let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let path = found.ok_or_else(|| format!("`{name}` (or `{name}.gz`) is missing"))?;
+    let missing = || format!("`{name}` (or `{name}.gz`) is missing");
+    let path = idx_file(folder, name).ok_or_else(missing)?;
     let cannot = |error: std::io::Error| format!("`{name}` cannot be read: {error}");
     let is_packed = head(&path).map_err(cannot)?.starts_with(&dataset::GZIP);
     let read = if is_packed { packed(&path) } else { plain(&path) };
