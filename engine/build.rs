@@ -20,16 +20,27 @@ fn main() {
     }
 }
 
-/// Compiles `src/arithmetic.cpp` against libtorch's headers.
+/// Compiles the C++ files against libtorch's headers. Loops run on libtorch's own threads: OpenMP's.
 fn compile(headers: &str) {
-    const SOURCE: &str = "src/arithmetic.cpp";
-    println!("cargo:rerun-if-changed={SOURCE}");
+    const SOURCES: [&str; 4] = [
+        "src/cpp/arithmetic.cpp",
+        "src/cpp/autograd.cpp",
+        "src/cpp/depthwise.cpp",
+        "src/cpp/mixture.cpp",
+    ];
+    println!("cargo:rerun-if-changed=src/cpp");
     cc::Build::new()
         .cpp(true)
         .std("c++20")
         .pic(true)
         .warnings(false)
+        // Whatever the profile: these loops are what a search waits for.
+        .opt_level(3)
+        .flag("-fopenmp")
+        .flag_if_supported("-ffp-contract=fast")
+        .flag_if_supported("-Wno-psabi")
         .include(format!("{headers}/include"))
-        .file(SOURCE)
-        .compile("skein_arithmetic");
+        .files(SOURCES)
+        .compile("skein_kernels");
+    println!("cargo:rustc-link-lib=dylib=gomp");
 }

@@ -19,6 +19,7 @@ mod ffi {
         // None of them keeps or reads memory of ours, and none lets an exception out.
         pub(super) safe fn skein_tf32(on: bool);
         pub(super) safe fn skein_autocast_enter(cuda: bool) -> bool;
+        pub(super) safe fn skein_autocast_is_on(cuda: bool) -> bool;
         pub(super) safe fn skein_autocast_leave(cuda: bool, before: bool);
         pub(super) safe fn skein_gpu_peak_bytes(index: i8) -> i64;
     }
@@ -54,6 +55,12 @@ impl Drop for Autocast {
     fn drop(&mut self) {
         ffi::skein_autocast_leave(self.cuda, self.before);
     }
+}
+
+/// Whether this thread computes with autocast.
+#[must_use]
+pub fn is_autocast(device: Device) -> bool {
+    ffi::skein_autocast_is_on(device.is_cuda())
 }
 
 /// The most memory that tensors had of a GPU so far, in bytes; none where nobody knows.

@@ -78,6 +78,8 @@ pub struct Executor {
     bound: Vec<Option<ChoiceId>>,
     /// For every norm whose scale stands for its branch's weight, the choice and its options.
     scaled: Vec<Option<(ChoiceId, Vec<usize>)>>,
+    /// The ReLUs that their readers compute.
+    passed_on: Vec<bool>,
     /// Where recorded passes are cut.
     cuts: Vec<NodeId>,
     compute: Compute,
@@ -105,7 +107,9 @@ impl Executor {
             });
         }
         let scaled = mix::scaled_norms(&graph, sharing, fidelity);
-        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, cuts: vec![], compute })
+        let passed_on = layers::passed_on(&graph, compute);
+        let cuts = vec![];
+        Ok(Self { graph, sharing, fidelity, weights, bound, scaled, passed_on, cuts, compute })
     }
 
     /// Lets recorded passes keep about this share of what their backward pass needs, and compute
@@ -237,6 +241,7 @@ impl Executor {
             Op::Qkv(spec) => self.qkv(id, spec, &x?, walk)?,
             Op::RelativeAttention(spec) => self.relative_attention(id, spec, &x?, walk)?,
             Op::CausalAttention(spec) => self.causal_attention(id, spec, &x?, walk)?,
+            Op::Activation(Activation::Relu) if self.passed_on[id] => x?,
             Op::Activation(Activation::Relu) => walk.relu(node.inputs[0])?,
             Op::Activation(Activation::Hswish) => x?.hardswish(),
             Op::Activation(Activation::Gelu) => x?.gelu("none"),
@@ -256,7 +261,7 @@ impl Executor {
             Op::Shuffle(spec) => pool::shuffle(spec, &x?),
             Op::Resize(spec) => pool::resize(spec, &x?),
             Op::Zero(spec) => pool::zero(spec, &x?),
-            Op::Concat(_) => Tensor::cat(&walk.all(&node.inputs)?, 1),
+            Op::Concat(_) => pool::concat(&walk.all(&node.inputs)?),
             Op::Add(_) => sum(walk.all(&node.inputs)?)?,
             Op::Linear(spec) => self.linear(id, spec, &x?, walk, picked)?,
             Op::Mix(mix) => self.mix(mix, &node.inputs, walk)?,

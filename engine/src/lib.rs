@@ -23,6 +23,7 @@ pub mod device;
 pub mod entangle;
 pub mod error;
 pub mod exec;
+pub mod kernels;
 pub mod latency;
 pub mod nodes;
 pub mod optim;

@@ -1,14 +1,16 @@
 //! Convolutions and norms, with the tensors that a pass gives them.
 
 use skein_core::choice::ChoiceId;
-use skein_core::graph::{BatchNorm, Conv2d, LayerNorm, Linear, NodeId, Size};
+use skein_core::graph::{BatchNorm, Conv2d, Graph, LayerNorm, Linear, NodeId, Op, Size};
 use skein_core::spec::Fidelity;
 use tch::Tensor;
 
 use super::walk::Walk;
 use super::{Executor, Plan};
 use crate::EngineError;
+use crate::device::Compute;
 use crate::entangle::mask::{gated_product, take};
+use crate::nodes::conv::cpu::takes_relu;
 use crate::nodes::{conv, norm};
 
 impl Executor {
@@ -34,7 +36,10 @@ impl Executor {
         } else {
             self.weights.get(id, "weight", walk, picked)?
         };
-        Ok(conv::forward(spec, x, &weight, bias.as_ref()))
+        Ok(match self.passed_on[self.graph.nodes[id].inputs[0]] {
+            true => conv::of_relu(spec, x, &weight, bias.as_ref()),
+            false => conv::forward(spec, x, &weight, bias.as_ref()),
+        })
     }
 
     pub(super) fn linear(
@@ -168,5 +173,48 @@ impl Executor {
         let gate = conv::pointwise(&small, &expand, &expand_bias);
         // Not `hardsigmoid`, whose backward pass divides by six in single precision.
         Ok(x * ((gate + 3.0).relu6() / 6.0))
+    }
+}
+
+/// ReLUs that all their readers compute themselves: such a node passes on what it reads.
+pub(super) fn passed_on(graph: &Graph, compute: Compute) -> Vec<bool> {
+    let mut passed: Vec<bool> = graph.nodes.iter().map(|node| node.op == Op::RELU).collect();
+    passed[graph.output] = false;
+    for node in &graph.nodes {
+        let takes = matches!(&node.op, Op::Conv2d(conv) if takes_relu(conv, compute));
+        if !takes {
+            node.reads().iter().for_each(|input| passed[*input] = false);
+        }
+    }
+    passed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Arithmetic;
+    use skein_core::spaces::{self, toy_cell};
+    use skein_core::spec::Sharing;
+
+    #[test]
+    fn relus_are_passed_on_where_nobody_else_reads_them() {
+        let space = (toy_cell::PRESET.defaults)();
+        let graph = spaces::build(&space, toy_cell::PRESET.shape, Sharing::Entangled).unwrap();
+        let passed = passed_on(&graph, Compute::PLAIN);
+        for node in &graph.nodes {
+            let Op::Conv2d(conv) = &node.op else { continue };
+            let from = node.inputs[0];
+            if graph.nodes[from].op == Op::RELU {
+                assert_eq!(passed[from], conv.depthwise, "{}", node.name);
+            }
+        }
+        assert!(passed.iter().any(|passed| *passed) && !passed[graph.output]);
+        for other in [
+            Compute::exact(),
+            Compute { arithmetic: Arithmetic::Bfloat16, ..Compute::PLAIN },
+            Compute { device: tch::Device::Cuda(0), ..Compute::PLAIN },
+        ] {
+            assert!(!passed_on(&graph, other).contains(&true), "{other:?}");
+        }
     }
 }

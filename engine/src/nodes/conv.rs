@@ -5,12 +5,14 @@
 //! undilated convolution of the sub-sampled map; with stride 1 the four 2×2 phases of the map are
 //! convolved each by itself, moved into the batch and back. GPUs have a kernel for it.
 
+pub(crate) mod cpu;
 mod gpu;
 
 use skein_core::graph::Conv2d;
 use tch::Tensor;
 
 use crate::entangle::mask::Gate;
+use crate::kernels;
 
 /// Convolves.
 ///
@@ -19,6 +21,10 @@ use crate::entangle::mask::Gate;
 pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let kernel = weight.size()[2];
     let padding = conv.padding(kernel);
+    let steps = (conv.stride, padding, conv.dilation);
+    if conv.depthwise && bias.is_none() && cpu::own_depthwise(x, weight, steps) {
+        return kernels::depthwise(x, weight, steps, false);
+    }
     let dilated = conv.dilation == 2 && padding % 2 == 0 && conv.depthwise;
     if dilated && !x.device().is_cuda() {
         match conv.stride {
@@ -32,7 +38,19 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
     if kernel == 1 && conv.stride == 2 && x.size()[1] < LANES && !x.device().is_cuda() {
         return plain(conv, &even(x), weight, bias, (1, 0, 1));
     }
-    plain(conv, x, weight, bias, (conv.stride, padding, conv.dilation))
+    plain(conv, x, weight, bias, steps)
+}
+
+/// Convolves the ReLU of `x`.
+///
+/// # Shapes
+/// - as [`forward`].
+pub fn of_relu(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let steps = (conv.stride, conv.padding(weight.size()[2]), conv.dilation);
+    if conv.depthwise && bias.is_none() && cpu::own_depthwise(x, weight, steps) {
+        return kernels::depthwise(x, weight, steps, true);
+    }
+    forward(conv, &x.relu(), weight, bias)
 }
 
 /// Single-precision numbers of an AVX2 register.
@@ -107,7 +125,16 @@ fn plain(
         }
     }
     let groups = if conv.depthwise { weight.size()[0] } else { 1 };
-    x.conv2d(weight, bias, stride, padding, dilation, groups)
+    one_channel_last(x).conv2d(weight, bias, stride, padding, dilation, groups)
+}
+
+/// Maps of one channel as channels-last ones, which in memory they are: libtorch would take them for
+/// channels-first, and everything behind the first convolution with them.
+fn one_channel_last(x: &Tensor) -> Tensor {
+    match x.size()[1] {
+        1 if !x.device().is_cuda() => x.squeeze_dim(1).unsqueeze(-1).permute([0, 3, 1, 2]),
+        _ => x.shallow_clone(),
+    }
 }
 
 /// Every second row and column, from the first.
@@ -188,6 +215,14 @@ mod tests {
             assert_eq!(a.size(), b.size());
             assert!((a - b).abs().max().double_value(&[]) < 1e-12);
         }
+    }
+
+    #[test]
+    fn maps_of_one_channel_become_channels_last_ones() {
+        let place = (Kind::Float, Device::Cpu);
+        let (x, weight) = (Tensor::ones([2, 1, 6, 5], place), Tensor::ones([8, 1, 1, 1], place));
+        let out = forward(&Conv2d::pointwise(1, 8), &x.relu(), &weight, None);
+        assert_eq!((out.size(), out.stride()), (vec![2, 8, 6, 5], vec![240, 1, 40, 8]));
     }
 
     /// In single precision, in which a CPU takes its fast kernels; many times, since memory that is

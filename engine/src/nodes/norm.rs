@@ -4,6 +4,7 @@ use skein_core::graph::{BATCH_NORM_EPS, BATCH_NORM_MOMENTUM, LAYER_NORM_EPS};
 use tch::Tensor;
 
 use super::leading::Steps;
+use crate::kernels;
 
 /// Which statistics batch norm uses and what happens to the running ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,12 +46,17 @@ pub fn forward(
         let (mean, variance) = (running.then_some(mean), running.then_some(variance));
         x.batch_norm(scale, shift, mean, variance, training, momentum, BATCH_NORM_EPS, true)
     };
-    match statistics {
+    let out = match statistics {
         Statistics::Train => run(true, true, BATCH_NORM_MOMENTUM),
         Statistics::Running => run(true, false, BATCH_NORM_MOMENTUM),
         Statistics::Batch => run(false, true, BATCH_NORM_MOMENTUM),
         Statistics::Estimate(batch) => run(true, true, 1.0 / f64::from(batch)),
+    };
+    if out.requires_grad() && !x.device().is_cuda() {
+        // Otherwise libtorch would compute the gradient of `x` in a scalar loop.
+        kernels::order_gradient(&out, x);
     }
+    out
 }
 
 /// Normalises over the last dimension.
@@ -119,6 +125,26 @@ mod tests {
         for (ours, plain) in with_gradients(ours).iter().zip(&with_gradients(plain)) {
             assert!(plain.abs().max().double_value(&[]) > 0.1);
             assert!((ours - plain).abs().max().double_value(&[]) < 1e-10);
+        }
+    }
+
+    /// Of a mean every number of the gradient is the same one in memory, and of a part of a map it
+    /// has gaps; for both, libtorch's gradient of batch norm would take its scalar loop.
+    #[test]
+    fn gradients_arrive_in_the_order_of_the_map() {
+        let place = (Kind::Float, Device::Cpu);
+        let numbers = || Tensor::ones([8], place);
+        let x = seeded(1, Device::Cpu, || Tensor::randn([2, 5, 6, 8], place));
+        let x = x.permute([0, 3, 1, 2]).set_requires_grad(true);
+        for read in [
+            |out: &Tensor| out.mean_dim([2_i64, 3].as_slice(), false, Kind::Float),
+            |out: &Tensor| out.narrow(1, 2, 4),
+            |out: &Tensor| out.contiguous(),
+        ] {
+            let out = forward(&x, None, None, (&numbers(), &numbers()), Statistics::Train);
+            let loss = read(&out).square().sum(Kind::Float);
+            let gradient = Tensor::run_backward(&[loss], &[&out], false, false).remove(0);
+            assert_eq!(gradient.stride(), x.stride());
         }
     }
 

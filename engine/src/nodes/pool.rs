@@ -3,6 +3,8 @@
 use skein_core::graph::{Narrow, Pool, Resize, Shuffle, Zero};
 use tch::Tensor;
 
+use crate::kernels;
+
 /// The largest value of each window.
 pub fn max(pool: &Pool, x: &Tensor) -> Tensor {
     x.max_pool2d(pool.kernel, pool.stride, pool.padding, 1, false)
@@ -26,6 +28,16 @@ pub fn shift(x: &Tensor) -> Tensor {
 /// Some of the channels.
 pub fn narrow(narrow: &Narrow, x: &Tensor) -> Tensor {
     x.narrow(1, narrow.first, narrow.channels)
+}
+
+/// Maps side by side, in channels.
+pub fn concat(maps: &[Tensor]) -> Tensor {
+    // Each one's gradient is a part of a map, with gaps. It is copied here, once, and not by every
+    // norm that the map is a sum of.
+    maps.iter().filter(|map| map.requires_grad() && !map.device().is_cuda()).for_each(|map| {
+        kernels::order_gradient(map, map);
+    });
+    Tensor::cat(maps, 1)
 }
 
 /// The channels in the order of [`Shuffle`]: channel `j` of group `g` comes to `j·groups + g`.

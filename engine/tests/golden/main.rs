@@ -8,6 +8,7 @@ mod edges;
 mod formula;
 mod layers;
 mod networks;
+mod precision;
 mod recompute;
 mod samplers;
 mod supernet;

@@ -29,6 +29,11 @@ bool skein_autocast_enter(bool cuda) noexcept {
   return before;
 }
 
+/// Whether it is on, on this thread.
+bool skein_autocast_is_on(bool cuda) noexcept {
+  return at::autocast::is_autocast_enabled(device(cuda));
+}
+
 /// Ends it; weights that were cast are forgotten with the outermost one.
 void skein_autocast_leave(bool cuda, bool before) noexcept {
   if (at::autocast::decrement_nesting() == 0) {
