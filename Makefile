@@ -8,7 +8,7 @@ SHELL := /bin/sh
 DATA_DIR ?=
 EXIT ?=
 LISTEN ?= 127.0.0.1:7878
-BENCH ?= --space toy-cell --optimizer drnas --batch-size 64
+BENCH ?= --all
 DATASETS := .deps/datasets
 BIN := target/release
 EXPORTS := .deps/exports
@@ -40,7 +40,7 @@ demo: build data ## A real search from form to network; EXIT=1 ends the server a
 serve: build data ## Starts the server; LISTEN=host:port and the SKEIN_* variables apply.
 	@SKEIN_DATASETS=$${SKEIN_DATASETS:-$(DATASETS)} $(BIN)/skein serve --listen $${SKEIN_LISTEN:-$(LISTEN)}
 
-bench: setup ## Measures search iterations; BENCH="--space … --optimizer …" chooses.
+bench: setup ## Measures search iterations of every space; BENCH="--space … --optimizer …" chooses one.
 	@cargo build $(CARGO_FLAGS) -q -p skein-engine
 	@$(BIN)/skein-worker bench $(BENCH)
 

@@ -53,6 +53,10 @@ pub struct Report {
     pub largest_network_ms: f64,
     /// Training step of the largest network alone.
     pub largest_network_step_ms: f64,
+    /// The largest network's answers to the same batch, without gradients.
+    pub evaluation_ms: f64,
+    /// The largest network's training step over that, the median of the quotients likewise.
+    pub evaluation_ratio: f64,
     /// The superposed pass over the largest network's, the median of the quotients of passes that
     /// followed each other.
     pub superposed_ratio: f64,
@@ -135,6 +139,8 @@ pub fn run(spec: &RunSpec, asked: bool, steps: u64, read: bool) -> Result<Report
         superposed_ms: of(|round| round.superposed),
         largest_network_ms: of(|round| round.alone),
         largest_network_step_ms: of(|round| round.alone_step),
+        evaluation_ms: of(|round| round.evaluated),
+        evaluation_ratio: of(|round| round.alone_step / round.evaluated),
         superposed_ratio: of(|round| round.superposed / round.alone),
         iteration_ratio: of(|round| (round.arch + round.weight) / round.alone_step),
         input_ms: input.map(|input| input.prepare_ms),
@@ -171,6 +177,7 @@ struct Round {
     superposed: f64,
     alone: f64,
     alone_step: f64,
+    evaluated: f64,
 }
 
 fn round(searched: &mut Searched, alone: &mut Largest, step: u64) -> Result<Round, EngineError> {
@@ -180,8 +187,9 @@ fn round(searched: &mut Searched, alone: &mut Largest, step: u64) -> Result<Roun
         _ => searched.keeping(1.0, |searched| searched.iterate(step)).map(|(a, w)| a + w)?,
     };
     let superposed = searched.pass(step)?;
-    let (alone, alone_step) = alone.train(&searched.batch, step)?;
-    Ok(Round { arch, weight, kept, superposed, alone, alone_step })
+    let (trained, alone_step) = alone.train(&searched.batch, step)?;
+    let evaluated = alone.evaluate(&searched.batch)?;
+    Ok(Round { arch, weight, kept, superposed, alone: trained, alone_step, evaluated })
 }
 
 /// A search whose every batch is the same random one.
@@ -346,6 +354,14 @@ impl Largest {
         optimizer.weight.step(network.store.weights.buffer(), gradient, *lr);
         synchronise(*device);
         Ok((milliseconds(begin, middle), milliseconds(begin, Instant::now())))
+    }
+
+    /// Answers a batch; gives how long that took.
+    fn evaluate(&self, batch: &Batch) -> Result<f64, EngineError> {
+        let begin = Instant::now();
+        let _ = tch::no_grad(|| self.network.forward(&batch.x, Pass::EVALUATE))?;
+        synchronise(self.device);
+        Ok(milliseconds(begin, Instant::now()))
     }
 }
 

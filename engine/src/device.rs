@@ -186,6 +186,14 @@ fn memory_kib(file: &str, key: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
+/// What the machine's processor calls itself.
+#[must_use]
+pub fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    line.split_once(':').map(|(_, name)| name.trim().to_owned())
+}
+
 /// Waits until a device has done all that it was given; a CPU has then anyway.
 pub fn synchronise(device: Device) {
     if let Device::Cuda(index) = device {

@@ -33,6 +33,8 @@ fn a_bench_prints_what_scripts_rely_on() {
         "superposed_ms",
         "largest_network_ms",
         "largest_network_step_ms",
+        "evaluation_ms",
+        "evaluation_ratio",
         "superposed_ratio",
         "iteration_ratio",
         "peak_rss_mb",

@@ -9,16 +9,19 @@ use skein_core::spaces;
 use skein_core::spec::{RunSpec, Violation};
 use skein_engine::bench;
 
-use crate::{FAILED, USAGE, complain, print};
+use crate::{FAILED, USAGE, bench_all, complain, print};
 
 #[derive(Args)]
 pub(crate) struct BenchArgs {
     /// Preset of the space.
-    #[arg(long)]
-    space: String,
+    #[arg(long, required_unless_present = "all")]
+    space: Option<String>,
     /// Kind of the optimizer.
-    #[arg(long)]
-    optimizer: String,
+    #[arg(long, required_unless_present = "all")]
+    optimizer: Option<String>,
+    /// Measures every space, and prints a table of times and one of memory.
+    #[arg(long, conflicts_with_all = ["space", "optimizer", "dataset", "batch_size", "weights", "fidelity", "keep_activations", "input"])]
+    all: bool,
     /// Data set whose shape and changes of images are taken; else one that fits the space.
     #[arg(long)]
     dataset: Option<String>,
@@ -27,7 +30,7 @@ pub(crate) struct BenchArgs {
     batch_size: u64,
     /// Iterations to measure.
     #[arg(long, default_value_t = 10)]
-    steps: u64,
+    pub(crate) steps: u64,
     /// How candidates share weights.
     #[arg(long, default_value = "entangled")]
     weights: String,
@@ -39,23 +42,26 @@ pub(crate) struct BenchArgs {
     keep_activations: Option<f64>,
     /// The device.
     #[arg(long, default_value = "auto")]
-    device: String,
+    pub(crate) device: String,
     /// Width of the numbers.
     #[arg(long, default_value = "float32")]
-    precision: String,
+    pub(crate) precision: String,
     /// Threads on the CPU; 0 for one per core.
     #[arg(long, default_value_t = 0)]
-    threads: u64,
+    pub(crate) threads: u64,
     /// Also measures how fast images are read from a prepared data set and changed.
     #[arg(long)]
     input: bool,
     /// Prints JSON.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Measures what is asked for, and prints it.
 pub(crate) fn measure(args: &BenchArgs) -> ExitCode {
+    if args.all {
+        return bench_all::measure(args);
+    }
     let spec = match bench_spec(args) {
         Ok(spec) => spec,
         Err(violations) => {
@@ -76,7 +82,8 @@ pub(crate) fn measure(args: &BenchArgs) -> ExitCode {
 }
 
 fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
-    let fits = spaces::find(&args.space).and_then(|preset| {
+    let space = args.space.as_deref().unwrap_or_default();
+    let fits = spaces::find(space).and_then(|preset| {
         let data = (preset.defaults)().data();
         let mut known = DATASETS.iter().filter(|known| {
             known.kind == data && (known.shape == preset.shape || data == DataKind::Text)
@@ -86,7 +93,7 @@ fn bench_spec(args: &BenchArgs) -> Result<RunSpec, Vec<Violation>> {
     let dataset = args.dataset.clone().or(fits).unwrap_or_else(|| DATASETS[0].id.to_owned());
     let mut spec = json!({
         "dataset": {"id": dataset},
-        "space": {"preset": args.space},
+        "space": {"preset": space},
         "search": {
             "optimizer": {"kind": args.optimizer},
             "batch_size": args.batch_size,
@@ -109,4 +116,15 @@ fn table(report: &Value) -> String {
         None => format!("{name:<24} {}", value.as_str().map_or(value.to_string(), str::to_owned)),
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+pub(crate) fn check<'a>(words: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    use clap::Parser as _;
+    let crate::Command::Bench(args) =
+        crate::Cli::try_parse_from(words).map_err(|error| error.to_string())?.command
+    else {
+        return Err("another command".to_owned());
+    };
+    bench_spec(&args).map(drop).map_err(|violations| format!("{violations:?}"))
 }

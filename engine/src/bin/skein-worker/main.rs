@@ -1,6 +1,7 @@
 //! The worker: one run folder in, events out.
 
 mod bench;
+mod bench_all;
 mod samples;
 
 use std::io::Write as _;

@@ -1,14 +1,12 @@
 //! What the package says of the input and of where it was made.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use skein_core::dataset::Dataset;
 use skein_core::package::card::Facts;
 use skein_core::package::preprocess::Preprocess;
 
 use super::{Contents, pretty};
-use crate::EngineError;
+use crate::{EngineError, device};
 
 /// Version of `environment.json`.
 const ENVIRONMENT_VERSION: u32 = 1;
@@ -30,7 +28,7 @@ pub(super) fn environment_json(contents: &Contents<'_>) -> Result<String, Engine
         "commit": option_env!("SKEIN_COMMIT").map_or(Value::Null, Value::from),
         "libtorch": option_env!("SKEIN_LIBTORCH_VERSION").map_or(Value::Null, Value::from),
         "device": contents.facts.device,
-        "processor": processor(),
+        "processor": device::processor(),
         "threads": tch::get_num_threads(),
         "precision": contents.facts.spec.resources.precision,
         "seed": contents.facts.spec.seed,
@@ -51,11 +49,4 @@ fn dataset(dataset: &Dataset) -> Value {
         "version": text(&dataset.version),
         "sha256": text(&dataset.digest),
     })
-}
-
-/// What the machine's processor calls itself.
-fn processor() -> Option<String> {
-    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    line.split_once(':').map(|(_, name)| name.trim().to_owned())
 }
