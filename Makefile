@@ -13,6 +13,8 @@ DATASETS := .deps/datasets
 BIN := target/release
 EXPORTS := .deps/exports
 CARGO_FLAGS := --release --locked
+# How tests are started: Rust's test programs tell how long a test took only if this is set.
+TIMES := target."cfg(all())".runner = "env RUSTC_BOOTSTRAP=1"
 # Installs a folder's packages by its lock file, if that is newer.
 NPM_CI = { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-fund --no-audit --loglevel=error; }
 
@@ -52,12 +54,13 @@ lint: setup static ## Formatting, clippy, documentation, types of the scripts.
 
 unit: build ## Unit and integration tests.
 	@scripts/find_nginx.sh >/dev/null
-	cargo test $(CARGO_FLAGS) --workspace
+	@scripts/timed.sh target/logs/unit.log cargo test $(CARGO_FLAGS) --workspace --lib --bins --tests --no-fail-fast \
+		--config '$(TIMES)' -- -Z unstable-options --report-time
 
 browser: build ## Walks through the pages in a real browser.
 	@scripts/find_chromium.sh >/dev/null
 	@cd tests/e2e && $(NPM_CI)
-	cd tests/e2e && CHROMIUM=$$(../../scripts/find_chromium.sh) npm test --silent
+	@CHROMIUM=$$(scripts/find_chromium.sh) scripts/timed.sh target/logs/browser.log npm --prefix tests/e2e test --silent
 
 # Not a part of `make test`: with PyTorch's Python packages 4.8 GB are installed. They are in an
 # environment of their own, by a lock file with digests.
@@ -74,6 +77,7 @@ exports: setup ## Runs exported networks in PyTorch and in ONNX Runtime and comp
 	@$(EXPORTS)/bin/python tests/export/packages.py target/packages
 
 test: lint unit browser ## All of them; this is what CI runs.
+	@scripts/slowest.sh target/logs/unit.log target/logs/browser.log
 
 fmt: ## Formats the code.
 	cargo fmt --all
