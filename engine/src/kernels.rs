@@ -51,16 +51,12 @@ pub fn take(x: &Tensor) -> bool {
 ///
 /// # Panics
 /// - libtorch refuses, as in all of tch's functions.
-#[expect(unsafe_code, reason = "all tensors live, and the result is the caller's")]
-#[expect(clippy::panic, reason = "as tch's functions do")]
+#[expect(unsafe_code, reason = "all tensors live")]
 pub fn mixture(values: &[Tensor], weights: &Tensor) -> Tensor {
     let pointers: Vec<*const c_void> = values.iter().map(|value| value.as_ptr().cast()).collect();
     let count = i64::try_from(values.len()).unwrap_or(0);
     let found = unsafe { ffi::skein_mixture(pointers.as_ptr(), count, weights.as_ptr().cast()) };
-    if found.is_null() {
-        panic!("a weighted sum failed: {}", fault());
-    }
-    unsafe { Tensor::from_ptr(found.cast()) }
+    owned(found, "a weighted sum")
 }
 
 /// A depth-wise convolution of single precision on a CPU, of `x` or of its ReLU, whose map is never
@@ -72,8 +68,7 @@ pub fn mixture(values: &[Tensor], weights: &Tensor) -> Tensor {
 ///
 /// # Panics
 /// - libtorch refuses, as in all of tch's functions.
-#[expect(unsafe_code, reason = "both tensors live, and the result is the caller's")]
-#[expect(clippy::panic, reason = "as tch's functions do")]
+#[expect(unsafe_code, reason = "both tensors live")]
 pub fn depthwise(
     x: &Tensor,
     weight: &Tensor,
@@ -82,10 +77,7 @@ pub fn depthwise(
 ) -> Tensor {
     let (x, weight) = (x.as_ptr().cast(), weight.as_ptr().cast());
     let found = unsafe { ffi::skein_depthwise(x, weight, stride, padding, dilation, relu) };
-    if found.is_null() {
-        panic!("a depth-wise convolution failed: {}", fault());
-    }
-    unsafe { Tensor::from_ptr(found.cast()) }
+    owned(found, "a depth-wise convolution")
 }
 
 /// Has the gradient of `out` arrive in the order in memory that `like` has.
@@ -96,6 +88,12 @@ pub fn depthwise(
 pub fn order_gradient(out: &Tensor, like: &Tensor) {
     let done = unsafe { ffi::skein_order_gradient(out.as_ptr().cast(), like.as_ptr().cast()) };
     assert!(done, "a hook was refused: {}", fault());
+}
+
+#[expect(unsafe_code, reason = "functions of ours give a tensor that the caller owns, or null")]
+fn owned(found: *mut c_void, what: &str) -> Tensor {
+    assert!(!found.is_null(), "{what} failed: {}", fault());
+    unsafe { Tensor::from_ptr(found.cast()) }
 }
 
 #[expect(unsafe_code, reason = "a text that lives until the next fault of this thread")]

@@ -1,10 +1,10 @@
 // Depth-wise convolutions on CPUs: output and both gradients, single precision, channels-last.
 //
-// libtorch's gradients of them take 10 to 35 times as long as their output. Here everything is one of
-// two loops along a row of a map (`depthwise_rows.h`). A thread works on a band of rows at a time: it
-// copies those that the band reads into its cache, with zeros on both sides and rectified if a ReLU
-// stands before the convolution. Sums are made in a fixed order, so that any number of threads gives
-// the same bits.
+// libtorch's gradients of them take several times as long as their output, of dilated ones some forty
+// times. Here everything is one of two loops along a row of a map (`depthwise_rows.h`). A thread works
+// on a band of rows at a time: it copies those that the band reads into its cache, with zeros on both
+// sides and rectified if a ReLU stands before the convolution. Sums are made in a fixed order, so that
+// any number of threads gives the same bits.
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/convolution_backward.h>
@@ -227,13 +227,13 @@ using torch::autograd::variable_list;
 struct Depthwise : torch::autograd::Function<Depthwise> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             int64_t stride, int64_t padding, int64_t dilation, bool relu) {
-    at::Tensor read = in_order(x);
-    context->save_for_backward({read, weight});
+    // Not the copy that is read: whoever differentiates twice goes on from `x`.
+    context->save_for_backward({x, weight});
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
     context->saved_data["dilation"] = dilation;
     context->saved_data["relu"] = relu;
-    return output(read, weight, Shape(read, weight, stride, padding, dilation), relu);
+    return output(in_order(x), weight, Shape(x, weight, stride, padding, dilation), relu);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -252,10 +252,10 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
           {of_input, of_weight, false});
       if (relu && of_input) input = at::threshold_backward(input, x, 0);
     } else {
-      at::Tensor gradient = in_order(gradients[0]);
+      at::Tensor gradient = in_order(gradients[0]), read = in_order(x);
       Shape of(x, weight, stride, padding, dilation);
-      if (of_input) input = input_gradient(gradient, x, weight, of, relu);
-      if (of_weight) kernel = weight_gradient(gradient, x, of, relu);
+      if (of_input) input = input_gradient(gradient, read, weight, of, relu);
+      if (of_weight) kernel = weight_gradient(gradient, read, of, relu);
     }
     return {input, kernel, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }

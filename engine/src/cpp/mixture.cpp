@@ -91,14 +91,14 @@ struct Mixture : torch::autograd::Function<Mixture> {
     const int64_t weighted = weights.size(0);
     std::vector<at::Tensor> own;
     for (const at::Tensor& value : values) own.push_back(value.contiguous(order));
-    std::vector<at::Tensor> saved(own.begin(), own.begin() + weighted);
-    const at::Tensor factors = weights.contiguous();
-    saved.push_back(factors);
+    // Not copies: whoever differentiates twice goes on from the values.
+    std::vector<at::Tensor> saved(values.begin(), values.begin() + weighted);
+    saved.push_back(weights);
     context->save_for_backward(saved);
     context->saved_data["values"] = static_cast<int64_t>(values.size());
     at::Tensor out = at::empty_like(own[0]);
     float* to = out.mutable_data_ptr<float>();
-    const float* by = factors.const_data_ptr<float>();
+    const float* by = weights.const_data_ptr<float>();
     std::vector<const float*> from;
     for (const at::Tensor& value : own) from.push_back(value.const_data_ptr<float>());
     over_blocks(out.numel(), [&](int64_t, int64_t first, int64_t count) {
@@ -118,8 +118,9 @@ struct Mixture : torch::autograd::Function<Mixture> {
     const bool of_weights = context->needs_input_grad(values);
     std::vector<at::Tensor> sums(weighted);
     const float* by = weights.const_data_ptr<float>();
+    const auto order = saved[0].suggest_memory_format();
     at::Tensor gradient = gradients[0];
-    if (weighted > 0) gradient = gradient.contiguous(saved[0].suggest_memory_format());
+    if (weighted > 0) gradient = gradient.contiguous(order);
     for (int64_t n = 0; n < values; ++n) {
       const bool of_value = context->needs_input_grad(n);
       if (n >= weighted) {
@@ -129,7 +130,7 @@ struct Mixture : torch::autograd::Function<Mixture> {
         if (of_value) found[n] = at::mul(gradient, weights.select(0, n));
         if (of_weights) sums[n] = at::mul(gradient, saved[n]).sum();
       } else {
-        sums[n] = back(found[n], gradient, saved[n], by[n], of_value, of_weights);
+        sums[n] = back(found[n], gradient, saved[n].contiguous(order), by[n], of_value, of_weights);
       }
     }
     if (of_weights && weighted > 0) found[values] = at::stack(sums);

@@ -228,18 +228,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_mixture_can_be_differentiated_twice() {
+    /// Also where the weighted map is copied to be read.
+    #[rstest]
+    fn a_mixture_can_be_differentiated_twice(#[values(0, 2)] weighted: usize) {
         let twice = |kind: Kind| {
             let weight = Tensor::from(0.7).to_kind(kind).set_requires_grad(true);
             let maps = maps(kind);
             let terms = vec![
-                Term::Weighted(maps[0].shallow_clone(), weight.shallow_clone()),
+                Term::Weighted(maps[weighted].shallow_clone(), weight.shallow_clone()),
                 Term::Whole(maps[1].shallow_clone()),
             ];
             let out = weighted_sum(terms).unwrap().pow_tensor_scalar(3).sum(kind);
-            let first = Tensor::run_backward(&[out], &[&maps[0]], true, true).remove(0);
-            Tensor::run_backward(&[first.square().sum(kind)], &[&weight, &maps[1]], false, false)
+            let first = Tensor::run_backward(&[&out], &[&maps[weighted], &weight], true, true);
+            let second = first[0].square().sum(kind) + first[1].square();
+            let leaves = [&weight, &maps[1], &maps[weighted]];
+            Tensor::run_backward(&[second], &leaves, false, false)
         };
         for (single, double) in twice(Kind::Float).iter().zip(twice(Kind::Double)) {
             let largest = double.abs().max().double_value(&[]);

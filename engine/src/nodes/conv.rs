@@ -1,4 +1,5 @@
-//! Convolution; dilated depth-wise convolutions are turned into undilated ones.
+//! Convolution; on a CPU, depth-wise ones by loops of our own. What these do not take, as double
+//! precision, is libtorch's, and dilated depth-wise ones are turned into undilated ones then.
 //!
 //! libtorch's dilated depth-wise convolution leaves the fast path in its backward pass. At
 //! dilation 2 it need not be dilated: with stride 2 it reads only the even pixels, so it is an
@@ -13,18 +14,18 @@ use tch::Tensor;
 
 use crate::entangle::mask::Gate;
 use crate::kernels;
+use gpu::Steps;
 
 /// Convolves.
 ///
 /// # Shapes
 /// - `x`: `[batch, in, height, width]`; `weight`: `[out, in or 1, k, k]`; `bias`: `[out]`.
 pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    if cpu::own_depthwise(conv, x, weight, bias) {
+        return kernels::depthwise(x, weight, steps(conv, weight), false);
+    }
     let kernel = weight.size()[2];
     let padding = conv.padding(kernel);
-    let steps = (conv.stride, padding, conv.dilation);
-    if conv.depthwise && bias.is_none() && cpu::own_depthwise(x, weight, steps) {
-        return kernels::depthwise(x, weight, steps, false);
-    }
     let dilated = conv.dilation == 2 && padding % 2 == 0 && conv.depthwise;
     if dilated && !x.device().is_cuda() {
         match conv.stride {
@@ -38,7 +39,7 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
     if kernel == 1 && conv.stride == 2 && x.size()[1] < LANES && !x.device().is_cuda() {
         return plain(conv, &even(x), weight, bias, (1, 0, 1));
     }
-    plain(conv, x, weight, bias, steps)
+    plain(conv, x, weight, bias, steps(conv, weight))
 }
 
 /// Convolves the ReLU of `x`.
@@ -46,11 +47,15 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
 /// # Shapes
 /// - as [`forward`].
 pub fn of_relu(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    let steps = (conv.stride, conv.padding(weight.size()[2]), conv.dilation);
-    if conv.depthwise && bias.is_none() && cpu::own_depthwise(x, weight, steps) {
-        return kernels::depthwise(x, weight, steps, true);
+    if cpu::own_depthwise(conv, x, weight, bias) {
+        return kernels::depthwise(x, weight, steps(conv, weight), true);
     }
     forward(conv, &x.relu(), weight, bias)
+}
+
+/// Stride, padding and dilation.
+fn steps(conv: &Conv2d, weight: &Tensor) -> Steps {
+    (conv.stride, conv.padding(weight.size()[2]), conv.dilation)
 }
 
 /// Single-precision numbers of an AVX2 register.

@@ -3,7 +3,6 @@
 use skein_core::graph::Conv2d;
 use tch::{Device, Kind, Tensor};
 
-use super::gpu::Steps;
 use crate::arithmetic::Arithmetic;
 use crate::device::Compute;
 use crate::kernels::{self, LANES, MOST_POINTS};
@@ -14,29 +13,30 @@ pub(crate) fn takes_relu(conv: &Conv2d, compute: Compute) -> bool {
     let own = compute.device == Device::Cpu
         && compute.kind == Kind::Float
         && compute.arithmetic != Arithmetic::Bfloat16;
-    let channels = conv.out_channels.values();
-    own && conv.depthwise
-        && !conv.bias
-        && conv.kernel.largest() <= MOST_POINTS
-        && conv.stride <= 2
-        && conv.dilation <= 2
-        && channels.iter().all(|(_, channels)| channels % LANES == 0)
+    let mut channels = conv.out_channels.values().into_iter();
+    own && !conv.bias && channels.all(|(_, count)| fits(conv, count, conv.kernel.largest()))
 }
 
-/// Whether our own loops can compute it.
-pub(super) fn own_depthwise(x: &Tensor, weight: &Tensor, (stride, _, dilation): Steps) -> bool {
+/// Whether our own loops compute a convolution with these very tensors.
+pub(super) fn own_depthwise(
+    conv: &Conv2d,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> bool {
     let size = weight.size();
-    kernels::take(x)
-        && kernels::take(weight)
-        && size[0] % LANES == 0
-        && size[2] == size[3]
-        && size[2] <= MOST_POINTS
-        && stride <= 2
-        && dilation <= 2
+    let takes = kernels::take(x) && kernels::take(weight) && bias.is_none();
+    takes && size[2] == size[3] && fits(conv, size[0], size[2])
+}
+
+fn fits(conv: &Conv2d, channels: i64, side: i64) -> bool {
+    let steps = conv.stride <= 2 && conv.dilation <= 2;
+    conv.depthwise && steps && channels % LANES == 0 && side <= MOST_POINTS
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::gpu::Steps;
     use super::*;
     use crate::kernels::depthwise;
     use crate::state::seed::seeded;
@@ -59,13 +59,15 @@ mod tests {
 
     /// Compares with libtorch's in double precision.
     fn check(x: &Tensor, weight: &Tensor, steps: Steps, relu: bool) {
-        assert!(own_depthwise(x, weight, steps));
+        let (stride, padding, dilation) = steps;
+        let size = weight.size();
+        let conv = Conv2d::depthwise(size[0], size[2], stride, dilation);
+        assert!(own_depthwise(&conv, x, weight, None));
         let ours = all(&depthwise(x, weight, steps, relu), &[x, weight]);
         let double = |tensor: &Tensor| {
             tensor.detach().to_kind(Kind::Double).contiguous().set_requires_grad(true)
         };
         let (map, kernel) = (double(x), double(weight));
-        let (stride, padding, dilation) = steps;
         let none = None::<Tensor>;
         let read = if relu { map.relu() } else { map.shallow_clone() };
         let plain = read.conv2d(&kernel, none, stride, padding, dilation, weight.size()[0]);
@@ -145,13 +147,24 @@ mod tests {
         }
     }
 
+    /// The gradient of either, differentiated by the other; also where the map is copied to be read.
     #[rstest]
-    fn it_can_be_differentiated_twice(#[values(false, true)] relu: bool) {
+    fn it_can_be_differentiated_twice(
+        #[values(false, true)] relu: bool,
+        #[values(false, true)] weight_first: bool,
+        #[values(false, true)] channels_last: bool,
+    ) {
         let (x, weight) = (normal(1, [2, 8, 6, 5]), normal(2, [8, 1, 3, 3]));
+        let x = match channels_last {
+            true => super::super::channels_last(&x).detach().set_requires_grad(true),
+            false => x,
+        };
+        let order = if weight_first { [&weight, &x] } else { [&x, &weight] };
         let twice = |out: Tensor| {
-            let first = Tensor::run_backward(&[out.square().sum(Kind::Float)], &[&x], true, true);
+            let out = out.square().sum(Kind::Float);
+            let first = Tensor::run_backward(&[out], &order[..1], true, true);
             let second = first[0].square().sum(Kind::Float);
-            Tensor::run_backward(&[second], &[&weight], false, false).remove(0)
+            Tensor::run_backward(&[second], &order[1..], false, false).remove(0)
         };
         let ours = twice(depthwise(&x, &weight, (1, 1, 1), relu));
         let read = if relu { x.relu() } else { x.shallow_clone() };
@@ -177,13 +190,20 @@ mod tests {
         let kernel =
             |kind, channels, side| Tensor::zeros([channels, 1, side, side], (kind, Device::Cpu));
         let single = Kind::Float;
-        let own = |x: &Tensor, weight: &Tensor| own_depthwise(x, weight, (1, 1, 1));
+        let conv = |stride| Conv2d::depthwise(8, 3, stride, 1);
+        let own = |x: &Tensor, weight: &Tensor| own_depthwise(&conv(1), x, weight, None);
         let (x, weight) = (map(single, 8), kernel(single, 8, 3));
         assert!(own(&x, &weight));
         assert!(!own(&map(Kind::Double, 8), &kernel(Kind::Double, 8, 3)));
         assert!(!own(&map(single, 12), &kernel(single, 12, 3)));
         assert!(!own(&x, &kernel(single, 8, 9)));
-        assert!(!own_depthwise(&x, &weight, (3, 1, 1)));
+        assert!(!own_depthwise(&conv(3), &x, &weight, None));
+        assert!(!own_depthwise(
+            &conv(1),
+            &x,
+            &weight,
+            Some(&Tensor::zeros([8], (single, Device::Cpu)))
+        ));
         let within = Arithmetic::Bfloat16.within(Device::Cpu, || own(&x, &weight));
         assert!(!within);
     }
