@@ -1,4 +1,4 @@
-//! Floating-point numbers that survive JSON.
+//! Floating-point numbers that survive JSON, and durations in words.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -76,9 +76,26 @@ impl<'de> Deserialize<'de> for Num {
     }
 }
 
+/// `8 s`, `2 min 05 s`, `3 h 12 min`, `2 d 03 h`; a dash if it cannot be told.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".to_owned();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {:02} min", s / 3600, s / 60 % 60),
+        _ => format!("{} d {:02} h", s / 86_400, s / 3600 % 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     #[test]
     fn non_finite_numbers_travel_as_strings() {
@@ -93,5 +110,15 @@ mod tests {
         assert_eq!(back[..3], numbers[..3]);
         assert!(back[3].0.is_nan());
         assert!(serde_json::from_str::<Num>("\"nan\"").is_err());
+    }
+
+    #[rstest]
+    #[case::seconds(7.6, "8 s")]
+    #[case::minutes(125.0, "2 min 05 s")]
+    #[case::hours(11_530.0, "3 h 12 min")]
+    #[case::days(190_000.0, "2 d 04 h")]
+    #[case::unknown(f64::NAN, "–")]
+    fn a_duration_has_two_units(#[case] seconds: f64, #[case] words: &str) {
+        assert_eq!(duration(seconds), words);
     }
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use skein_core::event::{Event, EventBody, Metrics, Progress};
-use skein_core::number::Num;
+use skein_core::number::{Num, duration};
 
 use super::ClientError;
 use super::http::Api;
-use super::text::{duration, percent};
+use super::text::percent;
 use crate::views::{RunDetail, RunView};
 
 /// A server that went away may come back within this time.

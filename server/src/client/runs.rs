@@ -8,11 +8,12 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use skein_core::number::duration;
 use ureq::http::Method;
 
 use super::follow::follow;
 use super::http::Api;
-use super::text::{duration, grouped, pairs, percent, short, table};
+use super::text::{grouped, pairs, percent, short, table};
 use super::{ClientError, check_end, say, say_json, say_warnings};
 use crate::domain::clock;
 use crate::service::create::hex;

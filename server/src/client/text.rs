@@ -29,21 +29,6 @@ pub fn percent(share: Num) -> String {
     if share.0.is_finite() { format!("{:.2} %", share.0 * 100.0) } else { "–".to_owned() }
 }
 
-/// Seconds as `1 h 02 min`, `2 min 05 s` or `7 s`.
-#[must_use]
-pub fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return "–".to_owned();
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-    let seconds = seconds.round() as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
 /// Rows under a heading, in columns as wide as their widest cell.
 #[must_use]
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
@@ -74,13 +59,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times_read_well() {
+    fn numbers_read_well() {
         assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1000, 1_234_567].map(grouped)[..]);
         assert_eq!(["12", "1.5 k", "5.84 M"], [12, 1500, 5_837_440].map(short)[..]);
         assert_eq!(percent(Num(0.8123)), "81.23 %");
         assert_eq!(percent(Num(f64::NAN)), "–");
-        assert_eq!(["7 s", "2 min 05 s", "1 h 02 min"], [7.2, 125.0, 3725.0].map(duration)[..]);
-        assert_eq!(duration(f64::NAN), "–");
     }
 
     #[test]

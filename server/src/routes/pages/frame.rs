@@ -1,6 +1,6 @@
 //! The frame of every page: rail, devices, what runs now.
 
-use skein_core::number::Num;
+use skein_core::number::{self, Num};
 
 use super::list::is_stopping;
 use super::{assets, format};
@@ -61,7 +61,7 @@ impl Busy {
             percent: progress.map_or(0, |progress| format::whole_percent(progress.fraction)),
             remaining: match remaining {
                 _ if is_stopping(&run.status) => String::new(),
-                Some(Num(seconds)) if seconds.is_finite() => format::duration(seconds),
+                Some(Num(seconds)) if seconds.is_finite() => number::duration(seconds),
                 _ => String::new(),
             },
             id: run.id,

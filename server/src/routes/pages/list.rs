@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
-use skein_core::number::Num;
+use skein_core::number::{self, Num};
 use skein_core::spec::fields;
 use time::OffsetDateTime;
 
@@ -242,7 +242,7 @@ fn time_of(run: &RunView, active: bool, percent: u8) -> String {
         let remaining = run.progress.as_ref().and_then(|progress| progress.remaining_s);
         return match remaining {
             Some(Num(seconds)) if seconds.is_finite() => {
-                format!("{percent} % · {} left", format::duration(seconds))
+                format!("{percent} % · {} left", number::duration(seconds))
             }
             _ if run.status == "queued" => "in the queue".to_owned(),
             _ => format!("{percent} %"),
@@ -258,7 +258,7 @@ fn time_of(run: &RunView, active: bool, percent: u8) -> String {
 pub(super) fn took(run: &RunView) -> String {
     let worked = run.summary.as_ref().map(|summary| summary.duration_s.0);
     let between = || format::seconds_between(run.started_at.as_ref()?, run.ended_at.as_ref()?);
-    worked.or_else(between).map_or_else(String::new, format::duration)
+    worked.or_else(between).map_or_else(String::new, number::duration)
 }
 
 /// Whether its worker was asked to leave, so that no time is left that counts.

@@ -5,7 +5,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use skein_core::dataset::{self, DataKind};
 use skein_core::event::FailureClass;
-use skein_core::number::Num;
+use skein_core::number::{self, Num};
 use skein_core::package::{self, FileKind};
 use skein_core::spec::fields::{self, FIELDS, Field, Kind};
 use skein_core::spec::milliseconds;
@@ -298,7 +298,7 @@ fn phase(run: &RunView) -> &'static str {
 fn remaining(run: &RunView) -> String {
     match run.progress.as_ref().and_then(|progress| progress.remaining_s) {
         _ if is_stopping(&run.status) => "stopping".to_owned(),
-        Some(Num(seconds)) if seconds.is_finite() => format!("{} left", format::duration(seconds)),
+        Some(Num(seconds)) if seconds.is_finite() => format!("{} left", number::duration(seconds)),
         _ if run.status == "queued" => "not started yet".to_owned(),
         _ => "time left not known yet".to_owned(),
     }
