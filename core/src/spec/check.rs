@@ -588,15 +588,15 @@ mod tests {
             RunSpec::parse(&value).unwrap().to_value()["search"]["second_stage"].clone()
         };
         assert_eq!(stage(json!({"kind": "gdas"}), Value::Null), json!({"kind": "none"}));
-        let random = json!({"kind": "random", "candidates": 64});
+        let random = json!({"kind": "random", "candidates": 64, "images": 8192});
         assert_eq!(stage(json!({"kind": "spos"}), Value::Null), random);
         let older = stage(json!({"kind": "spos", "candidates": 7}), Value::Null);
-        assert_eq!(older, json!({"kind": "random", "candidates": 7}));
+        assert_eq!(older, json!({"kind": "random", "candidates": 7, "images": 8192}));
         assert_eq!(
             stage(json!({"kind": "drnas"}), json!({"kind": "evolution", "population": 9})),
             json!({
                 "kind": "evolution", "population": 9, "parents": 10, "mutations": 25,
-                "crossovers": 25, "mutation_prob": 0.2, "structure_prob": 0.4, "generations": 20
+                "crossovers": 25, "mutation_prob": 0.2, "structure_prob": 0.4, "generations": 20, "images": 8192
             })
         );
     }

@@ -14,6 +14,8 @@ pub enum SecondStageSpec {
     Random {
         /// How many.
         candidates: u64,
+        /// Images of the architecture split that each of them answers.
+        images: u64,
     },
     /// Mutation and crossover of the best candidates so far.
     Evolution {
@@ -31,6 +33,8 @@ pub enum SecondStageSpec {
         structure_prob: f64,
         /// Generations, the random first one included.
         generations: u64,
+        /// Images of the architecture split that each candidate answers.
+        images: u64,
     },
     /// NSGA-II: a front of accuracy against cost.
     Pareto {
@@ -48,6 +52,8 @@ pub enum SecondStageSpec {
         structure_prob: f64,
         /// Generations, the random first one included.
         generations: u64,
+        /// Images of the architecture split that each candidate answers.
+        images: u64,
     },
 }
 
@@ -57,9 +63,20 @@ impl SecondStageSpec {
     pub fn candidates(&self) -> u64 {
         match self {
             Self::None => 0,
-            Self::Random { candidates } => *candidates,
+            Self::Random { candidates, .. } => *candidates,
             Self::Evolution { population, generations, .. }
             | Self::Pareto { population, generations, .. } => population * generations,
+        }
+    }
+
+    /// Images of the architecture split that each candidate answers, if there are so many.
+    #[must_use]
+    pub fn images(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Random { images, .. }
+            | Self::Evolution { images, .. }
+            | Self::Pareto { images, .. } => *images,
         }
     }
 }

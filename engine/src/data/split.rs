@@ -19,7 +19,7 @@ use skein_core::spec::{DatasetSpec, RunSpec};
 
 use crate::EngineError;
 use crate::error::IoContext;
-use crate::state::seed::{Stream, below, derive, generator};
+use crate::state::seed::{Stream, below, derive, generator, permutation};
 
 /// Positions of training examples, each list rising.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,22 @@ impl Split {
         plain.dataset =
             DatasetSpec { split, limit, class_share, class_limit, subset, ..plain.dataset };
         Self::of(&plain, Pool { count, labels: &[], given: 0 })
+    }
+
+    /// Positions of so many examples on which candidates of a second stage are compared, all of the
+    /// architecture split if there are fewer: those that validate come first; which of them, and
+    /// which others, is drawn.
+    #[must_use]
+    pub fn compared(&self, images: u64, seed: u64) -> Vec<i64> {
+        let drawn = |from: &[i64], count: usize, step| {
+            let order = permutation(from.len(), seed, Stream::Compared, step);
+            let first = order.into_iter().take(count).filter_map(|at| usize::try_from(at).ok());
+            first.map(|at| from[at]).collect::<Vec<_>>()
+        };
+        let images = usize::try_from(images).unwrap_or(usize::MAX);
+        let more = images.saturating_sub(self.valid.len());
+        let others = without(&self.architecture, &self.valid);
+        sorted([drawn(&self.valid, images, 0), drawn(&others, more, 1)].concat())
     }
 
     /// Writes `split.json` into an attempt's folder.
@@ -323,6 +339,25 @@ mod tests {
         assert_eq!(split.training, [positions(0..150), positions(190..500)].concat());
         let ordered = Split::ordered(&spec(json!({"limit": 30}), 0.5, 40, None), 301).unwrap();
         assert_eq!((&ordered.weights, &ordered.valid), (&split.weights, &split.valid));
+    }
+
+    #[test]
+    fn candidates_answer_a_drawn_part_and_more_images_only_add_to_it() {
+        let split = split(json!({}), 0.5, 0);
+        let mut before = Vec::new();
+        for images in [0, 1, 20, 39, 40, 41, 120, 250] {
+            let now = split.compared(images, 7);
+            assert!(now.is_sorted() && now.len() as u64 == images);
+            assert!(before.iter().all(|at| now.contains(at)), "{images}");
+            assert!(now.iter().all(|at| split.architecture.contains(at)));
+            assert_eq!(now.iter().all(|at| split.valid.contains(at)), images <= 40);
+            before = now;
+        }
+        assert_eq!(split.compared(1000, 7), split.architecture);
+        let drawn = split.compared(120, 7);
+        assert_eq!(drawn, split.compared(120, 7));
+        assert_ne!(drawn, split.compared(120, 8));
+        assert_ne!(drawn, split.architecture[..120]);
     }
 
     #[test]

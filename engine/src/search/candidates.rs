@@ -1,5 +1,7 @@
 //! Candidates of a second stage: which there are, and what they score on the trained supernet.
 
+use std::time::Instant;
+
 use skein_core::choice::Architecture;
 use skein_core::graph::Graph;
 use skein_core::limits::Limits;
@@ -127,7 +129,7 @@ pub fn recalibrate(
     Ok(network)
 }
 
-/// What an architecture scores on the validation images.
+/// What an architecture scores on the images that candidates are compared on.
 ///
 /// # Errors
 /// - [`EngineError`] if the architecture does not belong to the space.
@@ -138,7 +140,29 @@ pub fn score(
     images: u64,
 ) -> Result<Score, EngineError> {
     let network = recalibrated(search, data, architecture, images)?;
-    network.score(&data.train, search.valid_positions(), EVALUATION_BATCH)
+    network.score(&data.train, search.compared_positions(), EVALUATION_BATCH)
+}
+
+/// Seconds that a candidate takes, measured on a few images of this one.
+///
+/// # Errors
+/// - [`EngineError`] if the architecture does not belong to the space.
+#[expect(clippy::cast_precision_loss, reason = "images are few")]
+pub fn seconds(
+    search: &Search,
+    data: &Data,
+    architecture: &Architecture,
+    images: u64,
+) -> Result<f64, EngineError> {
+    // The first batch also finds kernels and memory.
+    let batch = EVALUATION_BATCH as u64;
+    let network = recalibrated(search, data, architecture, batch.min(images))?;
+    let positions = search.compared_positions();
+    let probe = &positions[..positions.len().min(2 * EVALUATION_BATCH)];
+    let begun = Instant::now();
+    network.score(&data.train, probe, EVALUATION_BATCH)?;
+    let image_s = begun.elapsed().as_secs_f64() / probe.len().max(1) as f64;
+    Ok(image_s * search.candidate_images(images) as f64)
 }
 
 #[cfg(test)]

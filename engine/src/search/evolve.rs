@@ -48,7 +48,7 @@ impl Rules {
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Some(match *stage {
             SecondStageSpec::None => return None,
-            SecondStageSpec::Random { candidates } => Self {
+            SecondStageSpec::Random { candidates, .. } => Self {
                 population: size(candidates),
                 parents: 1,
                 mutations: 0,
@@ -66,6 +66,7 @@ impl Rules {
                 mutation_prob,
                 structure_prob,
                 generations,
+                ..
             } => Self {
                 population: size(population),
                 parents: size(parents),

@@ -75,6 +75,8 @@ pub enum Stream {
     RandomErasing = 63,
     /// Which training examples are for what; seeded by the seed of the split.
     Split = 64,
+    /// Which images candidates of a second stage answer.
+    Compared = 65,
 }
 
 /// The seed of one draw.

@@ -62,6 +62,8 @@ pub struct Meter {
     spent_s: f64,
     /// Seconds of a search step, once measured.
     search_step_s: Option<f64>,
+    /// Seconds that a step of this phase should take, until one was measured.
+    expected_s: Option<f64>,
     fraction: f64,
 }
 
@@ -78,6 +80,7 @@ impl Meter {
             begun: Instant::now(),
             spent_s,
             search_step_s: None,
+            expected_s: None,
             fraction: 0.0,
         }
     }
@@ -88,13 +91,24 @@ impl Meter {
         self.spent_s + self.begun.elapsed().as_secs_f64()
     }
 
+    /// Begins a phase whose steps should take so many seconds each.
+    pub fn expect(&mut self, phase: PhaseName, step_s: f64) {
+        self.enter(phase);
+        self.expected_s = Some(step_s);
+    }
+
+    fn enter(&mut self, phase: PhaseName) {
+        if phase != self.phase {
+            self.phase = phase;
+            self.recent.clear();
+            self.expected_s = None;
+        }
+    }
+
     /// Notes a step; gives a progress event if it is time for one, or `always`.
     pub fn tick(&mut self, place: Place, always: bool) -> Option<Progress> {
         let now = Instant::now();
-        if place.phase != self.phase {
-            self.phase = place.phase;
-            self.recent.clear();
-        }
+        self.enter(place.phase);
         self.recent.push_back((now, place.step));
         while self.recent.len() > 2 && now - self.recent[0].0 > WINDOW {
             self.recent.pop_front();
@@ -125,11 +139,14 @@ impl Meter {
         })
     }
 
-    /// Seconds of a step, of the last few seconds.
+    /// Seconds of a step: of the last few seconds, or as they were expected.
     fn step_s(&self) -> Option<f64> {
-        let (first, last) = (self.recent.front()?, self.recent.back()?);
-        let steps = last.1.checked_sub(first.1).filter(|steps| *steps > 0)?;
-        Some((last.0 - first.0).as_secs_f64() / steps as f64)
+        let measured = || {
+            let (first, last) = (self.recent.front()?, self.recent.back()?);
+            let steps = last.1.checked_sub(first.1).filter(|steps| *steps > 0)?;
+            Some((last.0 - first.0).as_secs_f64() / steps as f64)
+        };
+        measured().or(self.expected_s)
     }
 
     fn remaining_s(&self, place: Place, step_s: f64) -> f64 {
@@ -184,5 +201,28 @@ mod tests {
         let later = meter.tick(place(51), true).unwrap();
         assert!(later.fraction >= half.fraction);
         assert!(meter.tick(place(52), false).is_none(), "too soon");
+    }
+
+    #[test]
+    fn a_phase_whose_steps_are_expected_tells_the_rest_at_once() {
+        let plan = Plan {
+            search: 10,
+            search_batch: 64,
+            select: 8,
+            select_images: 64,
+            fine_tune: 0,
+            fit: 0,
+            fit_batch: 96,
+        };
+        let mut meter = Meter::new(plan, 0.0);
+        meter.expect(PhaseName::Select, 3.0);
+        let place =
+            |step| Place { phase: PhaseName::Select, step, total: 8, per_epoch: 8, images: 64 };
+        assert_eq!(meter.tick(place(2), true).unwrap().remaining_s, Some(Num(18.0)));
+        std::thread::sleep(Duration::from_millis(20));
+        let measured = meter.tick(place(4), true).unwrap().remaining_s.unwrap().0;
+        assert!((0.03..1.0).contains(&measured), "{measured}");
+        let next = Place { phase: PhaseName::Fit, ..place(0) };
+        assert!(meter.tick(next, true).unwrap().remaining_s.is_none());
     }
 }

@@ -4,6 +4,7 @@
 
 mod again;
 mod bench;
+mod comparing;
 mod given;
 mod halves;
 mod harness;

@@ -85,7 +85,6 @@ fn asked(entry: &Entry, cost: Measure) -> std::io::Result<Value> {
     let mut spec = entry.spec.to_value();
     spec["name"] = format!("{}, by {}", entry.view().name, word(cost)).into();
     spec["search"]["from_run"] = entry.id.to_string().into();
-    spec["search"]["valid_limit"] = effort.validate.into();
     spec["search"]["second_stage"] = json!({
         "kind": "pareto",
         "cost": cost,
@@ -93,6 +92,7 @@ fn asked(entry: &Entry, cost: Measure) -> std::io::Result<Value> {
         "mutations": population / 2,
         "crossovers": population - population / 2,
         "generations": effort.candidates.div_ceil(population),
+        "images": effort.validate,
     });
     for limit in ["max_params", "max_macs", "max_latency_ms"] {
         spec["constraints"][limit] = Value::Null;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skein_core::choice::Architecture;
 use skein_core::event::{EventBody, PhaseName};
-use skein_core::number::Num;
+use skein_core::number::{Num, duration};
 use skein_core::spec::SecondStageSpec;
 
 use super::Context;
@@ -44,6 +44,9 @@ impl Context<'_> {
         let total = self.spec.search.second_stage.candidates().min(most);
         self.phase(PhaseName::Select, total)?;
         let images = self.spec.after.recalibrate_images;
+        if let Some(next) = evolution.next() {
+            self.foresee(search, next, total)?;
+        }
         while let Some(architecture) = evolution.next().cloned() {
             let score = candidates::score(search, &self.data, &architecture, images)?;
             let ended = evolution.tell(&domain, score);
@@ -72,6 +75,30 @@ impl Context<'_> {
         Ok(Selected::Best(best.architecture.clone()))
     }
 
+    /// Measures how long a candidate takes, and tells how long all that are left will.
+    fn foresee(
+        &mut self,
+        search: &Search,
+        next: &Architecture,
+        total: u64,
+    ) -> Result<(), EngineError> {
+        let recalibrate = self.spec.after.recalibrate_images;
+        let each_s = candidates::seconds(search, &self.data, next, recalibrate)?;
+        self.meter.expect(PhaseName::Select, each_s);
+        let step = self.tried.len() as u64;
+        let left = total.saturating_sub(step);
+        #[expect(clippy::cast_precision_loss, reason = "candidates are few")]
+        let seconds = each_s * left as f64;
+        let unit = if self.data.text.is_some() { "windows" } else { "images" };
+        self.events.log(format!(
+            "comparing {left} architectures on {} of {} {unit} of the architecture split: about {}",
+            search.compared_positions().len(),
+            search.split().architecture.len(),
+            duration(seconds)
+        ))?;
+        self.progress(self.place(search, step, total), true)
+    }
+
     /// Tells how far the comparison is; it may end before all candidates that were asked for,
     /// because the space holds no more.
     fn compared(
@@ -81,14 +108,18 @@ impl Context<'_> {
         total: u64,
         done: bool,
     ) -> Result<(), EngineError> {
-        let images = search.candidate_images(self.spec.after.recalibrate_images);
         let total = if done { step } else { total };
+        self.progress(self.place(search, step, total), done)
+    }
+
+    fn place(&self, search: &Search, step: u64, total: u64) -> Place {
+        let images = search.candidate_images(self.spec.after.recalibrate_images);
         let per_epoch = match &self.spec.search.second_stage {
             SecondStageSpec::Evolution { population, .. }
             | SecondStageSpec::Pareto { population, .. } => *population,
             _ => total,
         };
-        self.progress(Place { phase: PhaseName::Select, step, total, per_epoch, images }, done)
+        Place { phase: PhaseName::Select, step, total, per_epoch, images }
     }
 
     fn end_generation(
