@@ -151,7 +151,7 @@ pub fn message_failure(message: &str) -> Failure {
     let line = message.lines().next().unwrap_or("unknown error").to_owned();
     let memory = ["out of memory", "can't allocate memory", "not enough memory"];
     if memory.iter().any(|sign| message.contains(sign)) {
-        let hint = "choose a smaller batch size, then start a new run";
+        let hint = "start a new run with a smaller `resources.keep_activations`, which takes longer, or a smaller batch size";
         return Failure {
             class: FailureClass::Resource,
             message: format!("out of memory: {line}"),
@@ -177,6 +177,7 @@ mod tests {
         assert!(full.hint.contains("disk space"));
         let memory = message_failure("DefaultCPUAllocator: can't allocate memory: you tried\nmore");
         assert_eq!((memory.class, memory.message.lines().count()), (FailureClass::Resource, 1));
+        assert!(memory.hint.contains("keep_activations"));
         assert_eq!(message_failure("index out of range").class, FailureClass::Bug);
     }
 }

@@ -96,12 +96,12 @@ const KEPT: &[(&str, Literal)] = &[
     ("conv-macro", Number(1.0)),
     ("nas-bench-201", Number(1.0)),
     ("darts", Number(1.0)),
-    ("mobilenet-v3", Number(0.3)),
-    ("autoformer-t", Number(0.5)),
-    ("autoformer-s", Number(0.5)),
-    ("autoformer-b", Number(0.5)),
-    ("language", Number(0.1)),
-    ("language-char", Number(0.1)),
+    ("mobilenet-v3", Number(1.0)),
+    ("autoformer-t", Number(1.0)),
+    ("autoformer-s", Number(1.0)),
+    ("autoformer-b", Number(1.0)),
+    ("language", Number(1.0)),
+    ("language-char", Number(0.5)),
 ];
 
 /// Every field, in the order of a form.
