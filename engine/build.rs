@@ -20,14 +20,8 @@ fn main() {
     }
 }
 
-/// Compiles the C++ files against libtorch's headers. Loops run on libtorch's own threads: OpenMP's.
+/// Compiles the C++ against libtorch's headers. Loops run on libtorch's own threads: OpenMP's.
 fn compile(headers: &str) {
-    const SOURCES: [&str; 4] = [
-        "src/cpp/arithmetic.cpp",
-        "src/cpp/autograd.cpp",
-        "src/cpp/depthwise.cpp",
-        "src/cpp/mixture.cpp",
-    ];
     println!("cargo:rerun-if-changed=src/cpp");
     cc::Build::new()
         .cpp(true)
@@ -40,7 +34,7 @@ fn compile(headers: &str) {
         .flag_if_supported("-ffp-contract=fast")
         .flag_if_supported("-Wno-psabi")
         .include(format!("{headers}/include"))
-        .files(SOURCES)
+        .file("src/cpp/kernels.cpp")
         .compile("skein_kernels");
     println!("cargo:rustc-link-lib=dylib=gomp");
 }

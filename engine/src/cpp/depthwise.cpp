@@ -20,6 +20,7 @@
 #include "depthwise_rows.h"
 #include "fault.h"
 
+namespace skein::depthwise {
 namespace {
 
 /// Parts of a batch whose sums are added up in the end; more than threads, so that their number
@@ -262,6 +263,7 @@ struct Depthwise : torch::autograd::Function<Depthwise> {
 };
 
 }  // namespace
+}  // namespace skein::depthwise
 
 extern "C" {
 
@@ -270,7 +272,7 @@ extern "C" {
 at::Tensor* skein_depthwise(const at::Tensor* x, const at::Tensor* weight, int64_t stride,
                             int64_t padding, int64_t dilation, bool relu) noexcept {
   try {
-    return new at::Tensor(Depthwise::apply(*x, *weight, stride, padding, dilation, relu));
+    return new at::Tensor(skein::depthwise::Depthwise::apply(*x, *weight, stride, padding, dilation, relu));
   } catch (const std::exception& error) {
     skein_record_fault(error.what());
   }

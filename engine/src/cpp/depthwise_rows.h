@@ -11,6 +11,7 @@
 
 #include "processor.h"
 
+namespace skein::depthwise {
 namespace {
 
 /// Channels are a multiple of this.
@@ -221,3 +222,4 @@ const Loops& loops() {
 }
 
 }  // namespace
+}  // namespace skein::depthwise

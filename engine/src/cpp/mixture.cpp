@@ -16,6 +16,7 @@
 #include "fault.h"
 #include "processor.h"
 
+namespace skein::mixture {
 namespace {
 
 /// Numbers that are worked on at a time, so that they stay in a thread's cache.
@@ -162,6 +163,7 @@ struct Mixture : torch::autograd::Function<Mixture> {
 };
 
 }  // namespace
+}  // namespace skein::mixture
 
 extern "C" {
 
@@ -171,7 +173,7 @@ at::Tensor* skein_mixture(const at::Tensor* const* values, int64_t count, const 
   try {
     std::vector<at::Tensor> all;
     for (int64_t n = 0; n < count; ++n) all.push_back(*values[n]);
-    return new at::Tensor(Mixture::apply(at::TensorList(all), *weights));
+    return new at::Tensor(skein::mixture::Mixture::apply(at::TensorList(all), *weights));
   } catch (const std::exception& error) {
     skein_record_fault(error.what());
   }
