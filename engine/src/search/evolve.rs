@@ -220,10 +220,14 @@ impl Evolution {
         self.generation
     }
 
-    /// The best candidate so far; the first of equals.
+    /// The best candidate so far, the first of equals; where accuracy is traded for cost, the most
+    /// accurate one of the front, which of equally accurate ones holds the cheapest.
     #[must_use]
     pub fn best(&self) -> Option<&Tried> {
-        self.ranked().first().copied()
+        match self.rules.trades {
+            true => self.front().last().copied(),
+            false => self.ranked().first().copied(),
+        }
     }
 
     /// Candidates that are the most accurate for what they cost, by rising cost.
@@ -390,6 +394,26 @@ mod tests {
         };
         let (bred, drawn) = (area(trading()), area(random));
         assert!(bred > 1.1 * drawn, "{bred} against {drawn}");
+    }
+
+    #[test]
+    fn where_cost_counts_the_best_is_the_cheapest_of_the_most_accurate() {
+        let domain = Toy { genes: 9, limit: 99 };
+        let mut evolution = Evolution::new(trading(), 3, &domain);
+        let cost = |tried: &Tried| domain.cost(&tried.architecture);
+        while let Some(next) = evolution.next().cloned() {
+            // Many are equally accurate, and of them the dearest has the least loss.
+            let accuracy = score(&next).accuracy.min(0.5);
+            #[expect(clippy::cast_precision_loss, reason = "costs are small")]
+            let loss = 100.0 - domain.cost(&next) as f64;
+            evolution.tell(&domain, Score { loss, accuracy });
+        }
+        let best = evolution.best().unwrap();
+        assert_eq!(evolution.front().last(), Some(&best));
+        let equals = evolution.tried().iter().filter(|tried| tried.accuracy == best.accuracy);
+        let costs: Vec<u64> = equals.map(cost).collect();
+        assert!(costs.iter().any(|other| *other > cost(best)), "{costs:?}");
+        assert!(costs.iter().all(|other| *other >= cost(best)), "{costs:?}");
     }
 
     #[test]
