@@ -39,7 +39,7 @@ pub(crate) fn small(patch: &Value) -> Value {
     let mut spec = json!({
         "seed": 5,
         "dataset": {"id": "fashion-mnist", "limit": 192},
-        "space": {"preset": "toy-cell", "channels": 2},
+        "space": {"preset": "toy-cell", "channels": 8},
         "search": {"optimizer": {"kind": "drnas"}, "epochs": 2, "batch_size": 16, "valid_limit": 64},
         "after": {"from_scratch": {"epochs": 1}, "limit": 96, "batch_size": 16, "recalibrate_images": 64},
         "resources": {"device": "cpu", "threads": 1, "checkpoint_every": 2}

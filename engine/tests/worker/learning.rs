@@ -66,7 +66,7 @@ fn a_search_lowers_the_loss_and_equal_seeds_give_equal_losses() {
 /// Every row entry and every shared weight gets a gradient, equal to finite differences.
 #[rstest]
 fn gradients_equal_finite_differences(#[values("entangled", "shared")] weights: &str) {
-    let spec = json!({"space": {"dropout": 0.0}, "resources": {"precision": "float64"}, "search": {"weights": weights, "optimizer": {"kind": "darts"}}});
+    let spec = json!({"space": {"channels": 2, "dropout": 0.0}, "resources": {"precision": "float64"}, "search": {"weights": weights, "optimizer": {"kind": "darts"}}});
     let (search, data, _home) = search(&spec);
     let net = search.net;
     let batch = data.train.batch(&(0..16).collect::<Vec<_>>()).unwrap();

@@ -198,7 +198,7 @@ fn toy() -> SpaceSpec {
     let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
         panic!("the preset is another space")
     };
-    options.channels = 2;
+    options.channels = 8;
     SpaceSpec::ToyCell(options)
 }
 
