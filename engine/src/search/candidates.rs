@@ -129,7 +129,7 @@ pub fn recalibrate(
     Ok(network)
 }
 
-/// What an architecture scores on the images that candidates are compared on.
+/// What an architecture scores on the images at these positions.
 ///
 /// # Errors
 /// - [`EngineError`] if the architecture does not belong to the space.
@@ -137,10 +137,10 @@ pub fn score(
     search: &Search,
     data: &Data,
     architecture: &Architecture,
-    images: u64,
+    (positions, images): (&[i64], u64),
 ) -> Result<Score, EngineError> {
     let network = recalibrated(search, data, architecture, images)?;
-    network.score(&data.train, search.compared_positions(), EVALUATION_BATCH)
+    network.score(&data.train, positions, EVALUATION_BATCH)
 }
 
 /// Seconds that a candidate takes, measured on a few images of this one.
@@ -152,12 +152,11 @@ pub fn seconds(
     search: &Search,
     data: &Data,
     architecture: &Architecture,
-    images: u64,
+    (positions, images): (&[i64], u64),
 ) -> Result<f64, EngineError> {
     // The first batch also finds kernels and memory.
     let batch = EVALUATION_BATCH as u64;
     let network = recalibrated(search, data, architecture, batch.min(images))?;
-    let positions = search.compared_positions();
     let probe = &positions[..positions.len().min(2 * EVALUATION_BATCH)];
     let begun = Instant::now();
     network.score(&data.train, probe, EVALUATION_BATCH)?;

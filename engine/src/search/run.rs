@@ -58,8 +58,6 @@ pub struct Search {
     feed: Option<Feed>,
     rate: Schedule,
     split: Split,
-    /// Positions of the images that candidates of a second stage answer.
-    compared: Vec<i64>,
 }
 
 impl Search {
@@ -120,7 +118,6 @@ impl Search {
                 every: if spec.space.data() == DataKind::Text { 1 } else { per_epoch },
             },
             arch_order: order(&split.architecture, Stream::ArchOrder),
-            compared: split.compared(search.second_stage.images(), spec.seed),
             split,
             spec: spec.clone(),
         })
@@ -341,13 +338,15 @@ impl Search {
     /// norm's statistics.
     #[must_use]
     pub fn candidate_images(&self, recalibrate: u64) -> u64 {
-        recalibrate.min(self.weight_images() as u64) + self.compared.len() as u64
+        let compared = self.spec.search.second_stage.images();
+        recalibrate.min(self.weight_images() as u64)
+            + compared.min(self.split.architecture.len() as u64)
     }
 
     /// Positions of the images that such a candidate answers.
     #[must_use]
-    pub fn compared_positions(&self) -> &[i64] {
-        &self.compared
+    pub fn compared_positions(&self) -> Vec<i64> {
+        self.split.compared(self.spec.search.second_stage.images(), self.spec.seed)
     }
 
     /// Positions of at most `limit` images of the weight split, from its beginning.

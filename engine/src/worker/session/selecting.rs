@@ -43,12 +43,13 @@ impl Context<'_> {
         let most = u64::try_from(graph.count()).unwrap_or(u64::MAX);
         let total = self.spec.search.second_stage.candidates().min(most);
         self.phase(PhaseName::Select, total)?;
-        let images = self.spec.after.recalibrate_images;
+        let positions = search.compared_positions();
+        let on = (positions.as_slice(), self.spec.after.recalibrate_images);
         if let Some(next) = evolution.next() {
-            self.foresee(search, next, total)?;
+            self.foresee(search, next, on, total)?;
         }
         while let Some(architecture) = evolution.next().cloned() {
-            let score = candidates::score(search, &self.data, &architecture, images)?;
+            let score = candidates::score(search, &self.data, &architecture, on)?;
             let ended = evolution.tell(&domain, score);
             self.tried.extend(evolution.tried().last().cloned());
             if ended {
@@ -80,10 +81,10 @@ impl Context<'_> {
         &mut self,
         search: &Search,
         next: &Architecture,
+        on: (&[i64], u64),
         total: u64,
     ) -> Result<(), EngineError> {
-        let recalibrate = self.spec.after.recalibrate_images;
-        let each_s = candidates::seconds(search, &self.data, next, recalibrate)?;
+        let each_s = candidates::seconds(search, &self.data, next, on)?;
         self.meter.expect(PhaseName::Select, each_s);
         let step = self.tried.len() as u64;
         let left = total.saturating_sub(step);
@@ -92,7 +93,7 @@ impl Context<'_> {
         let unit = if self.data.text.is_some() { "windows" } else { "images" };
         self.events.log(format!(
             "comparing {left} architectures on {} of {} {unit} of the architecture split: about {}",
-            search.compared_positions().len(),
+            on.0.len(),
             search.split().architecture.len(),
             duration(seconds)
         ))?;
