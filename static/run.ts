@@ -10,6 +10,7 @@ import { bindBudget } from "./run/budget.ts";
 import { Curves } from "./run/curves.ts";
 import { Figures } from "./run/figures.ts";
 import { loadFiles } from "./run/files.ts";
+import { type Finalists, FinalistsView } from "./run/finalists.ts";
 import { type Front, FrontView } from "./run/front.ts";
 import { Header } from "./run/header.ts";
 import { LogView } from "./run/log.ts";
@@ -30,6 +31,7 @@ const curves = new Curves(need("[data-curves]"), store);
 const architecture = new ArchitectureView(need("[data-architecture]"), run, store.history, page.dataset["preset"] ?? "");
 const rows = new RowsView(need("[data-rows]"), store.history, total, (index) => architecture.show(index));
 const front = new FrontView(need("[data-front]"));
+const finalists = new FinalistsView(need("[data-finalists]"));
 const log = new LogView(need("[data-logs]"), run);
 const files = need("[data-artifacts]");
 const trial = need("[data-try]");
@@ -50,13 +52,14 @@ async function begin(): Promise<void> {
     const [metrics, history, past] = await Promise.all([
       send<{ series: SeriesData[]; last_event: number }>("GET", `runs/${run}/metrics?max_points=600`),
       send<RowsData>("GET", `runs/${run}/rows?max_points=300`),
-      send<{ current: ArchitectureNow | null; history: ArchitectureNow[]; front: Front | null }>("GET", `runs/${run}/architecture`),
+      send<{ current: ArchitectureNow | null; history: ArchitectureNow[]; front: Front | null; finalists: Finalists | null }>("GET", `runs/${run}/architecture`),
     ]);
     store.load(metrics.series);
     store.history.load(history);
     architecture.know(history.choices, past.history);
     rows.build(history.choices);
     if (past.front) front.show(past.front);
+    if (past.finalists) finalists.show(past.finalists);
     after = metrics.last_event;
   } catch (error) {
     report(error);
@@ -124,6 +127,7 @@ const takes: Record<string, (event: RunEvent<never>) => void> = {
   rows: ({ payload: { step, epoch, rows } }: RunEvent<{ step: number; epoch: number; rows: Num[][] }>) => store.history.add(step, epoch, rows),
   architecture: ({ payload }: RunEvent<ArchitectureNow>) => architecture.add(payload),
   front: ({ payload }: RunEvent<Front>) => front.show(payload),
+  finalists: ({ payload }: RunEvent<Finalists>) => finalists.show(payload),
   log: (event: RunEvent<{ message: string; level?: string }>) => log.add(event),
   warning: (event: RunEvent<{ message: string; code: string }>) => log.add(event),
 };

@@ -43,6 +43,8 @@ pub enum EventBody {
     Architecture(ArchitectureNow),
     /// The trade-offs that were found so far.
     Front(Front),
+    /// How the finalists have done so far.
+    Finalists(Finalists),
     /// A checkpoint is on disk.
     Checkpoint(Checkpoint),
     /// Something a person should know; the run goes on.
@@ -67,6 +69,7 @@ impl EventBody {
             Self::Rows(_) => "rows",
             Self::Architecture(_) => "architecture",
             Self::Front(_) => "front",
+            Self::Finalists(_) => "finalists",
             Self::Checkpoint(_) => "checkpoint",
             Self::Warning(_) => "warning",
             Self::Log(_) => "log",
@@ -103,6 +106,9 @@ pub enum PhaseName {
     Search,
     /// Architectures are compared on the trained supernet; a step is one architecture.
     Select,
+    /// The likeliest architectures are trained from scratch for a short time; steps of all
+    /// trainings count on.
+    Finalists,
     /// The derived network is measured with the weights of the supernet.
     Inherit,
     /// The derived network is trained on, from the weights of the supernet.
@@ -120,6 +126,7 @@ impl PhaseName {
         match self {
             Self::Search => "search",
             Self::Select => "select",
+            Self::Finalists => "finalists",
             Self::Inherit => "inherit",
             Self::FineTune => "fine_tune",
             Self::Fit => "fit",
@@ -242,6 +249,45 @@ pub struct FrontPoint {
     pub loss: Num,
     /// What it costs.
     pub cost: Cost,
+}
+
+/// How the finalists have done so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finalists {
+    /// Steps of all their trainings together that are done.
+    pub step: u64,
+    /// Rounds that have begun.
+    pub rounds: u64,
+    /// Whether the last training has ended.
+    pub over: bool,
+    /// Those of the first round, the likeliest first.
+    pub finalists: Vec<Finalist>,
+}
+
+/// An architecture that is trained for a short time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finalist {
+    /// One option per choice.
+    pub choices: Vec<usize>,
+    /// One-line text form.
+    pub text: String,
+    /// What it costs.
+    pub cost: Cost,
+    /// What it reached in each round that it has ended.
+    pub scores: Vec<FinalistScore>,
+    /// Whether it has left.
+    pub out: bool,
+}
+
+/// What a finalist reached in a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalistScore {
+    /// Epochs of the training.
+    pub epochs: u64,
+    /// Validation accuracy after it, `0..=1`.
+    pub accuracy: Num,
+    /// Validation loss, nats.
+    pub loss: Num,
 }
 
 /// A checkpoint is on disk.

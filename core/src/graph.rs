@@ -14,6 +14,7 @@ mod cost;
 mod decide;
 mod drop_path;
 mod known;
+mod likeliest;
 mod nodes;
 mod params;
 mod resolve;

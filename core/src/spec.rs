@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::dataset::split::SplitMethod;
 use crate::dataset::{self, DataKind, DataShape};
 
-pub use after::{AfterSpec, Packaged, Recipe, StageSpec};
+pub use after::{AfterSpec, FinalistsSpec, Packaged, Recipe, StageSpec};
 pub use again::is_bound;
 pub use check::{Remark, Violation};
 pub use constraints::{ConstraintsSpec, Measure, milliseconds};

@@ -6,4 +6,5 @@ pub mod fit;
 pub mod mixing;
 pub mod network;
 pub mod stage;
+pub mod tournament;
 pub mod trainee;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use skein_core::event::{ArchitectureNow, Failure, Front, Progress, Summary, Warning};
+use skein_core::event::{ArchitectureNow, Failure, Finalists, Front, Progress, Summary, Warning};
 use skein_core::graph::Cost;
 use skein_core::number::Num;
 use skein_core::spaces::SpaceInfo;
@@ -120,6 +120,8 @@ pub struct Preflight {
     pub space: SpaceInfo,
     /// Steps of the search.
     pub steps: u64,
+    /// Steps of all trainings of finalists together.
+    pub finalist_steps: u64,
     /// How fields were taken, where another thing may be meant.
     #[schema(value_type = Vec<Object>)]
     pub warnings: Vec<Remark>,
@@ -194,6 +196,9 @@ pub struct ArchitectureView {
     /// The newest trade-offs of accuracy against cost, if there are any.
     #[schema(value_type = Option<Object>)]
     pub front: Option<Front>,
+    /// How the finalists have done so far, if there are any.
+    #[schema(value_type = Option<Object>)]
+    pub finalists: Option<Finalists>,
 }
 
 /// Why an architecture stands out; also its name in an address.
@@ -227,11 +232,13 @@ impl ArchitectureLabel {
 /// The architecture that would have been derived at the end of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EpochArchitecture {
-    /// The epoch, from 0; generations of a second stage count on. Null if the run found an
+    /// The epoch, from 0; generations of a second stage and rounds of finalists count on. Null if the run found an
     /// architecture that no epoch had.
     pub epoch: Option<u64>,
     /// The generation of a second stage, from 0.
     pub generation: Option<u64>,
+    /// The round of finalists, from 0.
+    pub round: Option<u64>,
     /// The step after which it holds.
     pub step: Option<u64>,
     /// Why it stands out.
@@ -244,7 +251,7 @@ pub struct EpochArchitecture {
     #[schema(value_type = Object)]
     pub cost: Cost,
     /// Validation accuracy, `0..=1`: of the supernet at the end of the epoch, or of the best
-    /// candidate of a second stage. Null before the epoch is over.
+    /// candidate of a second stage, or of the best finalist of a round. Null before the epoch is over.
     #[schema(value_type = Option<f64>)]
     pub valid_accuracy: Option<Num>,
     /// Validation loss, nats, of the same.

@@ -20,12 +20,13 @@ export interface Preflight {
   spec: { search: { weights: string; epochs?: number; batch_size: number }; resources: { precision: string } };
   space: SpaceInfo;
   steps: number;
+  finalist_steps: number;
   warnings: Violation[];
   toml: string;
   drawing: string;
 }
 
-export function showCost({ spec, space, steps }: Preflight): void {
+export function showCost({ spec, space, steps, finalist_steps: finals }: Preflight): void {
   const panel = need("[data-cost]");
   const width = spec.resources.precision === "float64" ? 8 : 4;
   const own = spec.search.weights === "shared" ? space.shared_params : space.entangled_params;
@@ -36,6 +37,8 @@ export function showCost({ spec, space, steps }: Preflight): void {
   set("params", range(space.min_params, space.max_params));
   set("macs", range(space.cost.min.macs, space.cost.max.macs));
   set("steps", given ? "none" : `${steps.toLocaleString("en")} in ${epochs.toLocaleString("en")} epochs`);
+  set("finalists", finals.toLocaleString("en"));
+  for (const part of panel.querySelectorAll<HTMLElement>("[data-cost-finalists]")) part.hidden = finals === 0;
   set("memory", `${bytes(own * width * 3)}`);
   set("entangled", short(space.entangled_params));
   set("shared", short(space.shared_params));

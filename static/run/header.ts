@@ -7,6 +7,7 @@ import { duration, percent } from "../format.ts";
 const PHASES: Record<string, string> = {
   search: "searching",
   select: "comparing architectures",
+  finalists: "training finalists",
   inherit: "measuring the derived network",
   fine_tune: "fine-tuning",
   fit: "training from scratch",

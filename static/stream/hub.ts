@@ -32,7 +32,7 @@ interface Listener extends Wish {
 }
 
 /** Every name of a message that carries an event. */
-const EVENTS = ["started", "phase", "progress", "metrics", "rows", "architecture", "front", "checkpoint", "warning", "log", "finished", "failed"];
+const EVENTS = ["started", "phase", "progress", "metrics", "rows", "architecture", "front", "finalists", "checkpoint", "warning", "log", "finished", "failed"];
 /** A stream that was cut is opened again after so many ms. */
 const AGAIN = 2_000;
 /** A hidden page, whose title shows it, is told of the progress so often, in ms. */

@@ -266,11 +266,20 @@ fn preflight_says_what_a_run_would_mean() {
     let answer = server.post("/api/v1/runs/preflight", &spec("x"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let value = answer.json();
-    assert_eq!(value["steps"], 16);
+    assert_eq!((&value["steps"], &value["finalist_steps"]), (&json!(16), &json!(0)));
     assert_eq!(value["space"]["architectures"], "4096");
     assert_eq!(value["spec"]["search"]["clip"], 5.0);
     assert!(value["toml"].as_str().unwrap().contains("[search.optimizer]\nkind = \"drnas\""));
     assert_eq!(server.get("/api/v1/runs").json()["runs"], json!([]));
+    // 128 of 256 images train weights, 96 a step: five finalists for one epoch, three for two.
+    let mut with = spec("x");
+    with["after"] = json!({"finalists": {"count": 5}});
+    let value = server.post("/api/v1/runs/preflight", &with).json();
+    assert_eq!(value["finalist_steps"], 2 * 5 + 4 * 3);
+    with["after"]["finalists"]["count"] = json!(1);
+    let refused = server.post("/api/v1/runs/preflight", &with);
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains("at least 2 to choose from"), "{}", refused.text());
 }
 
 #[test]

@@ -17,6 +17,10 @@ fn a_front_is_found_on_the_trained_supernet_and_a_point_becomes_a_package() {
         (&json!(first), &json!("macs"))
     );
     assert_eq!(detail["spec"]["constraints"]["max_params"], Value::Null);
+    assert_eq!(
+        detail["spec"]["after"]["finalists"]["count"], 0,
+        "only what was trained is compared"
+    );
     // As many images as the training's own validation, at most.
     let valid =
         &server.get(&format!("/api/v1/runs/{first}")).json()["spec"]["search"]["valid_limit"];

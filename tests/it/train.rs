@@ -22,6 +22,13 @@ fn what_a_run_found_is_trained_again_by_one_request() {
     let server = TestServer::with(Options { real: true, ..Options::default() });
     let first = server.post("/api/v1/runs", &searched()).created();
     let found = server.wait_status(&first, "succeeded");
+    let told =
+        server.get(&format!("/api/v1/runs/{first}/architecture")).json()["finalists"].clone();
+    let best = |one: &Value| one["scores"][0]["accuracy"].as_f64().unwrap();
+    let finalists = told["finalists"].as_array().unwrap();
+    assert_eq!((&told["over"], finalists.len()), (&json!(true), 2));
+    let winner = finalists.iter().find(|one| one["text"] == found["summary"]["architecture"]);
+    assert!(finalists.iter().all(|one| best(one) <= best(winner.unwrap())), "{told}");
     let tuned = train(&server, &first, &json!({"preset": "fine_tune", "epochs": 1})).created();
     let tuned_run = server.wait_status(&tuned, "succeeded");
     assert_eq!(rungs(&tuned_run), ["inherited", "recalibrated", "fine_tuned"]);

@@ -26,11 +26,12 @@ pub fn tiny() -> Value {
     })
 }
 
-/// The same with a name, and with a limit that binds nothing.
+/// The same with a name, with a limit that binds nothing, and with two finalists.
 #[must_use]
 pub fn searched() -> Value {
     let mut spec = tiny();
     spec["name"] = json!("searched");
     spec["constraints"] = json!({"max_params": 100_000_000});
+    spec["after"]["finalists"] = json!({"count": 2, "rounds": 1, "limit": 64, "images": 64});
     spec
 }

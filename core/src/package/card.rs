@@ -45,7 +45,7 @@ pub struct Facts<'a> {
 }
 
 /// Fields that say how the network was found, in the order of the card.
-const FOUND_BY: [&str; 11] = [
+const FOUND_BY: [&str; 12] = [
     "search.optimizer.kind",
     "search.from_run",
     "search.inherit",
@@ -54,6 +54,7 @@ const FOUND_BY: [&str; 11] = [
     "search.epochs",
     "search.batch_size",
     "search.second_stage.kind",
+    "after.finalists.count",
     "after.recipe",
     "after.fine_tune.epochs",
     "after.from_scratch.epochs",

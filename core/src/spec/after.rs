@@ -4,13 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::WeightOptimizerSpec;
 
-/// What happens to the network that was found: it is measured with the weights that it inherits,
-/// then, in any combination, trained on from them and trained from scratch.
+/// What happens after the search: the likeliest architectures may be trained for a short time, of
+/// which the best goes on. It is measured with the weights that it inherits, then, in any
+/// combination, trained on from them and trained from scratch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AfterSpec {
     /// Training images over which batch norm's statistics are estimated anew.
     pub recalibrate_images: u64,
+    /// Short trainings of the likeliest architectures.
+    #[serde(default)]
+    pub finalists: FinalistsSpec,
     /// Whose defaults the fields below have.
     pub recipe: Recipe,
     /// Training on from the inherited weights.
@@ -60,6 +64,47 @@ pub struct AfterSpec {
     pub auxiliary: Option<f64>,
 }
 
+/// Short trainings from scratch of the likeliest architectures, by successive halving: the worse
+/// half of each round leaves, and the others are trained anew for twice as long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinalistsSpec {
+    /// Architectures in the first round; 0 for none.
+    pub count: u64,
+    /// Rounds.
+    pub rounds: u64,
+    /// Epochs of each training of the first round.
+    pub epochs: u64,
+    /// Images of the weight split that each is trained on; all if absent.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// Images of the architecture split that each answers.
+    pub images: u64,
+}
+
+impl FinalistsSpec {
+    /// How many architectures are trained in a round, counted from 0.
+    #[must_use]
+    pub fn entrants(&self, round: u64) -> u64 {
+        (0..round).fold(self.count, |count, _| count.div_ceil(2))
+    }
+
+    /// Epochs of each training of a round.
+    #[must_use]
+    pub fn epochs_in(&self, round: u64) -> u64 {
+        let doublings = u32::try_from(round).unwrap_or(u32::MAX);
+        self.epochs.saturating_mul(2_u64.saturating_pow(doublings))
+    }
+
+    /// Epochs of all trainings together; no round is held for a single one.
+    #[must_use]
+    pub fn all_epochs(&self) -> u64 {
+        let rounds = (0..self.rounds).take_while(|round| self.entrants(*round) > 1);
+        let of = |round| self.entrants(round).saturating_mul(self.epochs_in(round));
+        rounds.map(of).fold(0, u64::saturating_add)
+    }
+}
+
 /// One training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,4 +151,20 @@ pub enum Packaged {
     FineTuned,
     /// Those trained from scratch (their average, if one is kept).
     FromScratch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_finalists_leave_each_round_and_the_others_train_for_twice_as_long() {
+        let spec = FinalistsSpec { count: 9, rounds: 4, epochs: 3, limit: None, images: 64 };
+        let rounds: Vec<_> =
+            (0..4).map(|round| (spec.entrants(round), spec.epochs_in(round))).collect();
+        assert_eq!(rounds, [(9, 3), (5, 6), (3, 12), (2, 24)]);
+        assert_eq!(spec.all_epochs(), 27 + 30 + 36 + 48);
+        assert_eq!(FinalistsSpec { rounds: 9, ..spec }.all_epochs(), 27 + 30 + 36 + 48);
+        assert_eq!(FinalistsSpec::default().all_epochs(), 0);
+    }
 }

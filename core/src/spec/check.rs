@@ -328,6 +328,9 @@ fn after_rules(filled: &Value, violations: &mut Violations) {
             violations.add("after.packaged", detail);
         }
     }
+    if number("after.finalists.count") == Some(1.0) {
+        violations.add("after.finalists.count", "must be 0, or at least 2 to choose from");
+    }
     if get(filled, "after.optimizer.nesterov") == Some(&Value::Bool(true))
         && number("after.optimizer.momentum") == Some(0.0)
     {
@@ -455,6 +458,13 @@ mod tests {
           "decay_all": true,
           "drop_path": 0.0,
           "ema": 0.0,
+          "finalists": {
+            "count": 0,
+            "epochs": 1,
+            "images": 8192,
+            "limit": null,
+            "rounds": 2
+          },
           "fine_tune": {
             "epochs": 0,
             "lr": 0.01,

@@ -93,6 +93,12 @@ const fn number(min: f64, max: f64) -> Kind {
 /// As much as fits into half of the memory that the published code takes.
 const KEPT: &[(&str, Literal)] = &[("toy-cell", Number(1.0)), ("language-char", Number(0.5))];
 
+/// Enough images to tell candidates apart; [the spaces' page](../../../docs/spaces.md) has figures.
+const COMPARED: Default = Default::By(
+    PRESET,
+    &[("toy-cell", Integer(8192)), ("language", Integer(256)), ("language-char", Integer(256))],
+);
+
 /// Every field, in the order of a form.
 pub const FIELDS: &[Field] = &[
     field("name", "Name", "What the run is called in lists.", Kind::Text { max_chars: 120 }, Default::Absent).plain(),
@@ -205,13 +211,18 @@ pub const FIELDS: &[Field] = &[
     field("search.second_stage.mutation_prob", "Mutation probability", "With which a mutation draws a choice anew.", number(0.001, 1.0), Default::Is(Number(0.2))).only(SECOND_STAGE, &["evolution", "pareto"]),
     field("search.second_stage.structure_prob", "Structure mutation probability", "The same for choices of depth and of the embedding's width.", number(0.001, 1.0), Default::Is(Number(0.4))).only(SECOND_STAGE, &["evolution", "pareto"]),
     field("search.second_stage.generations", "Generations", "The random first one included.", integer(1, 10_000), Default::Is(Integer(20))).only(SECOND_STAGE, &["evolution", "pareto"]),
-    field("search.second_stage.images", "Compared images", "Images (of a text: windows) of the architecture split that each candidate answers, drawn at random; validation images come first. More tell candidates better apart and take longer.", integer(1, 100_000_000), Default::By(PRESET, &[("toy-cell", Integer(8192)), ("language", Integer(256)), ("language-char", Integer(256))])).unit("images").only(SECOND_STAGE, &["random", "evolution", "pareto"]),
+    field("search.second_stage.images", "Compared images", "Images (of a text: windows) of the architecture split that each candidate answers, drawn at random; validation images come first. More tell candidates better apart and take longer.", integer(1, 100_000_000), COMPARED).unit("images").only(SECOND_STAGE, &["random", "evolution", "pareto"]),
     field("constraints.max_params", "Most parameters", "Only architectures with at most so many trained numbers are candidates; from rows, the likeliest of them is derived.", integer(1, 1_000_000_000_000), Default::Absent),
     field("constraints.max_macs", "Most multiply-adds", "The same for multiply-accumulates per image.", integer(1, 1_000_000_000_000_000), Default::Absent),
     field("constraints.max_latency_ms", "Longest latency", "The same for one example on the device of the run, in evaluation: the sum of what the network's layers take there, each measured alone when the run starts.", number(1e-6, 1e9), Default::Absent).unit("ms"),
     field("constraints.penalty", "Price of cost", "While rows are learned, their loss grows by this times the logarithm of the expected cost, or, where it is limited, of its ratio to the limit while it exceeds it; 0 for no price.", number(0.0, 1000.0), Default::Is(Number(0.0))),
     field("constraints.penalty_on", "Priced cost", "Which cost the price is on.", Kind::OneOf(MEASURES), Default::Is(Text("params"))),
     field("after.recalibrate_images", "Recalibration images", "Training images over which batch norm's statistics are estimated anew for the derived network.", integer(16, 1_000_000), Default::Is(Integer(2048))).unit("images"),
+    field("after.finalists.count", "Finalists", "Train so many of the likeliest architectures from scratch for a short time, and go on with the one that answers best; 0 for none. They come from the second stage if there is one, else from the rows.", integer(0, 1000), Default::Is(Integer(0))).plain(),
+    field("after.finalists.rounds", "Rounds of finalists", "After each round the worse half leaves; in the next one the others are trained anew, for twice as long.", integer(1, 10), Default::Is(Integer(2))),
+    field("after.finalists.epochs", "Epochs of finalists", "Passes over their images in the first round. Optimizer, learning rate and batch size are those of the training from scratch.", integer(1, 100_000), Default::Is(Integer(1))),
+    field("after.finalists.limit", "Images of finalists", "Only the first so many images of the weight split train them; empty for all.", integer(16, 100_000_000), Default::Absent).unit("images"),
+    field("after.finalists.images", "Answered by finalists", "Images (of a text: windows) of the architecture split that each answers, drawn at random; validation images come first.", integer(1, 100_000_000), COMPARED).unit("images"),
     field(RECIPE, "Recipe", "Fills in the defaults of both trainings; every field stays editable.", Kind::OneOf(RECIPES), Default::By(PRESET, &[("toy-cell", Text("plain")), ("language", Text("language")), ("language-char", Text("language-char"))])).plain(),
     field("after.fine_tune.epochs", "Epochs of fine-tuning", "Train the derived network on, from the weights that it inherits; 0 for not.", integer(0, 100_000), Default::Is(Integer(0))).plain(),
     field("after.from_scratch.epochs", "Epochs from scratch", "Train the derived network from fresh weights; 0 for not.", integer(0, 100_000), Default::By(OPTIMIZER, &[("drnas", Integer(0)), (PROGRESSIVE, Integer(600))])).plain(),
@@ -273,7 +284,8 @@ const NEEDED: [&str; 7] = [
 /// Whether a field does nothing because nothing is searched.
 #[must_use]
 pub fn is_idle(path: &str, optimizer: &str) -> bool {
-    let of_search = path.starts_with("search.") || path.starts_with("constraints.");
+    let parts = ["search.", "constraints.", "after.finalists."];
+    let of_search = parts.iter().any(|part| path.starts_with(part));
     optimizer == "fixed" && of_search && !NEEDED.iter().any(|needed| path.starts_with(needed))
 }
 

@@ -69,6 +69,16 @@ impl SecondStageSpec {
         }
     }
 
+    /// Generations of candidates.
+    #[must_use]
+    pub fn generations(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Random { .. } => 1,
+            Self::Evolution { generations, .. } | Self::Pareto { generations, .. } => *generations,
+        }
+    }
+
     /// Images of the architecture split that each candidate answers, if there are so many.
     #[must_use]
     pub fn images(&self) -> u64 {

@@ -114,9 +114,16 @@ impl Tried {
     /// The better one first: by accuracy, then by loss; a loss that is no number is worst.
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
-        let accuracy = other.accuracy.0.total_cmp(&self.accuracy.0);
-        accuracy.then(worst_if_nan(self.loss.0).total_cmp(&worst_if_nan(other.loss.0)))
+        better((self.accuracy, self.loss), (other.accuracy, other.loss))
     }
+}
+
+/// The better accuracy with its loss first: by accuracy, then by loss; a loss that is no number is
+/// worst.
+#[must_use]
+pub fn better(one: (Num, Num), other: (Num, Num)) -> Ordering {
+    let accuracy = other.0.0.total_cmp(&one.0.0);
+    accuracy.then(worst_if_nan(one.1.0).total_cmp(&worst_if_nan(other.1.0)))
 }
 
 fn worst_if_nan(loss: f64) -> f64 {

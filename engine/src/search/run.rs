@@ -2,6 +2,7 @@
 
 mod glance;
 mod halves;
+mod likeliest;
 
 use std::time::Instant;
 

@@ -77,6 +77,8 @@ pub enum Stream {
     Split = 64,
     /// Which images candidates of a second stage answer.
     Compared = 65,
+    /// Seeds of the trainings of finalists; the step is the round.
+    Finalists = 66,
 }
 
 /// The seed of one draw.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use skein_core::spec::{AfterSpec, RunSpec, Unit, WarmupSpec};
+use skein_core::spec::{AfterSpec, RunSpec, StageSpec, Unit, WarmupSpec};
 
 use super::ema::Ema;
 use super::mixing::Mixing;
@@ -53,30 +53,35 @@ pub struct Fit {
     seed: u64,
 }
 
+/// What is trained on, for how long.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// Which training.
+    pub stage: Stage,
+    /// How long, at which rates.
+    pub asked: StageSpec,
+    /// Decides its draws.
+    pub seed: u64,
+    /// Positions of its images.
+    pub positions: Vec<i64>,
+}
+
 impl Fit {
-    /// A training at its beginning, on those of the images at these positions that the
-    /// specification does not leave out.
+    /// A training at its beginning.
     #[must_use]
-    pub fn new(
-        spec: &RunSpec,
-        stage: Stage,
-        trainee: Trainee,
-        images: &Examples,
-        mut positions: Vec<i64>,
-    ) -> Self {
+    pub fn new(spec: &RunSpec, course: Course, trainee: Trainee, images: &Examples) -> Self {
+        let Course { stage, asked, seed, positions } = course;
         let (after, streams) = (&spec.after, stage.streams());
-        if let Some(limit) = after.limit.and_then(|limit| usize::try_from(limit).ok()) {
-            positions.truncate(limit);
-        }
-        let order = Order::new(positions, after.batch_size, spec.seed, streams.order)
-            .repeated(after.repeats);
+        let order =
+            Order::new(positions, after.batch_size, seed, streams.order).repeated(after.repeats);
         let per_epoch = order.steps();
-        let asked = stage.spec(after);
         let warmup = WarmupSpec { length: asked.warmup_epochs, unit: Unit::Epochs };
+        // An average lags behind, in a short training too far to tell anything.
+        let averages = after.ema > 0.0 && stage != Stage::Finalist;
         Self {
             stage,
             optimizer: optimizer(after, &trainee.network),
-            ema: (after.ema > 0.0).then(|| Ema::new(after.ema, &trainee.network.store)),
+            ema: averages.then(|| Ema::new(after.ema, &trainee.network.store)),
             pending: Pending::new(if trainee.has_head() {
                 &["loss", "accuracy", "gradient_norm", "auxiliary_loss"]
             } else {
@@ -89,7 +94,7 @@ impl Fit {
                 images: images.share(),
                 parts: vec![(order, streams.augment)],
                 augment: Augment::training(spec),
-                seed: spec.seed,
+                seed,
             },
             feed: None,
             streams,
@@ -105,7 +110,7 @@ impl Fit {
             auxiliary: after.auxiliary.unwrap_or(0.0),
             clip: after.clip,
             per_epoch,
-            seed: spec.seed,
+            seed,
         }
     }
 

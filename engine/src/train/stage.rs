@@ -6,7 +6,7 @@ use skein_core::spec::{AfterSpec, StageSpec};
 
 use crate::state::seed::Stream;
 
-/// A training of the derived network.
+/// A training after the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -14,6 +14,8 @@ pub enum Stage {
     FineTune,
     /// From fresh weights.
     FromScratch,
+    /// From fresh weights, for a short time, of an architecture that may become the derived one.
+    Finalist,
 }
 
 /// The streams of a stage's draws.
@@ -30,15 +32,15 @@ pub struct Streams {
 }
 
 impl Stage {
-    /// All stages, in the order in which they run.
-    pub const ALL: [Self; 2] = [Self::FineTune, Self::FromScratch];
+    /// The trainings of the derived network, in the order in which they run.
+    pub const OF_DERIVED: [Self; 2] = [Self::FineTune, Self::FromScratch];
 
-    /// What is asked for.
+    /// What is asked for; of a finalist all but its epochs.
     #[must_use]
     pub fn spec(self, after: &AfterSpec) -> &StageSpec {
         match self {
             Self::FineTune => &after.fine_tune,
-            Self::FromScratch => &after.from_scratch,
+            Self::FromScratch | Self::Finalist => &after.from_scratch,
         }
     }
 
@@ -48,10 +50,11 @@ impl Stage {
         match self {
             Self::FineTune => PhaseName::FineTune,
             Self::FromScratch => PhaseName::Fit,
+            Self::Finalist => PhaseName::Finalists,
         }
     }
 
-    /// The rung of the ladder; the average of the weights has one of its own.
+    /// The rung of the ladder; the average of the weights has one of its own. Finalists have none.
     #[must_use]
     pub fn rung(self, averaged: bool) -> &'static str {
         match (self, averaged) {
@@ -59,6 +62,7 @@ impl Stage {
             (Self::FineTune, true) => "fine_tuned_ema",
             (Self::FromScratch, false) => "from_scratch",
             (Self::FromScratch, true) => "from_scratch_ema",
+            (Self::Finalist, _) => "finalist",
         }
     }
 
@@ -68,10 +72,11 @@ impl Stage {
         match self {
             Self::FineTune => "fine_tune",
             Self::FromScratch => "fit",
+            Self::Finalist => "finalist",
         }
     }
 
-    /// Where its draws come from.
+    /// Where its draws come from; those of finalists have seeds of their own.
     #[must_use]
     pub fn streams(self) -> Streams {
         match self {
@@ -81,7 +86,7 @@ impl Stage {
                 mix: Stream::FineTuneMix,
                 dropout: Stream::FineTuneDropout,
             },
-            Self::FromScratch => Streams {
+            Self::FromScratch | Self::Finalist => Streams {
                 order: Stream::FitOrder,
                 augment: Stream::FitAugment,
                 mix: Stream::FitMix,

@@ -42,10 +42,11 @@ impl Trainee {
     pub fn fresh(
         fixed: FixedNetwork,
         spec: &RunSpec,
+        seed: u64,
         compute: Compute,
     ) -> Result<Self, EngineError> {
         let TrainedGraph { graph, auxiliary } = trained(&fixed, &spec.space, &spec.after)?;
-        let network = Network::fresh(graph, compute, spec.seed)?;
+        let network = Network::fresh(graph, compute, seed)?;
         Ok(Self { network, bare: fixed.graph, auxiliary })
     }
 
@@ -129,7 +130,7 @@ mod tests {
 
     fn fresh(auxiliary: f64) -> Trainee {
         let (spec, fixed) = start(auxiliary);
-        Trainee::fresh(fixed, &spec, Compute::exact()).unwrap()
+        Trainee::fresh(fixed, &spec, spec.seed, Compute::exact()).unwrap()
     }
 
     fn images() -> (Tensor, Tensor) {

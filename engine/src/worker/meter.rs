@@ -29,9 +29,11 @@ pub struct Plan {
     pub select: u64,
     /// Images that each of them goes through.
     pub select_images: u64,
+    /// Steps of all trainings of finalists.
+    pub finals: u64,
     /// Steps of the training from scratch.
     pub fit: u64,
-    /// Images per step of both.
+    /// Images per step of all trainings.
     pub fit_batch: u64,
 }
 
@@ -151,14 +153,17 @@ impl Meter {
 
     fn remaining_s(&self, place: Place, step_s: f64) -> f64 {
         let here = place.total.saturating_sub(place.step) as f64 * step_s;
-        let (select, trainings) = match place.phase {
-            PhaseName::Search => (self.plan.select * self.plan.select_images, true),
-            PhaseName::Select => (0, true),
-            // Another training of the same network.
+        let trainings = self.plan.fine_tune + self.plan.fit;
+        let (select, steps) = match place.phase {
+            PhaseName::Search => {
+                (self.plan.select * self.plan.select_images, self.plan.finals + trainings)
+            }
+            PhaseName::Select => (0, self.plan.finals + trainings),
+            // Trainings of the same network, or of one like it.
+            PhaseName::Finalists => return here + trainings as f64 * step_s,
             PhaseName::FineTune => return here + self.plan.fit as f64 * step_s,
             PhaseName::Inherit | PhaseName::Fit | PhaseName::Package => return here,
         };
-        let steps = if trainings { self.plan.fine_tune + self.plan.fit } else { 0 };
         let ahead = SELECT_SHARE * select as f64 + FIT_SHARE * (steps * self.plan.fit_batch) as f64;
         here + ahead * self.search_image_s(place, step_s)
     }
@@ -184,6 +189,7 @@ mod tests {
             search_batch: 64,
             select: 0,
             select_images: 0,
+            finals: 0,
             fine_tune: 0,
             fit: 0,
             fit_batch: 96,
@@ -210,6 +216,7 @@ mod tests {
             search_batch: 64,
             select: 8,
             select_images: 64,
+            finals: 0,
             fine_tune: 0,
             fit: 0,
             fit_batch: 96,

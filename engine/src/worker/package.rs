@@ -28,7 +28,8 @@ use crate::error::IoContext;
 use crate::search::evolve::Tried;
 use crate::state::checkpoint::digest;
 use crate::train::network::Network;
-use tables::{architecture_json, candidates_csv, front_json, metrics_csv};
+use crate::train::tournament::Played;
+use tables::{architecture_json, candidates_csv, finalists_csv, front_json, metrics_csv};
 
 /// What is packed.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,8 @@ pub struct Contents<'a> {
     pub network: &'a Network,
     /// Candidates of the second stage.
     pub tried: &'a [Tried],
+    /// Trainings of finalists.
+    pub finals: &'a [Played],
     /// Tokens of a text.
     pub vocabulary: Option<&'a Vocabulary>,
 }
@@ -111,6 +114,9 @@ fn records(
     folder.put("environment.json", about::environment_json(contents)?.as_bytes())?;
     if !contents.tried.is_empty() {
         folder.put("candidates.csv", candidates_csv(contents)?.as_bytes())?;
+    }
+    if !contents.finals.is_empty() {
+        folder.put("finalists.csv", finalists_csv(contents)?.as_bytes())?;
     }
     if let Some(front) = front::of(contents.facts.spec, contents.facts.space, contents.tried)? {
         folder.put("pareto.json", front_json(&front)?.as_bytes())?;

@@ -2,6 +2,7 @@
 
 mod after;
 mod again;
+mod finals;
 mod given;
 mod packaged;
 mod searching;
@@ -36,6 +37,7 @@ use crate::state::checkpoint::{Damaged, Snapshot, newest};
 use crate::state::stop::Stop;
 use crate::train::network::Network;
 use crate::train::stage::Stage;
+use crate::train::tournament::Played;
 use snapshot::{Derived, Kept, State};
 
 /// What an attempt is given.
@@ -74,6 +76,10 @@ struct Context<'a> {
     benchmark: Option<Table>,
     /// Candidates of the second stage so far.
     tried: Vec<Tried>,
+    /// Trainings of finalists that have ended.
+    finals: Vec<Played>,
+    /// What the checkpoint that the attempt goes on from holds of trainings.
+    kept: Option<Kept>,
     /// The given architecture's network with the weights that it inherits, if it does.
     start: Option<Network>,
 }
@@ -131,6 +137,8 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         load: Load::begin(compute.device, threads),
         benchmark,
         tried: vec![],
+        finals: vec![],
+        kept: None,
         start: None,
     };
     let derived = match (found, state) {
@@ -186,40 +194,35 @@ impl Context<'_> {
         search: &mut Search,
         snapshot: &Snapshot,
         state: State,
-    ) -> Result<Option<Resumed>, EngineError> {
+    ) -> Result<Option<Derived>, EngineError> {
         let text = format!("going on from the checkpoint at step {}", snapshot.step);
         self.events.log(text)?;
         snapshot::load_search(search, snapshot, &state)?;
         self.tried = state.tried.clone();
-        let kept = Kept::of(snapshot, &state);
-        Ok(state.derived.map(|derived| Resumed { derived, kept }))
+        self.finals = state.finals.clone();
+        self.kept = Some(Kept::of(snapshot, &state));
+        Ok(state.derived)
     }
 
     fn finish(
         mut self,
         mut search: Search,
-        resumed: Option<Resumed>,
+        derived: Option<Derived>,
     ) -> Result<Ended, EngineError> {
         let trained = self.spec.search.from_run.clone().filter(|_| search.step == 0);
         if let Some(architecture) = self.given(search.net.graph())? {
             self.start(&search, &architecture)?;
         } else if let Some(run) = trained {
             self.take_over(&mut search, &run)?;
-        } else if resumed.is_none() && !self.search(&mut search)? {
+        } else if derived.is_none() && !self.search(&mut search)? {
             return Ok(Ended::Stopped);
         }
-        self.after(&search, resumed)
+        self.after(&search, derived)
     }
 
     fn phase(&mut self, name: PhaseName, total_steps: u64) -> Result<(), EngineError> {
         self.events.say(EventBody::Phase(Phase { name, total_steps }))
     }
-}
-
-/// A run whose search was already done at its last checkpoint.
-struct Resumed {
-    derived: Derived,
-    kept: Kept,
 }
 
 /// Writes a search's checkpoint below a run's folder and brings another search to it, as the next
@@ -231,7 +234,7 @@ struct Resumed {
 pub fn hand_over(search: &Search, next: &mut Search, run: &Path) -> Result<(), EngineError> {
     let checkpoints = folder::attempt(run, 1).join(folder::CHECKPOINTS);
     fs::create_dir_all(&checkpoints).at(&checkpoints)?;
-    snapshot::take(search, &[], &snapshot::Done::default(), 0.0)?.write(&checkpoints)?;
+    snapshot::take(search, &snapshot::Done::default(), 0.0)?.write(&checkpoints)?;
     let (found, _) = newest(run, 2, next.net.compute.device)?;
     let found = found.ok_or_else(|| EngineError::Missing("checkpoint".to_owned()))?;
     snapshot::load_search(next, &found, &State::of(&found)?)
@@ -281,6 +284,8 @@ fn plan(spec: &RunSpec, search: &Search) -> Plan {
         search_batch: spec.search.batch_size,
         select: spec.search.second_stage.candidates(),
         select_images: search.candidate_images(spec.after.recalibrate_images),
+        finals: after.finalists.all_epochs() * finals::positions(search, after).len() as u64
+            / after.batch_size,
         fine_tune: steps(Stage::FineTune),
         fit: steps(Stage::FromScratch),
         fit_batch: after.batch_size,

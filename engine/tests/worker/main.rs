@@ -5,6 +5,7 @@
 mod again;
 mod bench;
 mod comparing;
+mod finals;
 mod given;
 mod halves;
 mod harness;

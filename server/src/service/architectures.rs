@@ -10,9 +10,8 @@ use skein_core::draw::{self, Against, Panels, Scene};
 use skein_core::event::Summary;
 use skein_core::graph::Graph;
 use skein_core::package::architecture::ArchitectureFile;
-use skein_core::spec::SecondStageSpec;
 
-use self::said::Said;
+use self::said::{Beyond, Said};
 use super::entry::Entry;
 use super::runs::Runs;
 use super::series::graph;
@@ -115,8 +114,11 @@ impl Known {
     fn read(entry: &Arc<Entry>) -> Result<Self, ServiceError> {
         let (graph, said) = (graph(entry)?, Said::read(&entry.folder)?);
         let search = &entry.spec.search;
-        let compares = !matches!(search.second_stage, SecondStageSpec::None);
-        let mut list = said.list(&graph, compares.then_some(search.epochs));
+        let generations = search.second_stage.generations();
+        let before_rounds = (entry.spec.after.finalists.count > 0).then_some(generations);
+        let goes_on = generations > 0 || before_rounds.is_some();
+        let beyond = goes_on.then_some(Beyond { epochs: search.epochs, before_rounds });
+        let mut list = said.list(&graph, beyond);
         let is_text = entry.spec.dataset.tokens.is_some();
         if let Some(best) = best(&list, is_text) {
             list[best].labels.push(ArchitectureLabel::Best);
@@ -198,19 +200,21 @@ impl Known {
 
 /// The place of the best by validation, the earliest of equals: by accuracy, of texts by loss.
 ///
-/// What candidates of a second stage score is their own; what an epoch scores is the supernet's.
-/// They are not compared with each other: if there are candidates, the best of them is meant.
+/// What finalists score with weights of their own, candidates of a second stage with inherited ones,
+/// and the supernet after an epoch are not compared with each other: the first of these that there
+/// is counts.
 fn best(list: &[EpochArchitecture], is_text: bool) -> Option<usize> {
     let figure = |one: &EpochArchitecture| match is_text {
         true => one.valid_loss.map(|loss| -loss.0),
         false => one.valid_accuracy.map(|accuracy| accuracy.0),
     };
     let scored = |one: &&EpochArchitecture| figure(one).is_some_and(f64::is_finite);
-    let compared = list.iter().filter(scored).any(|one| one.generation.is_some());
+    let kind = |one: &EpochArchitecture| (one.round.is_some(), one.generation.is_some());
+    let counted = list.iter().filter(scored).map(kind).max();
     let mut found: Option<(usize, f64)> = None;
     for (place, one) in list.iter().enumerate() {
         let Some(figure) = figure(one).filter(|figure| figure.is_finite()) else { continue };
-        let counts = one.generation.is_some() == compared;
+        let counts = Some(kind(one)) == counted;
         if counts && found.is_none_or(|(_, best)| figure > best) {
             found = Some((place, figure));
         }
@@ -234,6 +238,7 @@ fn label_derived(list: &mut Vec<EpochArchitecture>, graph: &Graph, summary: &Sum
     list.push(EpochArchitecture {
         epoch: None,
         generation: None,
+        round: None,
         step: None,
         labels: vec![ArchitectureLabel::Derived],
         text: summary.architecture.clone(),

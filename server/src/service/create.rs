@@ -98,7 +98,9 @@ impl Runs {
             let scene = Scene { architecture: given.as_ref(), ..Scene::of(&graph) };
             let drawing = draw::svg(&scene);
             let steps = steps(&spec, &runs.datasets);
-            Ok(Preflight { spec: value, space, steps, warnings: remarks, toml, drawing })
+            let finalist_steps = finalist_steps(&spec, &runs.datasets);
+            let warnings = remarks;
+            Ok(Preflight { spec: value, space, steps, finalist_steps, warnings, toml, drawing })
         })
         .await
     }
@@ -253,6 +255,19 @@ const BYTES_OF_A_PAIR: u64 = 3;
 /// Steps of the search: batches of the weight split, times epochs. Of a text it is a guess.
 #[must_use]
 pub fn steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
+    let split = weight_examples(spec, datasets);
+    split.div_ceil(spec.search.batch_size.max(1)).saturating_mul(spec.search.epochs)
+}
+
+/// Steps of all trainings of finalists, likewise.
+fn finalist_steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
+    let (after, split) = (&spec.after, weight_examples(spec, datasets));
+    let images = after.finalists.limit.unwrap_or(u64::MAX).min(split);
+    images.div_ceil(after.batch_size.max(1)).saturating_mul(after.finalists.all_epochs())
+}
+
+/// Examples that train weights in the search.
+fn weight_examples(spec: &RunSpec, datasets: &Datasets) -> u64 {
     let known = match &spec.space {
         SpaceSpec::Language(options) | SpaceSpec::LanguageChar(options) => {
             let bytes = datasets.text_bytes(&spec.dataset.id);
@@ -268,8 +283,7 @@ pub fn steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
     let classes = spec.shape().classes.unsigned_abs();
     let valid = spec.dataset.valid.unwrap_or(0);
     let known = Known { images: known, valid, classes };
-    let split = counts(&spec.dataset, spec.search.train_portion, known).weights;
-    split.div_ceil(spec.search.batch_size.max(1)).saturating_mul(spec.search.epochs)
+    counts(&spec.dataset, spec.search.train_portion, known).weights
 }
 
 /// TOML has no word for an absent value.

@@ -62,6 +62,7 @@ impl Digest {
             EventBody::Phase(_)
             | EventBody::Rows(_)
             | EventBody::Front(_)
+            | EventBody::Finalists(_)
             | EventBody::Checkpoint(_)
             | EventBody::Log(_) => {}
         }

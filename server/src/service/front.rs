@@ -99,6 +99,7 @@ fn asked(entry: &Entry, cost: Measure) -> std::io::Result<Value> {
     }
     spec["after"]["recalibrate_images"] = effort.recalibrate.into();
     spec["after"]["packaged"] = "best".into();
+    spec["after"]["finalists"] = json!({});
     for stage in ["fine_tune", "from_scratch"] {
         spec["after"][stage]["epochs"] = 0.into();
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use skein_core::choice::{Architecture, Choice};
 use skein_core::curve::Curve;
 use skein_core::draw::{Scene, svg};
-use skein_core::event::{ArchitectureNow, EventBody, Front, PhaseName, Rows};
+use skein_core::event::{ArchitectureNow, EventBody, Finalists, Front, PhaseName, Rows};
 use skein_core::graph::Graph;
 use skein_core::number::Num;
 use skein_core::spaces;
@@ -86,9 +86,9 @@ impl Runs {
     ) -> Result<ArchitectureView, ServiceError> {
         let entry = self.entry(id)?;
         blocking(move || {
-            let History { architectures: history, front, .. } = history(&entry.folder)?;
+            let History { architectures: history, front, finalists, .. } = history(&entry.folder)?;
             let current = at(&history, step, |now| now.step).cloned();
-            Ok(ArchitectureView { current, history, front })
+            Ok(ArchitectureView { current, history, front, finalists })
         })
         .await
     }
@@ -160,21 +160,25 @@ struct History {
     architectures: Vec<ArchitectureNow>,
     /// The newest.
     front: Option<Front>,
+    /// The newest.
+    finalists: Option<Finalists>,
 }
 
 fn history(run: &Path) -> Result<History, ServiceError> {
-    let (mut rows, mut architectures, mut front) = (Curve::default(), Curve::default(), None);
+    let (mut rows, mut architectures) = (Curve::default(), Curve::default());
+    let (mut front, mut finalists) = (None, None);
     tail::replay(run, 0, |line| {
         let attempt = line.event.attempt;
         match &line.event.body {
             EventBody::Rows(now) => rows.add(attempt, now.clone(), |rows| rows.step),
             EventBody::Architecture(now) => architectures.add(attempt, now.clone(), |now| now.step),
             EventBody::Front(now) => front = Some(now.clone()),
+            EventBody::Finalists(now) => finalists = Some(now.clone()),
             _ => {}
         }
         ControlFlow::Continue(())
     })?;
-    Ok(History { rows: rows.points, architectures: architectures.points, front })
+    Ok(History { rows: rows.points, architectures: architectures.points, front, finalists })
 }
 
 /// Keeps evenly spread items, the first and the last among them.

@@ -65,6 +65,7 @@ impl Runs {
             search.insert("from_run".to_owned(), id.to_string().into());
             search.insert("inherit".to_owned(), json!(inherit));
         }
+        spec["after"]["finalists"] = json!({});
         epochs(&mut spec["after"], asked.preset, asked.epochs)?;
         Ok(spec)
     }

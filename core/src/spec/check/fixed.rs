@@ -18,6 +18,9 @@ pub(super) fn rules(filled: &Value, violations: &mut Violations) {
     if text("search.second_stage.kind") != "none" {
         violations.add("search.second_stage.kind", format!("must be `none`: {given}"));
     }
+    if number("after.finalists.count") > 0.0 {
+        violations.add("after.finalists.count", format!("must be 0: {given}"));
+    }
     for path in ["max_params", "max_macs", "max_latency_ms"] {
         let path = format!("constraints.{path}");
         if number(&path) > 0.0 {

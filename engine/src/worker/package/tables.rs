@@ -16,6 +16,7 @@ use skein_core::spec::milliseconds;
 use super::{Contents, pretty};
 use crate::EngineError;
 use crate::search::evolve::Tried;
+use crate::train::tournament::Played;
 
 /// Version of `pareto.json`.
 const FRONT_VERSION: u32 = 1;
@@ -41,6 +42,20 @@ pub(super) fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineEr
         let _ = write!(csv, "\"{text}\",{accuracy},{loss},{},{}", cost.params, cost.macs);
         let latency = cost.latency_ns.map(|ns| format!(",{}", milliseconds(ns)));
         let _ = writeln!(csv, "{}", latency.unwrap_or_default());
+    }
+    Ok(csv)
+}
+
+/// All trainings of finalists, in their order.
+pub(super) fn finalists_csv(contents: &Contents<'_>) -> Result<String, EngineError> {
+    let Facts { spec, space, .. } = contents.facts;
+    let mut csv = String::from("architecture,round,epochs,valid_accuracy,valid_loss,params,macs\n");
+    for Played { architecture, round, epochs, accuracy, loss, .. } in contents.finals {
+        let text = architecture.to_text(spec.space.preset(), &space.choices);
+        let cost = space.cost(architecture)?;
+        let (round, [params, macs]) = (round + 1, [cost.params, cost.macs]);
+        // The text form has commas.
+        let _ = writeln!(csv, "\"{text}\",{round},{epochs},{accuracy},{loss},{params},{macs}");
     }
     Ok(csv)
 }

@@ -11,8 +11,8 @@ use skein_core::package::card::Facts;
 use skein_core::spec::milliseconds;
 
 use super::selecting::Selected;
-use super::snapshot::{Derived, Done};
-use super::{Context, Ended, Resumed};
+use super::snapshot::Derived;
+use super::{Context, Ended};
 use crate::EngineError;
 use crate::data::Examples;
 use crate::device;
@@ -20,7 +20,7 @@ use crate::latency;
 use crate::search::candidates;
 use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::train::evaluate::Score;
-use crate::train::fit::Fit;
+use crate::train::fit::{Course, Fit};
 use crate::train::network::Network;
 use crate::train::stage::Stage;
 use crate::train::trainee::Trainee;
@@ -38,31 +38,24 @@ impl Context<'_> {
     pub(super) fn after(
         &mut self,
         search: &Search,
-        resumed: Option<Resumed>,
+        derived: Option<Derived>,
     ) -> Result<Ended, EngineError> {
-        let (derived, kept) = match resumed {
-            Some(resumed) => (resumed.derived, Some(resumed.kept)),
-            None => {
-                let architecture = match self.select(search)? {
-                    Selected::Best(architecture) => architecture,
-                    Selected::None => match self.given(search.net.graph())? {
-                        Some(given) => given,
-                        None => search.derive(&self.data, search.last_epoch())?,
-                    },
-                    Selected::Stopped => return Ok(Ended::Stopped),
-                };
-                (self.inherit(search, architecture)?, None)
-            }
+        let derived = match derived {
+            Some(derived) => derived,
+            None => match self.choose(search)? {
+                Some(architecture) => self.inherit(search, architecture)?,
+                None => return Ok(Ended::Stopped),
+            },
         };
         let architecture = Architecture(derived.choices.clone());
         let mut ladder = derived.ladder.clone();
         let mut fits: Vec<Fit> = Vec::new();
-        for stage in Stage::ALL {
+        for stage in Stage::OF_DERIVED {
             if stage.spec(&self.spec.after).epochs == 0 {
                 continue;
             }
             let mut fit = self.fit(search, stage, &architecture)?;
-            if let Some(kept) = &kept {
+            if let Some(kept) = &self.kept {
                 kept.load_fit(&mut fit)?;
             }
             fits.push(fit);
@@ -79,6 +72,23 @@ impl Context<'_> {
         let chosen = packaged::choose(self.spec.after.packaged, &ladder, self.data.text.is_some())?;
         let network = self.network(search, &architecture, &fits, &chosen.weights)?;
         self.pack(search, &architecture, &network, (ladder.clone(), chosen))
+    }
+
+    /// The architecture that goes on; none if a stop was asked for.
+    fn choose(&mut self, search: &Search) -> Result<Option<Architecture>, EngineError> {
+        let best = match self.select(search)? {
+            Selected::Best(architecture) => Some(architecture),
+            Selected::None => None,
+            Selected::Stopped => return Ok(None),
+        };
+        if self.spec.after.finalists.count > 0 {
+            return self.hold_finals(search);
+        }
+        let given = best.map_or_else(|| self.given(search.net.graph()), |best| Ok(Some(best)))?;
+        match given {
+            Some(given) => Ok(Some(given)),
+            None => search.derive(&self.data, search.last_epoch()).map(Some),
+        }
     }
 
     /// The network whose measurement a rung is.
@@ -132,7 +142,7 @@ impl Context<'_> {
             ladder.extend([inherited, recalibrated]);
         }
         let derived = Derived { choices: architecture.0, ladder };
-        self.keep(search, &Done { derived: Some(&derived), fits: &[] })?;
+        self.keep(search, Some(&derived), &[])?;
         Ok(derived)
     }
 
@@ -171,15 +181,19 @@ impl Context<'_> {
             Stage::FineTune => {
                 Trainee::tuned(fixed, &self.recalibrated(search, architecture)?, &self.spec)?
             }
-            Stage::FromScratch => Trainee::fresh(fixed, &self.spec, self.compute)?,
+            Stage::FromScratch | Stage::Finalist => {
+                Trainee::fresh(fixed, &self.spec, self.spec.seed, self.compute)?
+            }
         };
         trainee.network.recompute(self.spec.resources.keep_activations)?;
         if self.spec.after.auxiliary.is_some_and(|weight| weight > 0.0) && !trainee.has_head() {
             let text = "the network does not use the cell that the auxiliary head would read, so it is trained without one";
             self.events.warn("auxiliary_left_out", text)?;
         }
-        let images = search.split().training.clone();
-        Ok(Fit::new(&self.spec, stage, trainee, &self.data.train, images))
+        let asked = stage.spec(&self.spec.after).clone();
+        let (seed, positions) = (self.spec.seed, search.split().training.clone());
+        let course = Course { stage, asked, seed, positions };
+        Ok(Fit::new(&self.spec, course, trainee, &self.data.train))
     }
 
     fn rung(
@@ -264,6 +278,7 @@ impl Context<'_> {
             facts,
             network,
             tried: &self.tried,
+            finals: &self.finals,
             vocabulary: self.data.text.as_ref().map(|text| &text.vocabulary),
         };
         let count = self.data.test.count().min(self.data.test.at_once()).min(PROBE);

@@ -9,12 +9,13 @@ use skein_core::number::Num;
 use skein_core::spec::OnNonfinite;
 
 use super::Context;
-use super::snapshot::{self, Done, State};
+use super::snapshot::{self, Derived, Done, State};
 use crate::EngineError;
 use crate::search::health::{MOST_ROLLBACKS, Watched};
 use crate::search::run::{Search, entropy};
 use crate::search::sampler::Sampler;
 use crate::state::checkpoint::newest;
+use crate::train::fit::Fit;
 use crate::worker::meter::Place;
 
 /// Steps between two reports of numbers.
@@ -29,7 +30,7 @@ impl Context<'_> {
         if search.step == 0 {
             self.say_rows(search, 0)?;
             if self.goes_back() && search.total_steps() > 0 {
-                self.keep(search, &Done::default())?;
+                self.keep(search, None, &[])?;
             }
         }
         while search.step < search.total_steps() {
@@ -81,7 +82,7 @@ impl Context<'_> {
                 let (what, value, step) = ("largest weight", f64::NAN, search.step);
                 return Err(EngineError::NotFinite { what, value, step });
             }
-            self.keep(search, &Done::default())?;
+            self.keep(search, None, &[])?;
         }
         if !stop {
             let (step, images) = (search.step, self.spec.search.batch_size * 2);
@@ -265,8 +266,14 @@ impl Context<'_> {
     }
 
     /// Writes a checkpoint.
-    pub(super) fn keep(&mut self, search: &Search, done: &Done<'_>) -> Result<(), EngineError> {
-        let snapshot = snapshot::take(search, &self.tried, done, self.meter.worked_s())?;
+    pub(super) fn keep(
+        &mut self,
+        search: &Search,
+        derived: Option<&Derived>,
+        fits: &[Fit],
+    ) -> Result<(), EngineError> {
+        let done = Done { tried: &self.tried, finals: &self.finals, derived, fits };
+        let snapshot = snapshot::take(search, &done, self.meter.worked_s())?;
         let folder = snapshot.write(&self.session.attempt.checkpoints())?;
         self.events.say(EventBody::Checkpoint(Checkpoint { step: snapshot.step, folder }))
     }

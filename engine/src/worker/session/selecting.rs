@@ -8,7 +8,6 @@ use skein_core::number::{Num, duration};
 use skein_core::spec::SecondStageSpec;
 
 use super::Context;
-use super::snapshot::Done;
 use crate::EngineError;
 use crate::search::candidates::{self, Candidates};
 use crate::search::evolve::{Evolution, Rules, Tried};
@@ -58,7 +57,7 @@ impl Context<'_> {
             let stop = self.session.stop.asked();
             let step = self.tried.len() as u64;
             if stop || ended || step.is_multiple_of(self.spec.resources.checkpoint_every) {
-                self.keep(search, &Done::default())?;
+                self.keep(search, None, &[])?;
             }
             if stop {
                 self.events.log("asked to stop; a checkpoint is on disk")?;

@@ -16,6 +16,7 @@ use crate::state::checkpoint::Snapshot;
 use crate::store::Store;
 use crate::train::fit::Fit;
 use crate::train::stage::Stage;
+use crate::train::tournament::Played;
 
 /// Named tensors.
 pub(super) type Tensors = BTreeMap<String, Tensor>;
@@ -40,6 +41,9 @@ pub(super) struct State {
     /// Candidates of the second stage so far.
     #[serde(default)]
     pub(super) tried: Vec<Tried>,
+    /// Trainings of finalists that have ended.
+    #[serde(default)]
+    pub(super) finals: Vec<Played>,
     /// What was derived, once the search is done and measured.
     pub(super) derived: Option<Derived>,
 }
@@ -47,6 +51,10 @@ pub(super) struct State {
 /// How far a run is beyond its search.
 #[derive(Debug, Default)]
 pub(super) struct Done<'a> {
+    /// Candidates of the second stage so far.
+    pub(super) tried: &'a [Tried],
+    /// Trainings of finalists that have ended.
+    pub(super) finals: &'a [Played],
     /// What was derived.
     pub(super) derived: Option<&'a Derived>,
     /// The trainings that have begun.
@@ -73,11 +81,10 @@ impl State {
 /// A checkpoint.
 pub(super) fn take(
     search: &Search,
-    tried: &[Tried],
     done: &Done<'_>,
     worked_s: f64,
 ) -> Result<Snapshot, EngineError> {
-    let fits = done.fits;
+    let &Done { tried, finals, derived, fits } = done;
     let state = State {
         search_step: search.step,
         fit_steps: fits.iter().map(|fit| (fit.stage, fit.step)).collect(),
@@ -86,7 +93,8 @@ pub(super) fn take(
         health: search.health.clone(),
         kept: search.net.progressive().and_then(|halves| halves.kept().cloned()),
         tried: tried.to_vec(),
-        derived: done.derived.cloned(),
+        finals: finals.to_vec(),
+        derived: derived.cloned(),
     };
     let (net, bilevel) = (&search.net, &search.bilevel);
     let mut weights = Tensors::new();
@@ -119,7 +127,10 @@ pub(super) fn take(
     }
     let state =
         serde_json::to_value(&state).map_err(|error| EngineError::Bug(error.to_string()))?;
-    let step = search.step + tried.len() as u64 + fits.iter().map(|fit| fit.step).sum::<u64>();
+    let step = search.step
+        + tried.len() as u64
+        + finals.iter().map(|played| played.steps).sum::<u64>()
+        + fits.iter().map(|fit| fit.step).sum::<u64>();
     Ok(Snapshot { step, state, weights, optimizer })
 }
 

@@ -6,7 +6,7 @@ use skein_core::number::Num;
 
 use super::Context;
 use super::searching::{REPORT_EVERY, named};
-use super::snapshot::{Derived, Done};
+use super::snapshot::Derived;
 use crate::EngineError;
 use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::train::fit::Fit;
@@ -32,7 +32,7 @@ impl Context<'_> {
             let (step, per_epoch) = (fit.step, fit.steps_per_epoch());
             let stop = self.session.stop.asked();
             if stop || step == total || step.is_multiple_of(self.spec.resources.checkpoint_every) {
-                self.keep(search, &Done { derived: Some(derived), fits })?;
+                self.keep(search, Some(derived), fits)?;
             }
             if stop {
                 self.events.log("asked to stop; a checkpoint is on disk")?;

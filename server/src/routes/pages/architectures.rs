@@ -42,6 +42,7 @@ pub(super) struct ArchitecturesPage {
     has_truth: bool,
     /// Whether a second stage compared candidates.
     has_generations: bool,
+    has_rounds: bool,
     is_text: bool,
     pair: Option<Compared>,
 }
@@ -111,6 +112,7 @@ impl ArchitecturesPage {
             all,
             has_truth: list.iter().any(|one| one.true_accuracy.is_some()),
             has_generations: list.iter().any(|one| one.generation.is_some()),
+            has_rounds: list.iter().any(|one| one.round.is_some()),
             is_text,
             pair: pair.map(|pair| compared(list, pair)),
             frame,
@@ -130,7 +132,8 @@ fn lines(
     let mut from = 0;
     for place in 1..=list.len() {
         let goes_on = list.get(place).is_some_and(|one| {
-            let same_kind = one.generation.is_some() == list[from].generation.is_some();
+            let kind = |one: &EpochArchitecture| (one.round.is_some(), one.generation.is_some());
+            let same_kind = kind(one) == kind(&list[from]);
             one.changes == Some(0) && one.epoch.is_some() && same_kind
         });
         if all || !goes_on {
@@ -211,14 +214,15 @@ fn key(one: &EpochArchitecture) -> String {
 
 /// People count from one.
 fn number(one: &EpochArchitecture) -> u64 {
-    one.generation.or(one.epoch).map_or(0, |index| index + 1)
+    one.round.or(one.generation).or(one.epoch).map_or(0, |index| index + 1)
 }
 
 fn title(one: &EpochArchitecture) -> String {
-    match (one.generation, one.epoch) {
-        (Some(_), _) => format!("Generation {}", number(one)),
-        (None, Some(_)) => format!("Epoch {}", number(one)),
-        (None, None) => "Found in the end".to_owned(),
+    match one {
+        EpochArchitecture { round: Some(_), .. } => format!("Round {}", number(one)),
+        EpochArchitecture { generation: Some(_), .. } => format!("Generation {}", number(one)),
+        EpochArchitecture { epoch: Some(_), .. } => format!("Epoch {}", number(one)),
+        _ => "Found in the end".to_owned(),
     }
 }
 
@@ -251,6 +255,7 @@ mod tests {
         EpochArchitecture {
             epoch: Some(epoch),
             generation: epoch.checked_sub(6),
+            round: None,
             step: Some(epoch),
             labels,
             text: String::new(),

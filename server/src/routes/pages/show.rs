@@ -288,6 +288,7 @@ fn phase(run: &RunView) -> &'static str {
         ("succeeded", _) => "finished",
         (_, Some(PhaseName::Search)) => "searching",
         (_, Some(PhaseName::Select)) => "comparing architectures",
+        (_, Some(PhaseName::Finalists)) => "training finalists",
         (_, Some(PhaseName::Inherit)) => "measuring the network",
         (_, Some(PhaseName::FineTune)) => "fine-tuning",
         (_, Some(PhaseName::Fit)) => "training from scratch",

@@ -20,13 +20,24 @@ pub(super) struct Said {
     epochs: Curve<Score>,
     /// Of the best candidate, at the end of a generation.
     generations: Curve<Score>,
+    /// Of the best finalist, at the end of a round.
+    rounds: Curve<Score>,
+}
+
+/// What epochs after the search are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beyond {
+    /// Epochs of the search.
+    pub(super) epochs: u64,
+    /// Generations of a second stage that follow before the rounds of finalists, if there are any.
+    pub(super) before_rounds: Option<u64>,
 }
 
 /// What was validated.
 #[derive(Debug, Clone, Copy)]
 struct Score {
     step: u64,
-    /// Of the search, or the generation.
+    /// Of the search, or the generation, or the round.
     epoch: u64,
     accuracy: Num,
     loss: Option<Num>,
@@ -66,6 +77,9 @@ impl Said {
                     PhaseName::Select => {
                         (&mut self.generations, Score::of(metrics, "best_accuracy", "best_loss"))
                     }
+                    PhaseName::Finalists => {
+                        (&mut self.rounds, Score::of(metrics, "best_accuracy", "best_loss"))
+                    }
                     _ => return,
                 };
                 if let Some(score) = score {
@@ -76,15 +90,14 @@ impl Said {
         }
     }
 
-    /// The last architecture of every epoch that belongs to the space, not labelled yet; from
-    /// epoch `searched` on they are generations.
-    pub(super) fn list(&self, graph: &Graph, searched: Option<u64>) -> Vec<EpochArchitecture> {
+    /// The last architecture of every epoch that belongs to the space, not labelled yet.
+    pub(super) fn list(&self, graph: &Graph, beyond: Option<Beyond>) -> Vec<EpochArchitecture> {
         let mut list: Vec<EpochArchitecture> = Vec::new();
         for now in &self.architectures.points {
             if Architecture(now.choices.clone()).check(&graph.choices).is_err() {
                 continue;
             }
-            let one = self.entry(now, searched);
+            let one = self.entry(now, beyond);
             match list.last_mut() {
                 Some(last) if last.epoch == one.epoch => *last = one,
                 _ => list.push(one),
@@ -93,18 +106,24 @@ impl Said {
         list
     }
 
-    fn entry(&self, now: &ArchitectureNow, searched: Option<u64>) -> EpochArchitecture {
-        let generation = searched.and_then(|epochs| now.epoch.checked_sub(epochs));
-        let score = match generation {
-            Some(generation) => self.generations.points.iter().rfind(|at| at.epoch == generation),
+    fn entry(&self, now: &ArchitectureNow, beyond: Option<Beyond>) -> EpochArchitecture {
+        let after = beyond.and_then(|beyond| now.epoch.checked_sub(beyond.epochs));
+        let round = beyond.and_then(|beyond| after?.checked_sub(beyond.before_rounds?));
+        let generation = after.filter(|_| round.is_none());
+        let score = match (generation, round) {
+            (_, Some(round)) => self.rounds.points.iter().rfind(|at| at.epoch == round),
+            (Some(generation), _) => {
+                self.generations.points.iter().rfind(|at| at.epoch == generation)
+            }
             // An epoch that is not over has no score, whatever an earlier attempt said of it.
-            None => {
+            (None, None) => {
                 self.epochs.points.iter().rfind(|at| (at.epoch, at.step) == (now.epoch, now.step))
             }
         };
         EpochArchitecture {
             epoch: Some(now.epoch),
             generation,
+            round,
             step: Some(now.step),
             labels: Vec::new(),
             text: now.text.clone(),

@@ -66,7 +66,8 @@ impl Script {
     }
 
     fn list(&self, searched: Option<u64>) -> Vec<EpochArchitecture> {
-        self.said.list(&self.graph, searched)
+        let beyond = searched.map(|epochs| Beyond { epochs, before_rounds: Some(3) });
+        self.said.list(&self.graph, beyond)
     }
 }
 
@@ -121,6 +122,24 @@ fn generations_count_on_and_are_not_compared_with_epochs() {
     assert_eq!(list[3].valid_accuracy, Some(Num(0.7)));
     assert_eq!(best(&list, false), Some(3));
     assert_eq!(best(&script.list(None), false), Some(1));
+}
+
+#[test]
+fn rounds_of_finalists_follow_the_generations_and_come_first_as_the_best() {
+    let mut script = Script::new(toy());
+    script.epoch(1, 0, 1, (0.9, 1.0));
+    script.score(1, PhaseName::Select, (4, 2), (0.8, 1.0));
+    script.architecture(1, 14, 3, 2);
+    for (round, first, accuracy) in [(0, 3, 0.5), (1, 2, 0.6)] {
+        // Steps of another phase than the generations'.
+        script.score(1, PhaseName::Finalists, (3 * (round + 1), round), (accuracy, 1.0));
+        script.architecture(1, 20 + round, 4 + round, first);
+    }
+    let list = script.list(Some(1));
+    let kinds: Vec<_> = list.iter().map(|one| (one.generation, one.round)).collect();
+    assert_eq!(kinds, [(None, None), (Some(2), None), (None, Some(0)), (None, Some(1))]);
+    assert_eq!(list[2].valid_accuracy, Some(Num(0.5)));
+    assert_eq!(best(&list, false), Some(3));
 }
 
 #[test]

@@ -1,0 +1,22 @@
+//! The architectures that the rows prefer.
+
+use skein_core::choice::Architecture;
+
+use super::Search;
+use crate::EngineError;
+
+impl Search {
+    /// At most so many different architectures within the limits, the likeliest first; the first is
+    /// the one that would be derived.
+    ///
+    /// # Errors
+    /// - [`EngineError::Tensor`] if the copy of the rows fails.
+    pub fn likeliest(&self, epoch: u64, count: usize) -> Result<Vec<Architecture>, EngineError> {
+        let (rows, limits) = (self.probabilities(epoch)?, self.limits.as_ref());
+        let first = limits.map(|limits| limits.likeliest(&rows).architecture);
+        let within = |one: &Architecture| limits.is_none_or(|limits| limits.allow(one));
+        let others = self.net.graph().likeliest(&rows, count, within);
+        let others = others.into_iter().filter(|one| first.as_ref() != Some(one));
+        Ok(first.iter().cloned().chain(others).take(count).collect())
+    }
+}

@@ -1,0 +1,170 @@
+//! Finalists: the likeliest architectures, trained for a short time.
+
+use std::collections::BTreeMap;
+
+use skein_core::choice::Architecture;
+use skein_core::event::{EventBody, PhaseName};
+use skein_core::number::Num;
+use skein_core::spec::{AfterSpec, FinalistsSpec, StageSpec};
+
+use super::Context;
+use super::searching::{REPORT_EVERY, named};
+use crate::EngineError;
+use crate::search::run::{EVALUATION_BATCH, Search};
+use crate::state::seed::{Stream, derive};
+use crate::train::fit::{Course, Fit};
+use crate::train::stage::Stage;
+use crate::train::tournament::{Bout, Tournament};
+use crate::train::trainee::Trainee;
+use crate::worker::meter::Place;
+
+/// The largest share of a short training in which the learning rate rises.
+const MOST_WARMUP: f64 = 0.2;
+
+/// Positions of the images that train finalists.
+pub(super) fn positions(search: &Search, after: &AfterSpec) -> Vec<i64> {
+    search.weight_positions(after.finalists.limit.unwrap_or(u64::MAX))
+}
+
+impl Context<'_> {
+    /// Trains the likeliest architectures, round by round, and gives the best; none if a stop was
+    /// asked for.
+    pub(super) fn hold_finals(
+        &mut self,
+        search: &Search,
+    ) -> Result<Option<Architecture>, EngineError> {
+        let finalists = self.finalists(search)?;
+        let count = finalists.len() as u64;
+        let spec = FinalistsSpec { count, ..self.spec.after.finalists };
+        let known = std::mem::take(&mut self.finals);
+        let mut tournament = Tournament::resume(spec, finalists, &known)?;
+        self.finals = known;
+        let answered = search.split().compared(spec.images, self.spec.seed);
+        let after = &self.spec.after;
+        let per_epoch = (positions(search, after).len() as u64).div_ceil(after.batch_size);
+        let total = spec.all_epochs() * per_epoch;
+        self.phase(PhaseName::Finalists, total)?;
+        self.say_finalists(search, &tournament)?;
+        while let Some(bout) = tournament.next() {
+            let (round, epochs) = (bout.round + 1, bout.epochs);
+            let mut fits = vec![self.finalist(search, bout)?];
+            if !self.train_finalist(search, &mut fits, total)? {
+                return Ok(None);
+            }
+            let Some(fit) = fits.pop() else { continue };
+            let network = &fit.trainee.network;
+            let score = network.score(&self.data.train, &answered, EVALUATION_BATCH)?;
+            let text =
+                bout.architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
+            self.events.log(format!(
+                "finalist {text}, round {round}: validation accuracy {:.2} % after {epochs} epochs",
+                100.0 * score.accuracy
+            ))?;
+            let ended = tournament.tell(score, fit.step);
+            self.finals.extend(tournament.played().last().cloned());
+            self.keep(search, None, &[])?;
+            self.end_bout(search, &tournament, ended)?;
+        }
+        let best = tournament.ranked().first().map(|played| played.architecture.clone());
+        best.map(Some).ok_or_else(|| EngineError::Bug("no finalist was trained".to_owned()))
+    }
+
+    /// Who takes part, the likeliest first.
+    fn finalists(&self, search: &Search) -> Result<Vec<Architecture>, EngineError> {
+        let count = usize::try_from(self.spec.after.finalists.count).unwrap_or(usize::MAX);
+        if self.tried.is_empty() {
+            return search.likeliest(search.last_epoch(), count);
+        }
+        let mut tried: Vec<_> = self.tried.iter().collect();
+        tried.sort_by(|a, b| a.order(b));
+        Ok(tried.into_iter().take(count).map(|tried| tried.architecture.clone()).collect())
+    }
+
+    /// A finalist's training at its beginning, or where the checkpoint has it. All of a round start
+    /// from equal draws, each round from others.
+    fn finalist(&self, search: &Search, bout: Bout<'_>) -> Result<Fit, EngineError> {
+        let fixed = search.net.graph().specialise(bout.architecture)?;
+        let seed = derive(self.spec.seed, Stream::Finalists, bout.round as u64);
+        let mut trainee = Trainee::fresh(fixed, &self.spec, seed, self.compute)?;
+        trainee.network.recompute(self.spec.resources.keep_activations)?;
+        let usual = Stage::Finalist.spec(&self.spec.after);
+        #[expect(clippy::cast_precision_loss, reason = "epochs are few")]
+        let most = MOST_WARMUP * bout.epochs as f64;
+        let warmup_epochs = usual.warmup_epochs.min(most);
+        let asked = StageSpec { epochs: bout.epochs, warmup_epochs, ..usual.clone() };
+        let positions = positions(search, &self.spec.after);
+        let course = Course { stage: Stage::Finalist, asked, seed, positions };
+        let mut fit = Fit::new(&self.spec, course, trainee, &self.data.train);
+        if let Some(kept) = &self.kept {
+            kept.load_fit(&mut fit)?;
+        }
+        Ok(fit)
+    }
+
+    /// Trains a finalist to the end; false if a stop was asked for.
+    fn train_finalist(
+        &mut self,
+        search: &Search,
+        fits: &mut [Fit],
+        total: u64,
+    ) -> Result<bool, EngineError> {
+        let before: u64 = self.finals.iter().map(|played| played.steps).sum();
+        // What a checkpoint has of a training is of this one alone.
+        self.kept = None;
+        while let Some(fit) = fits.first_mut().filter(|fit| fit.step < fit.total_steps()) {
+            fit.iterate()?;
+            let (step, per_epoch, ends) =
+                (before + fit.step, fit.steps_per_epoch(), fit.step == fit.total_steps());
+            if ends || step.is_multiple_of(REPORT_EVERY) {
+                let mut values = fit.pending.take()?;
+                values.extend(self.machine(fit.input_wait.take()));
+                values.insert("lr".to_owned(), Num(fit.lr(fit.step - 1)));
+                let epoch = (step - 1) / per_epoch;
+                self.metrics(PhaseName::Finalists, step, epoch, values)?;
+            }
+            let stop = self.session.stop.asked();
+            if stop || step.is_multiple_of(self.spec.resources.checkpoint_every) {
+                self.keep(search, None, fits)?;
+            }
+            if stop {
+                self.events.log("asked to stop; a checkpoint is on disk")?;
+                return Ok(false);
+            }
+            let images = self.spec.after.batch_size;
+            let phase = PhaseName::Finalists;
+            self.progress(Place { phase, step, total, per_epoch, images }, step == total)?;
+        }
+        Ok(true)
+    }
+
+    /// Tells what a training came to and, after a round, which architecture is ahead.
+    fn end_bout(
+        &mut self,
+        search: &Search,
+        tournament: &Tournament,
+        ended: bool,
+    ) -> Result<(), EngineError> {
+        self.say_finalists(search, tournament)?;
+        let Some(last) = self.finals.last().filter(|_| ended).cloned() else { return Ok(()) };
+        let round = self.finals.iter().filter(|played| played.round == last.round);
+        let best = round.max_by(|a, b| b.order(a)).unwrap_or(&last).clone();
+        let step: u64 = self.finals.iter().map(|played| played.steps).sum();
+        let numbers = [("best_accuracy", best.accuracy.0), ("best_loss", best.loss.0)];
+        let mut values: BTreeMap<_, _> = named(numbers).collect();
+        values.extend(self.truth_values(&best.architecture));
+        self.metrics(PhaseName::Finalists, step, last.round as u64, values)?;
+        let at = search.step + self.tried.len() as u64 + step;
+        let stages = self.spec.search.second_stage.generations();
+        let epoch = self.spec.search.epochs + stages + last.round as u64;
+        self.say_architecture(search, at, epoch, &best.architecture)
+    }
+
+    fn say_finalists(
+        &mut self,
+        search: &Search,
+        tournament: &Tournament,
+    ) -> Result<(), EngineError> {
+        let told = tournament.told(&self.spec, search.net.graph())?;
+        self.events.say(EventBody::Finalists(told))
+    }
+}
