@@ -126,12 +126,17 @@ pub fn newest(
     attempt: u32,
     device: Device,
 ) -> Result<(Option<Snapshot>, Vec<Damaged>), EngineError> {
-    let earlier = (1..attempt).map(|at| folder::attempt(run, at).join(folder::CHECKPOINTS));
-    newest_in(&earlier.collect::<Vec<_>>(), device)
+    newest_in(&earlier(run, attempt), device)
 }
 
-/// The newest valid checkpoint of some folders, of equals that of the last folder, and the newer
-/// ones that are not valid.
+/// The folders of checkpoints of all attempts before `attempt`.
+#[must_use]
+pub fn earlier(run: &Path, attempt: u32) -> Vec<PathBuf> {
+    (1..attempt).map(|at| folder::attempt(run, at).join(folder::CHECKPOINTS)).collect()
+}
+
+/// The newest valid checkpoint of some folders, and the newer ones that are not valid. A later folder's
+/// are newer, whatever their steps: an attempt may go back.
 ///
 /// # Errors
 /// - [`EngineError::Io`] if a folder cannot be listed.
@@ -139,13 +144,26 @@ pub fn newest_in(
     folders: &[PathBuf],
     device: Device,
 ) -> Result<(Option<Snapshot>, Vec<Damaged>), EngineError> {
-    let mut found: Vec<(u64, usize, PathBuf)> = Vec::new();
+    newest_below(folders, u64::MAX, device)
+}
+
+/// The same among those of earlier steps than `below`.
+///
+/// # Errors
+/// - as [`newest_in`].
+pub fn newest_below(
+    folders: &[PathBuf],
+    below: u64,
+    device: Device,
+) -> Result<(Option<Snapshot>, Vec<Damaged>), EngineError> {
+    let mut found: Vec<(usize, u64, PathBuf)> = Vec::new();
     for (at, folder) in folders.iter().enumerate() {
         let Ok(entries) = fs::read_dir(folder) else { continue };
         for entry in entries {
             let entry = entry.at(folder)?;
-            if let Some(step) = entry.file_name().to_str().and_then(folder::checkpoint_step) {
-                found.push((step, at, entry.path()));
+            let step = entry.file_name().to_str().and_then(folder::checkpoint_step);
+            if let Some(step) = step.filter(|step| *step < below) {
+                found.push((at, step, entry.path()));
             }
         }
     }
@@ -201,15 +219,27 @@ fn unwritten(path: &Path, error: &tch::TchError) -> EngineError {
     EngineError::Io { path: path.to_owned(), source }
 }
 
+/// Removes the checkpoints of later steps, which led to nothing.
+pub fn forget_after(checkpoints: &Path, step: u64) {
+    for (_, path) in listed(checkpoints).into_iter().filter(|(later, _)| *later > step) {
+        // One that stays leads to nothing again, and is gone back from again.
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// The checkpoints of a folder, the oldest first.
+fn listed(checkpoints: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(checkpoints).into_iter().flatten().flatten();
+    let known = entries.filter_map(|entry| {
+        Some((folder::checkpoint_step(entry.file_name().to_str()?)?, entry.path()))
+    });
+    let mut known: Vec<(u64, PathBuf)> = known.collect();
+    known.sort();
+    known
+}
+
 fn prune(checkpoints: &Path) {
-    let Ok(entries) = fs::read_dir(checkpoints) else { return };
-    let mut names: Vec<(u64, PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            Some((folder::checkpoint_step(entry.file_name().to_str()?)?, entry.path()))
-        })
-        .collect();
-    names.sort();
+    let names = listed(checkpoints);
     let surplus = names.len().saturating_sub(KEPT);
     for (_, path) in &names[..surplus] {
         // A leftover costs space, not correctness.
@@ -255,6 +285,26 @@ mod tests {
             newest(run.path(), 1, Device::Cpu).unwrap().0.is_none(),
             "only earlier attempts count"
         );
+    }
+
+    #[test]
+    fn a_later_attempt_is_newer_though_it_went_back() {
+        let run = tempfile::tempdir().unwrap();
+        for (attempt, steps) in [(1, [3, 6, 9]), (2, [4, 5, 7])] {
+            for step in steps {
+                let folder = folder::attempt(run.path(), attempt).join(folder::CHECKPOINTS);
+                snapshot(step).write(&folder).unwrap();
+            }
+        }
+        let folders = earlier(run.path(), 3);
+        let step = |below: u64| {
+            let found = newest_below(&folders, below, Device::Cpu).unwrap().0;
+            found.map(|snapshot| snapshot.step)
+        };
+        assert_eq!([u64::MAX, 7, 4, 3].map(step), [Some(7), Some(5), Some(3), None]);
+        forget_after(&folders[1], 4);
+        assert_eq!([u64::MAX, 4].map(step), [Some(4), Some(3)]);
+        assert_eq!(listed(&folders[0]).len(), 3, "an earlier attempt's stay");
     }
 
     #[test]

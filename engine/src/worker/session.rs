@@ -80,6 +80,8 @@ struct Context<'a> {
     finals: Vec<Played>,
     /// What the checkpoint that the attempt goes on from holds of trainings.
     kept: Option<Kept>,
+    /// Step of the checkpoint that the search went back to, as long as none was written since.
+    gone_back: Option<u64>,
     /// The given architecture's network with the weights that it inherits, if it does.
     start: Option<Network>,
 }
@@ -139,6 +141,7 @@ pub fn run(session: &Session<'_>, events: &mut Events) -> Result<Ended, EngineEr
         tried: vec![],
         finals: vec![],
         kept: None,
+        gone_back: None,
         start: None,
     };
     let derived = match (found, state) {

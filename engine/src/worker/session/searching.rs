@@ -14,7 +14,7 @@ use crate::EngineError;
 use crate::search::health::{MOST_ROLLBACKS, Watched};
 use crate::search::run::{Search, entropy};
 use crate::search::sampler::Sampler;
-use crate::state::checkpoint::newest;
+use crate::state::checkpoint::{earlier, forget_after, newest_below, newest_in};
 use crate::train::fit::Fit;
 use crate::worker::meter::Place;
 
@@ -96,14 +96,22 @@ impl Context<'_> {
         self.spec.search.on_nonfinite == OnNonfinite::Rollback
     }
 
-    /// Goes back to the newest checkpoint with half the learning rates, or gives the error back.
+    /// Goes back to the newest checkpoint with half the learning rates, or gives the error back. If
+    /// that one leads here again, the weights were lost before it: the one before is taken.
     fn roll_back(&mut self, search: &mut Search, error: EngineError) -> Result<(), EngineError> {
         if !self.goes_back() || search.health.rollbacks >= MOST_ROLLBACKS {
             return Err(error);
         }
         let attempt = self.session.attempt;
-        let (found, _) = newest(&attempt.run, attempt.number + 1, self.compute.device)?;
+        let folders = earlier(&attempt.run, attempt.number + 1);
+        let below = self.gone_back.unwrap_or(u64::MAX);
+        let (mut found, _) = newest_below(&folders, below, self.compute.device)?;
+        if found.is_none() {
+            found = newest_in(&folders, self.compute.device)?.0;
+        }
         let Some(snapshot) = found else { return Err(error) };
+        forget_after(&attempt.checkpoints(), snapshot.step);
+        self.gone_back = Some(snapshot.step);
         let state = State::of(&snapshot)?;
         let now = search.health.clone();
         snapshot::load_search(search, &snapshot, &state)?;
@@ -272,6 +280,7 @@ impl Context<'_> {
         derived: Option<&Derived>,
         fits: &[Fit],
     ) -> Result<(), EngineError> {
+        self.gone_back = None;
         let done = Done { tried: &self.tried, finals: &self.finals, derived, fits };
         let snapshot = snapshot::take(search, &done, self.meter.worked_s())?;
         let folder = snapshot.write(&self.session.attempt.checkpoints())?;
