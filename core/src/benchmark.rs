@@ -74,6 +74,31 @@ impl Table {
     pub fn count(&self) -> usize {
         self.sorted.len()
     }
+
+    /// Every architecture with its accuracy, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Architecture, f64)> {
+        self.accuracies.iter().map(|(architecture, accuracy)| (architecture, *accuracy))
+    }
+
+    /// All accuracies, the best first.
+    #[must_use]
+    pub fn sorted(&self) -> &[f64] {
+        &self.sorted
+    }
+}
+
+/// Names of a table's columns that may hold an accuracy, which they say by their name; the one that
+/// a specification names is among them.
+#[must_use]
+pub fn accuracy_columns(text: &str, spec: &BenchmarkSpec) -> Vec<String> {
+    let text = text.strip_prefix(encoding::MARK).unwrap_or(text);
+    let header = cells(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default());
+    let named = |name: &String| spec.accuracy.as_ref() == Some(name) || says_accuracy(name);
+    header.into_iter().filter(named).collect()
+}
+
+fn says_accuracy(name: &str) -> bool {
+    name.to_lowercase().contains("acc")
 }
 
 fn wrong(field: &str, detail: String) -> Violation {
@@ -84,8 +109,9 @@ fn table(detail: String) -> Violation {
     wrong("benchmark.table", detail)
 }
 
-/// The cells of a line; quotes may hold commas, two of them stand for one.
-fn cells(line: &str) -> Vec<String> {
+/// The cells of a line of comma-separated text; quotes may hold commas, two of them stand for one.
+#[must_use]
+pub fn cells(line: &str) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
     let mut signs = line.chars().peekable();
     while let Some(sign) = signs.next() {
@@ -130,7 +156,7 @@ fn choice_columns(
 fn accuracy_column(header: &[String], spec: &BenchmarkSpec) -> Result<usize, Violation> {
     let found = match &spec.accuracy {
         Some(name) => header.iter().position(|known| known == name),
-        None => header.iter().position(|known| known.to_lowercase().contains("acc")),
+        None => header.iter().position(|known| says_accuracy(known)),
     };
     found.ok_or_else(|| {
         let asked = spec.accuracy.as_deref().unwrap_or("acc…");
@@ -217,6 +243,11 @@ mod tests {
         let marked = "\u{FEFF}a,b,test_acc\r\nsep3,0,91.5\r\n";
         let marked = Table::read(marked, &choices(), &spec(Some("a,b"), None)).unwrap();
         assert_eq!(marked.look_up(&Architecture(vec![0, 0])), truth([0, 0]));
+        let mut all: Vec<f64> = table.iter().map(|(_, accuracy)| accuracy).collect();
+        all.sort_by(|a, b| b.total_cmp(a));
+        assert_eq!((table.sorted(), &all[..]), (&[0.915, 0.915, 0.9, 0.1][..], table.sorted()));
+        assert_eq!(accuracy_columns(TABLE, &spec(None, None)), ["test_acc", "train, acc"]);
+        assert_eq!(accuracy_columns("a,top1,x", &spec(None, Some("top1"))), ["top1"]);
         let other = Table::read(TABLE, &choices(), &spec(Some("a,b"), Some("train, acc"))).unwrap();
         let best = other.look_up(&Architecture(vec![0, 2]));
         assert_eq!(best, Some(Truth { accuracy: 1.0, rank: 1 }));
