@@ -12,7 +12,8 @@
 //! 5. [`spec`]: what a user asks for, with every default filled in;
 //! 6. [`limits`], [`solve`]: the best architecture that costs no more than is allowed;
 //!    [`shrink`]: which sizes are trained when;
-//! 7. [`benchmark`]: tables of what architectures really reach;
+//! 7. [`benchmark`]: tables of what architectures really reach; [`study`]: methods compared with
+//!    each other and with chance by such a table;
 //! 8. [`event`], [`curve`], [`record`], [`folder`]: what a worker says, how attempts make one
 //!    curve, and where it is written; [`certificate`]: what a machine was found to compute;
 //!    [`predict`]: what a finished network is asked and answers; [`samples`]: what images are shown;
@@ -41,3 +42,4 @@ pub mod shrink;
 pub mod solve;
 pub mod spaces;
 pub mod spec;
+pub mod study;
