@@ -15,6 +15,7 @@ use crate::guard::Auth;
 use crate::problem::ApiError;
 use crate::routes;
 use crate::service::runs::Runs;
+use crate::service::studies::Studies;
 use crate::settings::Settings;
 use crate::{frame, guard};
 
@@ -31,6 +32,8 @@ pub struct App {
     pub settings: Settings,
     /// The runs.
     pub runs: Runs,
+    /// The studies.
+    pub studies: Studies,
     /// The token.
     pub auth: Auth,
     /// Answers by status.
@@ -48,9 +51,9 @@ impl std::ops::Deref for AppState {
 impl AppState {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(settings: Settings, runs: Runs, auth: Auth) -> Self {
+    pub fn new(settings: Settings, runs: Runs, studies: Studies, auth: Auth) -> Self {
         let requests = Requests::default();
-        Self(Arc::new(App { settings, runs, auth, requests }))
+        Self(Arc::new(App { settings, runs, studies, auth, requests }))
     }
 }
 

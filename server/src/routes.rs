@@ -10,6 +10,7 @@ pub mod predict;
 pub mod run_data;
 pub mod runs;
 pub mod session;
+pub mod studies;
 pub mod system;
 
 use utoipa::OpenApi;
@@ -49,6 +50,10 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(run_data::logs))
         .routes(routes!(run_data::artifacts))
         .routes(routes!(predict::predict))
+        .routes(routes!(studies::list, studies::create))
+        .routes(routes!(studies::show, studies::delete))
+        .routes(routes!(studies::csv))
+        .routes(routes!(studies::cancel))
         .routes(routes!(system::spaces))
         .routes(routes!(system::space))
         .routes(routes!(system::space_drawing))

@@ -24,6 +24,7 @@ use crate::guard::Auth;
 use crate::service::datasets::{self, Datasets};
 use crate::service::package::Digests;
 use crate::service::runs::{Inner, Runs};
+use crate::service::studies::Studies;
 use crate::service::{ServiceError, blocking, queue};
 use crate::settings::{ServeArgs, SettingsError};
 use crate::storage::StorageError;
@@ -85,12 +86,13 @@ impl Server {
         let listener = listen(address).await?;
         let address = listener.local_addr().map_err(ServeError::Broken)?;
         let token = args.token.clone();
-        let (runs, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
+        let (runs, studies, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
         let auth = Auth::new(token, &runs.db.secret()?, port, &settings.prefix);
         runs.tracker.spawn(queue::work(runs.clone()));
         runs.tracker.spawn(runs.datasets.clone().recover());
         runs.attach(alive);
-        Ok(Self { listener, app: AppState::new(settings, runs, auth), address })
+        studies.go_on();
+        Ok(Self { listener, app: AppState::new(settings, runs, studies, auth), address })
     }
 
     /// Address of the pages.
@@ -157,7 +159,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
-type Opened = (Runs, Vec<Arc<crate::service::entry::Entry>>);
+type Opened = (Runs, Studies, Vec<Arc<crate::service::entry::Entry>>);
 
 fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeError> {
     let stop = shutdown.clone();
@@ -206,5 +208,6 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         entries: std::sync::RwLock::default(),
     });
     let alive = runs.recover()?;
-    Ok((runs, alive))
+    let studies = Studies::load(runs.clone())?;
+    Ok((runs, studies, alive))
 }

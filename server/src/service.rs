@@ -2,7 +2,8 @@
 //!
 //! [`runs::Runs`] is the entry point. One task ([`queue`]) starts workers; one task per worker
 //! ([`supervise`]) follows its events and decides what its end means; [`recover`] puts the pieces
-//! together again after a restart. Everything else reads a run's folder on demand.
+//! together again after a restart. Everything else reads a run's folder on demand. [`studies`] creates
+//! runs and reads what comes of them, and nothing here knows of it.
 
 mod again;
 pub mod architectures;
@@ -25,6 +26,7 @@ pub mod replay;
 pub mod runs;
 pub mod series;
 pub mod stream;
+pub mod studies;
 pub mod supervise;
 pub mod tail;
 pub mod train;

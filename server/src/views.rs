@@ -4,6 +4,7 @@ mod asked;
 pub mod datasets;
 mod predict;
 pub mod stream;
+pub mod studies;
 
 use std::collections::BTreeMap;
 

@@ -40,11 +40,55 @@ impl RunId {
     /// When the run was created.
     #[must_use]
     pub fn created_at(self) -> OffsetDateTime {
-        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
-        let seconds = i64::try_from(seconds).unwrap_or(0);
-        let at = OffsetDateTime::from_unix_timestamp(seconds);
-        at.unwrap_or(OffsetDateTime::UNIX_EPOCH) + std::time::Duration::from_nanos(nanos.into())
+        created_at(self.0)
     }
+}
+
+/// Identifier of a study; a `UUIDv7`, so that ids sort by creation time.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    derive_more::Display,
+    derive_more::FromStr,
+)]
+#[serde(transparent)]
+pub struct StudyId(Uuid);
+
+impl StudyId {
+    /// A new id, larger than every earlier one of this process.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "no id is a default")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Reads the hyphenated lower-case form, the only one that names a folder.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id: Self = text.parse().ok()?;
+        (id.to_string() == text).then_some(id)
+    }
+
+    /// When the study was created.
+    #[must_use]
+    pub fn created_at(self) -> OffsetDateTime {
+        created_at(self.0)
+    }
+}
+
+fn created_at(id: Uuid) -> OffsetDateTime {
+    let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |at| at.to_unix());
+    let seconds = i64::try_from(seconds).unwrap_or(0);
+    let at = OffsetDateTime::from_unix_timestamp(seconds);
+    at.unwrap_or(OffsetDateTime::UNIX_EPOCH) + std::time::Duration::from_nanos(nanos.into())
 }
 
 #[cfg(test)]
@@ -58,6 +102,9 @@ mod tests {
         assert_eq!(RunId::parse(&ids[3].to_string()), Some(ids[3]));
         assert_eq!(RunId::parse(&ids[3].to_string().to_uppercase()), None);
         assert_eq!(RunId::parse("../etc/passwd"), None);
+        let study = StudyId::new();
+        assert_eq!(StudyId::parse(&study.to_string()), Some(study));
+        assert_eq!(StudyId::parse("../etc/passwd"), None);
         let age = OffsetDateTime::now_utc() - ids[0].created_at();
         assert!(age.whole_seconds().abs() < 5, "{age}");
     }

@@ -159,7 +159,11 @@ fn answer(app: &AppState, created: Created) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+/// The key of a request that may be repeated.
+///
+/// # Errors
+/// - [`ApiError::BadRequest`] if it is none.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()));
     let text = text.ok_or_else(|| {

@@ -28,18 +28,18 @@ use crate::storage::runs::RunRecord;
 use crate::views::{Preflight, RunDetail};
 
 /// A specification that can be run.
-struct Checked {
-    spec: RunSpec,
+pub(super) struct Checked {
+    pub(super) spec: RunSpec,
     remarks: Vec<Remark>,
-    graph: Graph,
-    with: Attached,
+    pub(super) graph: Graph,
+    pub(super) with: Attached,
 }
 
 /// What a run takes along in its folder.
 #[derive(Debug, Default)]
-struct Attached {
+pub(super) struct Attached {
     /// The text of its benchmark.
-    benchmark: Option<String>,
+    pub(super) benchmark: Option<String>,
     /// What another run trained and it uses.
     trained: Option<Trained>,
 }
@@ -79,6 +79,24 @@ impl Runs {
         .await
     }
 
+    /// Queues a run under an id that it was given before. If it is there already, nothing happens.
+    ///
+    /// # Errors
+    /// - like [`Runs::create`].
+    pub(super) async fn create_as(&self, id: RunId, spec: Value) -> Result<(), ServiceError> {
+        let runs = self.clone();
+        let _turn = self.creating.lock().await;
+        blocking(move || {
+            if runs.entry(id).is_err() {
+                let checked = runs.check(&spec)?;
+                runs.write(id, checked)?;
+                runs.wake.notify_one();
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Says what a specification would mean; creates nothing.
     ///
     /// # Errors
@@ -114,7 +132,7 @@ impl Runs {
     }
 
     /// Everything that is wrong at once: fields first, then what this machine lacks.
-    fn check(&self, value: &Value) -> Result<Checked, ServiceError> {
+    pub(super) fn check(&self, value: &Value) -> Result<Checked, ServiceError> {
         let mut value = value.clone();
         let filled = self.datasets.fill_in(&mut value);
         filled.map_err(|violation| ServiceError::Invalid(vec![violation]))?;

@@ -5,7 +5,8 @@
 //! server.lock    locked for the server's whole life; names its host and process
 //! index/         sled; can be rebuilt
 //! runs/<id>/     one folder a run, see `skein_core::folder`
-//! tmp/           runs that are being created or deleted; emptied at start
+//! tmp/           runs and studies that are being created or deleted; emptied at start
+//! studies/<id>/  one folder a study: what was asked for, which runs it has, its table
 //! benchmarks/    tables that runs may be compared with; every run keeps a copy of its own
 //! datasets/      data sets, if no other folder is named
 //! ```
@@ -53,7 +54,7 @@ impl DataFolder {
         warn_of_kind(&root);
         let lock = take(&root, lost)?;
         let folder = Self { root, _lock: lock };
-        for part in [folder.runs(), folder.tmp()] {
+        for part in [folder.runs(), folder.studies(), folder.tmp()] {
             fs::create_dir_all(&part).map_err(StorageError::io(&part))?;
         }
         folder.empty_tmp();
@@ -77,7 +78,13 @@ impl DataFolder {
         self.root.join("runs")
     }
 
-    /// Folder of half-created and half-deleted runs.
+    /// Folder of all studies.
+    #[must_use]
+    pub fn studies(&self) -> PathBuf {
+        self.root.join("studies")
+    }
+
+    /// Folder of half-created and half-deleted runs and studies.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
