@@ -1,28 +1,33 @@
-// What a person can do to a run: rename, cancel, resume, delete.
+// What a person can do to a run: rename, cancel, resume, delete; some of it also to a study.
 
 import { Problem, type RunView, send } from "../api.ts";
 import { find, need, prefix, say, toast } from "../dom.ts";
 
 export function bindActions(run: string, changed: (view: RunView) => void): void {
-  document.addEventListener("click", (event) => {
-    const button = event.target instanceof Element ? event.target.closest<HTMLButtonElement>("[data-act]") : null;
-    if (button) void act(run, button, changed);
-  });
+  bindButtons("runs", run, changed);
   bindRename(run);
 }
 
-async function act(run: string, button: HTMLButtonElement, changed: (view: RunView) => void): Promise<void> {
+/** Lets buttons `[data-act]` act on one of `runs` or `studies`, after the question in `#confirm-…`, if there is one. */
+export function bindButtons<T>(kind: string, id: string, changed: (answer: T) => void): void {
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest<HTMLButtonElement>("[data-act]") : null;
+    if (button) void act(kind, id, button, changed);
+  });
+}
+
+async function act<T>(kind: string, id: string, button: HTMLButtonElement, changed: (answer: T) => void): Promise<void> {
   const action = button.dataset["act"] ?? "";
   const question = find<HTMLDialogElement>(`#confirm-${action}`);
   if (question && !(await confirmed(question))) return;
   button.disabled = true;
   try {
     if (action === "delete") {
-      await send("DELETE", `runs/${run}`);
-      location.assign(`${prefix}/runs`);
+      await send("DELETE", `${kind}/${id}`);
+      location.assign(`${prefix}/${kind}`);
       return;
     }
-    changed(await send<RunView>("POST", `runs/${run}/${action}`));
+    changed(await send<T>("POST", `${kind}/${id}/${action}`));
   } catch (error) {
     toast(error instanceof Problem ? error.words : String(error), "bad");
   }

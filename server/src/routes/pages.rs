@@ -19,6 +19,7 @@ mod list;
 mod new;
 mod show;
 mod small;
+mod studies;
 
 use askama::Template;
 use axum::Router;
@@ -41,10 +42,12 @@ use self::list::{ListPage, Query as ListWords};
 use self::new::{NewPage, Query as NewWords};
 use self::show::ShowPage;
 use self::small::{ErrorPage, LoginPage, Strip};
+use self::studies::{StudiesPage, StudyPage};
 use crate::app::AppState;
 use crate::domain::ids::RunId;
 use crate::extract::{ApiPath, ApiQuery, ApiRun, run_id};
 use crate::problem::{ApiError, Problem};
+use crate::routes::studies::{ReportParams, study_id};
 use crate::service::datasets::samples::Wanted;
 use crate::service::{ServiceError, front};
 
@@ -63,6 +66,8 @@ pub fn router() -> Router<AppState> {
         .route("/runs/{id}/architectures", get(architectures))
         .route("/datasets", get(datasets))
         .route("/datasets/{id}", get(dataset))
+        .route("/studies", get(studies))
+        .route("/studies/{id}", get(study))
         .route("/certify", get(certify))
         .route("/strip", get(strip))
         .route("/login", get(login))
@@ -194,6 +199,20 @@ async fn dataset(
     let shows = Shows { set, report, samples, class, runs };
     let page = DatasetPage::new(frame(&app, "datasets"), shows, OffsetDateTime::now_utc());
     Ok(html(&page))
+}
+
+async fn studies(State(app): State<AppState>) -> Response {
+    let list = app.studies.list();
+    html(&StudiesPage::new(frame(&app, "studies"), list, OffsetDateTime::now_utc()))
+}
+
+async fn study(
+    State(app): State<AppState>,
+    ApiPath(Path(id)): ApiPath<String>,
+    ApiQuery(params): ApiQuery<ReportParams>,
+) -> Result<Response, ApiError> {
+    let detail = app.studies.get(study_id(&id)?, params.column()).await?;
+    Ok(html(&StudyPage::new(frame(&app, "studies"), detail, OffsetDateTime::now_utc())))
 }
 
 async fn certify(State(app): State<AppState>) -> Response {
