@@ -16,6 +16,7 @@ mod proxy;
 pub mod runs;
 pub mod search;
 pub mod spaces;
+pub mod studies;
 pub mod text;
 
 use std::io::Write as _;
@@ -34,6 +35,11 @@ pub enum Command {
     /// List, show, follow, stop, resume, delete and download runs.
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Compare search methods with each other and with chance, by a table of true accuracies.
+    Study(studies::Args),
+    /// List and show studies.
+    #[command(subcommand)]
+    Studies(studies::Command),
     /// Try the network of a finished run on an image or a prompt.
     Predict(predict::Args),
     /// List, add, show and delete data sets.
@@ -85,6 +91,8 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Search(args) => search::run(&args),
         Command::Runs(command) => runs::run(command),
+        Command::Study(args) => studies::create(&args),
+        Command::Studies(command) => studies::run(command),
         Command::Predict(args) => predict::run(&args),
         Command::Datasets(command) => datasets::run(command),
         Command::PrepareDataset(args) => prepare::run(&args),

@@ -47,7 +47,8 @@ pub(super) fn run(args: &Args) -> Result<(), ClientError> {
     check_end(&ended.run)
 }
 
-fn read(path: &Path) -> Result<Value, ClientError> {
+/// Reads a specification from a file.
+pub(super) fn read(path: &Path) -> Result<Value, ClientError> {
     let name = path.display();
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
