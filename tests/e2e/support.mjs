@@ -111,7 +111,7 @@ export async function startServer({ prefix = "", env = {}, fake = false } = {}) 
     rmSync(data, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
   const base = prefix && !address.endsWith(prefix) ? address + prefix : address;
-  return { base, stop, kill: () => end("SIGKILL"), signal: (name) => child.kill(name), log: () => said };
+  return { base, data: join(data, "data"), stop, kill: () => end("SIGKILL"), signal: (name) => child.kill(name), log: () => said };
 }
 
 export async function startBrowser() {

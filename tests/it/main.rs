@@ -23,5 +23,6 @@ mod queue;
 mod real_worker;
 mod shutdown;
 mod storage;
+mod studies;
 mod tidy;
 mod train;

@@ -12,6 +12,7 @@ mod answer;
 pub mod pictures;
 mod process;
 mod specs;
+pub mod tables;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

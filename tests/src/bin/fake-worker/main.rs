@@ -5,7 +5,7 @@
 //! first attempt, `crash-always@N` after step N more of every attempt, `fail@N` fails there,
 //! `nan@N` has non-finite numbers there, `deaf` ignores SIGTERM, `child` starts a process of its
 //! own, `instead` leaves without a word, `late` writes its final record after SIGTERM, `wander`
-//! tells another architecture every epoch, `level@N` keeps the validation accuracy from step N on,
+//! tells another architecture every epoch, `seeded` one that its seed decides, `level@N` keeps the validation accuracy from step N on,
 //! `lines=N` writes so many lines of log at first, `generations=N` compares candidates after the search, `astray` finds what no epoch told.
 
 #![expect(
@@ -249,6 +249,10 @@ impl Worker {
         if self.is_told("wander") {
             let count = choices.len();
             choices[usize::try_from(epoch).expect("epoch") % count] = 1;
+        }
+        if self.is_told("seeded") {
+            let count = choices.len();
+            choices[usize::try_from(self.spec.seed).expect("seed") % count] = 1;
         }
         self.architecture_of(step, epoch, choices)
     }
