@@ -17,7 +17,7 @@ export interface SpaceInfo {
 }
 
 export interface Preflight {
-  spec: { search: { weights: string; epochs?: number; batch_size: number }; resources: { precision: string } };
+  spec: { search: { weights: string; epochs?: number; batch_size: number; optimizer: { kind: string } }; resources: { precision: string } };
   space: SpaceInfo;
   steps: number;
   finalist_steps: number;
@@ -31,12 +31,12 @@ export function showCost({ spec, space, steps, finalist_steps: finals }: Preflig
   const width = spec.resources.precision === "float64" ? 8 : 4;
   const own = spec.search.weights === "shared" ? space.shared_params : space.entangled_params;
   const set = (name: string, text: string): void => say(find(`[data-cost-of="${name}"]`, panel), text);
-  const { epochs } = spec.search;
-  const given = epochs === undefined;
+  const { epochs, optimizer } = spec.search;
+  const given = optimizer.kind === "fixed";
   set("architectures", given ? "1, given" : `${count(space.architectures)} from ${space.choices} choices`);
   set("params", range(space.min_params, space.max_params));
   set("macs", range(space.cost.min.macs, space.cost.max.macs));
-  set("steps", given ? "none" : `${steps.toLocaleString("en")} in ${epochs.toLocaleString("en")} epochs`);
+  set("steps", epochs === undefined ? "none" : `${steps.toLocaleString("en")} in ${epochs.toLocaleString("en")} epochs`);
   set("finalists", finals.toLocaleString("en"));
   for (const part of panel.querySelectorAll<HTMLElement>("[data-cost-finalists]")) part.hidden = finals === 0;
   set("memory", `${bytes(own * width * 3)}`);
@@ -45,7 +45,7 @@ export function showCost({ spec, space, steps, finalist_steps: finals }: Preflig
   const most = Math.max(space.entangled_params, space.shared_params);
   bar("entangled", space.entangled_params / most);
   bar("shared", space.shared_params / most);
-  need("[data-compare]", panel).hidden = given;
+  need("[data-compare]", panel).hidden = epochs === undefined;
   panel.removeAttribute("aria-busy");
 }
 

@@ -17,7 +17,8 @@ export class Field {
   private readonly when: { path: string; values: string[] } | null;
   private readonly kind: string;
   /** Whether it does nothing where one architecture is given. */
-  private readonly idle: boolean;
+  /** Optimizers under which the field does nothing. */
+  private readonly idle: string[];
   /** Whether it follows from the data set, and is neither shown nor sent. */
   private readonly derived: boolean;
   private readonly defaults: Record<string, string>;
@@ -33,7 +34,7 @@ export class Field {
     this.unit = data["unit"] ?? "";
     this.label = data["label"] ?? this.path;
     this.required = data["required"] !== undefined;
-    this.idle = data["idle"] !== undefined;
+    this.idle = data["idle"]?.split(" ") ?? [];
     this.derived = data["derived"] !== undefined;
     this.defaults = JSON.parse(data["defaults"] ?? "{}") as Record<string, string>;
     this.defaultsBy = data["defaultsBy"] ?? "";
@@ -85,7 +86,7 @@ export class Field {
 
   /** Shows or hides the field, and follows defaults that depend on another field. */
   apply(values: (path: string) => string): void {
-    const idle = this.idle && values("search.optimizer.kind") === "fixed";
+    const idle = this.idle.includes(values("search.optimizer.kind"));
     this.box.hidden = this.derived || idle || (this.when !== null && !this.when.values.includes(values(this.when.path)));
     this.control.disabled = this.box.hidden;
     // The first of them stands for any value that is not listed.

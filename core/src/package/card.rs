@@ -10,7 +10,7 @@ use crate::graph::{Cost, Graph};
 use crate::number::Num;
 use crate::spaces;
 use crate::spec::fields;
-use crate::spec::{RunSpec, milliseconds};
+use crate::spec::{OptimizerSpec, RunSpec, milliseconds};
 
 /// What a card is made of.
 #[derive(Debug, Clone, Copy)]
@@ -92,9 +92,10 @@ fn head(facts: &Facts<'_>, text: &mut String) {
         DataKind::Text => "tells the next token of a text".to_owned(),
     };
     let _ = writeln!(text, "# {}\n", spec.name);
-    let origin = match spec.search.optimizer.given() {
-        Some(_) => "given, and measured and trained",
-        None => "found by a search",
+    let origin = match spec.search.optimizer {
+        OptimizerSpec::Fixed { .. } => "given, and measured and trained",
+        OptimizerSpec::Random => "the best of random ones after short trainings",
+        _ => "found by a search",
     };
     let _ = writeln!(
         text,
@@ -161,11 +162,14 @@ fn accuracies(facts: &Facts<'_>, text: &mut String) {
     }
     let [trained, validated, tested] = facts.examples;
     let unit = if is_text { "windows" } else { "images" };
-    let parts = match facts.spec.search.optimizer.given() {
-        Some(_) => {
+    let parts = match facts.spec.search.optimizer {
+        OptimizerSpec::Fixed { .. } => {
             format!("{validated} {unit} of the training set validate here and train nothing")
         }
-        None => format!(
+        OptimizerSpec::Random => format!(
+            "Short trainings on {unit} of the other part of the training set chose it by {unit} of this one, of which {validated} validate here"
+        ),
+        _ => format!(
             "The search trained weights on {trained} {unit} and chose by {validated} others, which validate here"
         ),
     };

@@ -58,10 +58,10 @@ impl RunSpec {
     pub fn unlike(&self, trained: &Self) -> Vec<Violation> {
         let optimizer = &trained.search.optimizer;
         let Some(inherit) = self.search.inherit else {
-            if optimizer.given().is_none() {
+            if optimizer.searches() {
                 return self.differing(trained, |path| is_bound(path, ""), "the supernet was");
             }
-            let detail = "must be a run that searched: that one has no supernet, but trained one given architecture";
+            let detail = "must be a run that searched: that one trained no supernet";
             return vec![violation("search.from_run", detail)];
         };
         match inherit {

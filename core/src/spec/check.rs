@@ -11,6 +11,7 @@ mod fixed;
 mod kind;
 mod list;
 mod progressive;
+mod random;
 mod rowless;
 mod split;
 
@@ -282,8 +283,10 @@ fn rules(filled: &Value, violations: &mut Violations) {
     if let Some(kind) = rowless::name(text(OPTIMIZER)) {
         rowless::rules(kind, filled, violations);
     }
-    if is_fixed(filled) {
-        fixed::rules(filled, violations);
+    match text(OPTIMIZER) {
+        "fixed" => fixed::rules(filled, violations),
+        "random" => random::rules(filled, violations),
+        _ => {}
     }
     let table = text("benchmark.table");
     if !table.is_empty() && !is_file_name(table) {
@@ -298,6 +301,11 @@ fn rules(filled: &Value, violations: &mut Violations) {
 /// Whether one architecture is given, and nothing is searched.
 fn is_fixed(filled: &Value) -> bool {
     get(filled, OPTIMIZER).and_then(Value::as_str) == Some("fixed")
+}
+
+/// Whether nothing is searched on a supernet.
+fn trains_no_supernet(filled: &Value) -> bool {
+    matches!(get(filled, OPTIMIZER).and_then(Value::as_str), Some("fixed" | "random"))
 }
 
 /// The space and its graph for the data of its paper, if it can be built.
@@ -551,7 +559,7 @@ mod tests {
     #[case::text_for_number(json!({"seed": "x"}), "seed a whole number is expected, not \"x\"")]
     #[case::list_for_object(json!({"after": []}), "after an object is expected, not a list")]
     #[case::other_kind(json!({"search": {"optimizer": {"tau_end": 1}}}), "search.optimizer.tau_end applies only if `search.optimizer.kind` is gdas")]
-    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `drnas-progressive`, `darts`, `gdas`, `spos`, `ofa`, `fixed`, not \"adam\"")]
+    #[case::bad_kind(json!({"search": {"optimizer": {"kind": "adam"}}}), "search.optimizer.kind must be one of `drnas`, `drnas-progressive`, `darts`, `gdas`, `spos`, `ofa`, `random`, `fixed`, not \"adam\"")]
     #[case::device(json!({"resources": {"device": "gpu"}}), "resources.device must be `auto`, `cpu`, `cuda` or `cuda:N`, not \"gpu\"")]
     #[case::control(json!({"name": "a\nb"}), "name must not contain control characters")]
     #[case::rates(json!({"search": {"weight_lr_min": 1}}), "search.weight_lr_min must not be above `search.weight_lr`")]

@@ -271,22 +271,35 @@ pub fn find(path: &str) -> Option<&'static Field> {
 }
 
 /// Fields of a search that a run without one needs too, or beginnings of their paths.
-const NEEDED: [&str; 7] = [
+const NEEDED: [&str; 5] = [
     "search.optimizer.",
     "search.weights",
     "search.train_portion",
     "search.valid_limit",
-    "search.from_run",
     "search.inherit",
-    "search.reset_head",
 ];
+/// The same of a given architecture.
+const NEEDED_BY_FIXED: [&str; 2] = ["search.from_run", "search.reset_head"];
+/// The same of random search.
+const NEEDED_BY_RANDOM: [&str; 2] = ["constraints.max_", "after.finalists."];
 
-/// Whether a field does nothing because nothing is searched.
+/// Whether a field does nothing because no supernet is trained.
 #[must_use]
 pub fn is_idle(path: &str, optimizer: &str) -> bool {
-    let parts = ["search.", "constraints.", "after.finalists."];
-    let of_search = parts.iter().any(|part| path.starts_with(part));
-    optimizer == "fixed" && of_search && !NEEDED.iter().any(|needed| path.starts_with(needed))
+    let needed = match optimizer {
+        "fixed" => NEEDED_BY_FIXED,
+        "random" => NEEDED_BY_RANDOM,
+        _ => return false,
+    };
+    let among = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
+    let of_search = among(&["search.", "constraints.", "after.finalists."]);
+    of_search && !among(&NEEDED) && !among(&needed)
+}
+
+/// The optimizers under which a field does nothing.
+#[must_use]
+pub fn idle_under(path: &str) -> Vec<&'static str> {
+    ["random", "fixed"].into_iter().filter(|optimizer| is_idle(path, optimizer)).collect()
 }
 
 /// The name for people of one of a field's values.

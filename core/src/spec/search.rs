@@ -14,7 +14,7 @@ pub struct SearchSpec {
     pub weights: Sharing,
     /// Whether the published code's faults are repeated.
     pub fidelity: Fidelity,
-    /// Passes over the weight split; none where an architecture is given.
+    /// Passes over the weight split; none where no supernet is trained.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub epochs: u64,
     /// Images per step.
@@ -147,6 +147,8 @@ pub enum OptimizerSpec {
         /// Weight of the largest network's predictions in the loss.
         kd_ratio: f64,
     },
+    /// None: random architectures are trained for a short time, and the best goes on.
+    Random,
     /// None: one given architecture is measured and trained.
     Fixed {
         /// Its text form.
@@ -165,20 +167,27 @@ impl OptimizerSpec {
             Self::Gdas { .. } => "gdas",
             Self::Spos => "spos",
             Self::Ofa { .. } => "ofa",
+            Self::Random => "random",
             Self::Fixed { .. } => "fixed",
         }
+    }
+
+    /// Whether it trains a supernet.
+    #[must_use]
+    pub fn searches(&self) -> bool {
+        !matches!(self, Self::Random | Self::Fixed { .. })
     }
 
     /// Whether rows are learned, which tell an architecture.
     #[must_use]
     pub fn learns_rows(&self) -> bool {
-        !matches!(self, Self::Spos | Self::Ofa { .. } | Self::Fixed { .. })
+        self.searches() && !matches!(self, Self::Spos | Self::Ofa { .. })
     }
 
     /// Whether it trains a supernet of which networks can have slices.
     #[must_use]
     pub fn lends_weights(&self) -> bool {
-        !matches!(self, Self::DrnasProgressive { .. } | Self::Fixed { .. })
+        self.searches() && !matches!(self, Self::DrnasProgressive { .. })
     }
 
     /// The text form of the architecture, if one is given and nothing is searched.

@@ -297,6 +297,15 @@ impl Evolution {
     }
 }
 
+/// At most so many different random candidates, fewer if there are no more.
+#[must_use]
+pub fn random(domain: &dyn Domain, count: usize, seed: u64) -> Vec<Architecture> {
+    let generator = generator(seed, Stream::Candidates, 0);
+    let (mut seen, mut drawn) = (HashSet::new(), Vec::new());
+    Breeder { domain, generator, seen: &mut seen }.strangers(&mut drawn, count);
+    drawn
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::breed::tests::Toy;

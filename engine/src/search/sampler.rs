@@ -48,9 +48,10 @@ impl Sampler {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }
             // Progressive shrinking draws among the admitted options itself.
-            OptimizerSpec::Spos | OptimizerSpec::Ofa { .. } | OptimizerSpec::Fixed { .. } => {
-                Self::Uniform
-            }
+            OptimizerSpec::Spos
+            | OptimizerSpec::Ofa { .. }
+            | OptimizerSpec::Random
+            | OptimizerSpec::Fixed { .. } => Self::Uniform,
         }
     }
 

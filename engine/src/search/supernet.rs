@@ -66,9 +66,10 @@ impl Supernet {
         let progressive = Progressive::of(spec, shape, &graph);
         let graph = progressive.as_ref().map_or(Ok(graph), Progressive::graph)?;
         // Nobody asks for the weights where nothing is searched.
-        let store = match spec.search.optimizer.given() {
-            Some(_) => Store::zeroed(&graph, compute),
-            None => Store::initialised(&graph, compute, spec.seed, Stream::Weights)?,
+        let store = if spec.search.optimizer.searches() {
+            Store::initialised(&graph, compute, spec.seed, Stream::Weights)?
+        } else {
+            Store::zeroed(&graph, compute)
         };
         let alphas = Alphas::initialised(&graph.choices, compute.device, spec.seed);
         let exec = executor(graph, spec, compute)?;

@@ -217,7 +217,7 @@ impl Context<'_> {
             self.start(&search, &architecture)?;
         } else if let Some(run) = trained {
             self.take_over(&mut search, &run)?;
-        } else if derived.is_none() && !self.search(&mut search)? {
+        } else if derived.is_none() && search.searches() && !self.search(&mut search)? {
             return Ok(Ended::Stopped);
         }
         self.after(&search, derived)

@@ -19,6 +19,11 @@ fn spec(patch: &Value) -> Value {
     spec
 }
 
+/// Random search, which trains no supernet.
+fn random() -> Value {
+    json!({"search": {"optimizer": {"kind": "random"}, "epochs": null}, "after": {"from_scratch": {"epochs": 1}}})
+}
+
 fn told(run: &Run, attempt: u32) -> Vec<Finalists> {
     let finalists = run.said(attempt).into_iter().filter_map(|body| match body {
         EventBody::Finalists(told) => Some(told),
@@ -42,6 +47,7 @@ fn lines(run: &Run, attempt: u32) -> Vec<(String, u64, u64, f64)> {
 #[rstest]
 #[case::of_the_rows(json!({}))]
 #[case::of_a_second_stage(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"candidates": 7, "images": 64}}}))]
+#[case::at_random(random())]
 fn the_best_of_the_last_round_goes_on(#[case] patch: Value) {
     let run = Run::new(&spec(&patch));
     assert!(run.finish(1).success());
@@ -122,6 +128,59 @@ fn killed_finals_go_on(#[case] deaths: &[(&str, usize)]) {
     let run = Run::new(&spec);
     let last = killed_when(&run, deaths);
     assert!(run.artifact(last, "finalists.csv") == whole.artifact(1, "finalists.csv"));
+    assert_eq!(told(&run, last).last(), told(&whole, 1).last());
+    assert_eq!(run.computed(last), whole.computed(1));
+    assert!(run.artifact(last, "model.safetensors") == whole.artifact(1, "model.safetensors"));
+}
+
+/// Equal seeds draw equal finalists, others draw others; limits hold.
+#[test]
+fn random_finalists_are_drawn_by_the_seed_within_the_limits() {
+    let drawn = |patch: &Value| {
+        let mut spec = spec(&random());
+        merge(&mut spec, patch);
+        let run = Run::new(&spec);
+        assert!(run.finish(1).success());
+        let first = told(&run, 1)[0].finalists.clone();
+        (first.into_iter().map(|one| (one.text, one.cost.params)).collect::<Vec<_>>(), run)
+    };
+    let (first, run) = drawn(&json!({}));
+    let mut params: Vec<u64> = first.iter().map(|one| one.1).collect();
+    params.sort_unstable();
+    assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 5);
+    let max = params[2];
+    let (limited, _) = drawn(&json!({"constraints": {"max_params": max}, "seed": 6}));
+    assert!(limited != first && limited.iter().all(|one| one.1 <= max), "{limited:?}");
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    let rungs: Vec<&str> = summary["ladder"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|rung| rung["weights"].as_str())
+        .collect();
+    assert_eq!(rungs, ["from_scratch"], "nothing is inherited");
+    let log: Vec<String> = run
+        .said(1)
+        .into_iter()
+        .filter_map(|body| match body {
+            EventBody::Log(log) => Some(log.message),
+            EventBody::Rows(_) => panic!("random search has no rows"),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        log.iter().any(|line| line.starts_with("the best of random ones: toy-cell|")),
+        "{log:?}"
+    );
+}
+
+#[test]
+fn a_killed_random_search_goes_on() {
+    let spec = spec(&random());
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let last = killed_when(&run, &[("finalists", 3), ("checkpoint", 1)]);
     assert_eq!(told(&run, last).last(), told(&whole, 1).last());
     assert_eq!(run.computed(last), whole.computed(1));
     assert!(run.artifact(last, "model.safetensors") == whole.artifact(1, "model.safetensors"));

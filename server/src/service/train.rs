@@ -1,7 +1,7 @@
 //! Training an architecture that a run found, in a run of its own.
 
 use serde_json::{Value, json};
-use skein_core::spec::{Inherit, OptimizerSpec, Violation};
+use skein_core::spec::{Inherit, Violation};
 
 use super::ServiceError;
 use super::create::Created;
@@ -80,8 +80,8 @@ fn inherit(entry: &Entry, training: Training) -> Result<Inherit, ServiceError> {
             "only a run that has succeeded lends weights; this one is {}",
             entry.status()
         ))),
-        OptimizerSpec::Fixed { .. } | OptimizerSpec::DrnasProgressive { .. } => Ok(Inherit::Result),
-        _ => Ok(Inherit::Supernet),
+        optimizer if optimizer.lends_weights() => Ok(Inherit::Supernet),
+        _ => Ok(Inherit::Result),
     }
 }
 

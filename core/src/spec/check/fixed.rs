@@ -28,14 +28,15 @@ pub(super) fn rules(filled: &Value, violations: &mut Violations) {
         }
     }
     if text("search.from_run").is_empty() || text("search.inherit") == "none" {
-        without_weights(filled, violations);
+        let why =
+            "no weights are inherited; `search.from_run` and `search.inherit` say from which run";
+        without_weights(why, filled, violations);
     }
 }
 
 /// What a network cannot do that inherits nothing.
-fn without_weights(filled: &Value, violations: &mut Violations) {
+pub(super) fn without_weights(why: &str, filled: &Value, violations: &mut Violations) {
     let is_zero = |path: &str| get(filled, path).and_then(Value::as_u64) == Some(0);
-    let why = "no weights are inherited; `search.from_run` and `search.inherit` say from which run";
     if !is_zero("after.fine_tune.epochs") {
         violations.add("after.fine_tune.epochs", format!("must be 0: {why}"));
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::data::Data;
-use super::{Violations, get, is_fixed};
+use super::{Violations, get, trains_no_supernet};
 use crate::dataset::DataKind;
 use crate::dataset::positions::Positions;
 use crate::dataset::split::{Known, SplitMethod, counts, fault};
@@ -39,7 +39,7 @@ pub(super) fn rules(filled: &Value, data: Data, violations: &mut Violations) {
     let known = Known { images, valid, classes };
     if let Some(fault) = fault(&spec, known) {
         violations.0.push(fault);
-    } else if !is_fixed(filled) {
+    } else if !trains_no_supernet(filled) {
         batch(filled, &spec, known, violations);
     }
 }

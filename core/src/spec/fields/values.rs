@@ -7,6 +7,7 @@ pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
     ("gdas", "GDAS"),
     ("spos", "SPOS (uniform sampling)"),
     ("ofa", "Once-for-all (progressive shrinking)"),
+    ("random", "Random search"),
     ("fixed", "Given architecture"),
 ];
 /// Optimizers that search.

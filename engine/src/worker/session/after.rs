@@ -8,7 +8,7 @@ use skein_core::graph::Cost;
 use skein_core::number::Num;
 use skein_core::package::LeftOut;
 use skein_core::package::card::Facts;
-use skein_core::spec::milliseconds;
+use skein_core::spec::{OptimizerSpec, milliseconds};
 
 use super::selecting::Selected;
 use super::snapshot::Derived;
@@ -125,8 +125,12 @@ impl Context<'_> {
     ) -> Result<Derived, EngineError> {
         self.phase(PhaseName::Inherit, 0)?;
         let text = architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
-        self.events
-            .log(format!("{} {text}", if search.searches() { "derived" } else { "given" }))?;
+        let origin = match self.spec.search.optimizer {
+            OptimizerSpec::Fixed { .. } => "given",
+            OptimizerSpec::Random => "the best of random ones:",
+            _ => "derived",
+        };
+        self.events.log(format!("{origin} {text}"))?;
         let mut ladder = vec![];
         if self.start.is_some() || self.spec.search.optimizer.lends_weights() {
             let network = self.inherited(search, &architecture)?;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use skein_core::choice::Architecture;
 use skein_core::event::{EventBody, PhaseName};
 use skein_core::number::Num;
-use skein_core::spec::{AfterSpec, FinalistsSpec, StageSpec};
+use skein_core::spec::{AfterSpec, FinalistsSpec, OptimizerSpec, StageSpec};
 
 use super::Context;
 use super::searching::{REPORT_EVERY, named};
 use crate::EngineError;
+use crate::search::candidates::Candidates;
+use crate::search::evolve;
 use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::state::seed::{Stream, derive};
 use crate::train::fit::{Course, Fit};
@@ -69,9 +71,13 @@ impl Context<'_> {
         best.map(Some).ok_or_else(|| EngineError::Bug("no finalist was trained".to_owned()))
     }
 
-    /// Who takes part, the likeliest first.
+    /// Who takes part, the likeliest first; random ones where nothing tells which are likely.
     fn finalists(&self, search: &Search) -> Result<Vec<Architecture>, EngineError> {
         let count = usize::try_from(self.spec.after.finalists.count).unwrap_or(usize::MAX);
+        if self.spec.search.optimizer == OptimizerSpec::Random {
+            let domain = Candidates::new(search.net.graph(), search.limits.as_ref());
+            return Ok(evolve::random(&domain, count, self.spec.seed));
+        }
         if self.tried.is_empty() {
             return search.likeliest(search.last_epoch(), count);
         }

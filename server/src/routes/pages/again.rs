@@ -27,6 +27,8 @@ pub(super) struct Beside {
 pub(super) struct Again {
     /// Whether the architecture is given and nothing was searched.
     pub(super) given: bool,
+    /// Whether it trained a supernet.
+    pub(super) searched: bool,
     /// Whether it goes on from another run.
     pub(super) from_run: bool,
     /// Whether weights of it can be inherited.
@@ -51,6 +53,7 @@ impl Again {
         let stages = [("fine_tune", FINE_TUNE), ("from_scratch", FROM_SCRATCH)];
         Self {
             given: run.optimizer == "fixed",
+            searched: !["fixed", "random"].contains(&run.optimizer.as_str()),
             from_run: at(spec, "search.from_run").is_some_and(Value::is_string),
             lends: run.status == "succeeded",
             compares: run.status == "succeeded" && beside.supernet,

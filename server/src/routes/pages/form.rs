@@ -78,7 +78,7 @@ pub(super) struct Control {
     pub(super) when: Option<(&'static str, String)>,
     pub(super) hidden: bool,
     /// Whether it does nothing where one architecture is given.
-    pub(super) idle: bool,
+    pub(super) idle: Vec<&'static str>,
     /// Whether it must be as in the run whose supernet is searched again.
     pub(super) bound: bool,
     changed: bool,
@@ -188,7 +188,7 @@ fn control(field: &'static Field, spec: &Value, offer: &Offer) -> Control {
         options: options(field.kind, &value, offer),
         bound: skein_core::spec::is_bound(field.path, &optimizer)
             && at(spec, "search.from_run").is_some_and(Value::is_string),
-        idle: fields::is_idle(field.path, "fixed"),
+        idle: fields::idle_under(field.path),
         changed: value != fallback && !field.derived,
         derived: field.derived,
         defaults: defaults(field, first, offer),

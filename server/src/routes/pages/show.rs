@@ -124,7 +124,7 @@ impl ShowPage {
                 .filter(|p| p.phase.as_str() == "search")
                 .map_or(0, |p| p.total_steps),
             figures: figures(&run, is_text),
-            search_charts: search_charts(is_text, again.given || again.from_run),
+            search_charts: search_charts(is_text, !again.searched || again.from_run),
             fit_charts: fit_charts(is_text),
             text: is_text,
             learned_from: Learned::from(&spec, beside_data.as_deref()),
