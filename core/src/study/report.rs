@@ -111,7 +111,7 @@ pub struct CellResult {
     pub regret: f64,
     /// Mean share of all architectures that are worse.
     pub percentile: f64,
-    /// Mean number of search steps.
+    /// Mean number of steps in which weights followed a gradient, of the search and of finalists.
     pub steps: Option<f64>,
     /// Mean time that was worked.
     pub seconds: Option<f64>,
@@ -142,7 +142,7 @@ pub struct RunReport {
     pub status: String,
     /// What it found, if it has succeeded and the table knows it.
     pub found: Option<Found>,
-    /// Search steps that were done.
+    /// Steps in which weights followed a gradient, of the search and of finalists.
     pub steps: Option<u64>,
     /// Seconds that all attempts worked.
     pub seconds: Option<f64>,

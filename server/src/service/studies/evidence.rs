@@ -22,6 +22,9 @@ const CANDIDATES: &str = "candidates.csv";
 /// Trainings of finalists, in rounds.
 const FINALISTS: &str = "finalists.csv";
 
+/// Parts of a run in which weights are trained before an architecture is chosen.
+const TRAIN: [PhaseName; 2] = [PhaseName::Search, PhaseName::Finalists];
+
 /// The space that a study's runs search.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Space<'a> {
@@ -34,7 +37,8 @@ pub(super) struct Space<'a> {
 pub(super) struct Evidence {
     /// True accuracy of what would have been derived, over search steps.
     pub(super) curve: Vec<(u64, f64)>,
-    /// Search steps that were done; none before the search has begun.
+    /// Steps in which weights followed a gradient, of the search and of finalists; none before the
+    /// first.
     pub(super) steps: Option<u64>,
     /// How scores agree with the truth.
     pub(super) scores: Vec<Score>,
@@ -50,7 +54,8 @@ pub(super) fn read(
     space: Space<'_>,
     table: &Table,
 ) -> io::Result<Evidence> {
-    let (mut derived, mut steps, mut rows) = (Curve::default(), None, None);
+    let (mut derived, mut rows) = (Curve::default(), None);
+    let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
     tail::replay(run, 0, |line| {
         match &line.event.body {
             EventBody::Architecture(now) => {
@@ -59,8 +64,8 @@ pub(super) fn read(
                     derived.add(line.event.attempt, point, |point| point.0);
                 }
             }
-            EventBody::Progress(progress) if progress.phase == PhaseName::Search => {
-                steps = Some(progress.step);
+            EventBody::Progress(progress) if TRAIN.contains(&progress.phase) => {
+                steps.insert(progress.phase.as_str(), progress.step);
             }
             EventBody::Rows(now) => rows = Some(now.rows.clone()),
             _ => {}
@@ -82,6 +87,7 @@ pub(super) fn read(
     curve.reverse();
     curve.dedup_by_key(|point| point.0);
     curve.reverse();
+    let steps = (!steps.is_empty()).then(|| steps.values().sum());
     Ok(Evidence { curve, steps, scores: scores.into_iter().flatten().collect() })
 }
 
@@ -162,25 +168,27 @@ mod tests {
                 json!({"step": step, "epoch": 0, "choices": choices, "text": "t", "cost": cost});
             ("architecture", now)
         };
-        let progress = |step: u64| {
+        let progress = |phase: &str, step: u64| {
             let now = json!({
-                "phase": "search", "step": step, "total_steps": 9, "epoch": 0, "epochs": 1,
+                "phase": phase, "step": step, "total_steps": 9, "epoch": 0, "epochs": 1,
                 "fraction": 0.1, "images_per_s": 1.0, "remaining_s": null
             });
             ("progress", now)
         };
-        let first = [architecture(1, [0, 0]), architecture(2, [1, 1]), progress(2)];
+        let first = [architecture(1, [0, 0]), architecture(2, [1, 1]), progress("search", 2)];
         write(dir.path(), "attempts/1/events.jsonl", &event(1, &first));
         let second = [
             architecture(2, [0, 1]),
             architecture(2, [1, 0]),
             architecture(3, [7, 7]),
-            progress(4),
+            progress("search", 4),
+            progress("inherit", 9),
+            progress("finalists", 3),
         ];
         write(dir.path(), "attempts/2/events.jsonl", &event(2, &second));
         let evidence = read_it(dir.path());
         assert_eq!(evidence.curve, [(1, 0.4), (2, 0.2)]);
-        assert_eq!((evidence.steps, evidence.scores), (Some(4), vec![]));
+        assert_eq!((evidence.steps, evidence.scores), (Some(7), vec![]));
     }
 
     #[test]

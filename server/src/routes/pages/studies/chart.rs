@@ -110,7 +110,7 @@ fn svg(size: [f64; 2], drawn: &[(Style, &CellReport)], baselines: &Baselines) ->
     let scale = Scale { size, steps, accuracies: (low - room, high + room) };
     let mut svg = format!(
         "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"True accuracy of what would be \
-         derived, over search steps; the table above has the figures\">",
+         derived, over steps; the table above has the figures\">",
         size[0], size[1]
     );
     scale.axes(&mut svg);
@@ -180,10 +180,8 @@ impl Scale {
             );
         }
         let (middle, foot) = (f64::midpoint(left, right), self.size[1] - 6.0);
-        let _ = write!(
-            svg,
-            "<text x=\"{middle}\" y=\"{foot}\" text-anchor=\"middle\">search steps</text>"
-        );
+        let _ =
+            write!(svg, "<text x=\"{middle}\" y=\"{foot}\" text-anchor=\"middle\">steps</text>");
     }
 
     /// A level line with its name, above it unless there is no room.
