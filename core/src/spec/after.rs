@@ -103,6 +103,13 @@ impl FinalistsSpec {
         let of = |round| self.entrants(round).saturating_mul(self.epochs_in(round));
         rounds.map(of).fold(0, u64::saturating_add)
     }
+
+    /// Steps of all trainings together, where so many examples train weights.
+    #[must_use]
+    pub fn steps(&self, examples: u64, batch_size: u64) -> u64 {
+        let examples = examples.min(self.limit.unwrap_or(u64::MAX));
+        examples.div_ceil(batch_size.max(1)).saturating_mul(self.all_epochs())
+    }
 }
 
 /// One training.
@@ -166,5 +173,7 @@ mod tests {
         assert_eq!(spec.all_epochs(), 27 + 30 + 36 + 48);
         assert_eq!(FinalistsSpec { rounds: 9, ..spec }.all_epochs(), 27 + 30 + 36 + 48);
         assert_eq!(FinalistsSpec::default().all_epochs(), 0);
+        let limited = FinalistsSpec { limit: Some(65), ..spec };
+        assert_eq!([spec, limited].map(|spec| spec.steps(100, 32)), [4 * 141, 3 * 141]);
     }
 }

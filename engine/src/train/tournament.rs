@@ -47,7 +47,7 @@ pub struct Played {
 
 impl Played {
     /// The better one first: by accuracy, then by loss.
-    pub fn order(&self, other: &Self) -> Ordering {
+    fn order(&self, other: &Self) -> Ordering {
         better((self.accuracy, self.loss), (other.accuracy, other.loss))
     }
 }
@@ -99,25 +99,28 @@ impl Tournament {
         Some(Bout { architecture, round, epochs: self.spec.epochs_in(round as u64) })
     }
 
-    /// Takes the score of [`Tournament::next`] after so many steps; true if that ended a round.
-    pub fn tell(&mut self, score: Score, steps: u64) -> bool {
-        let Some(Bout { architecture, round, epochs }) = self.next() else { return false };
+    /// Takes the score of [`Tournament::next`] after so many steps; gives the best of a round that it
+    /// ended.
+    pub fn tell(&mut self, score: Score, steps: u64) -> Option<Played> {
+        let Bout { architecture, round, epochs } = self.next()?;
         let (accuracy, loss) = (Num(score.accuracy), Num(score.loss));
         let architecture = architecture.clone();
         self.played.push(Played { architecture, round, epochs, steps, accuracy, loss });
         self.scored += 1;
         let entrants = self.rounds.last().map_or(0, Vec::len);
         if self.scored < entrants {
-            return false;
+            return None;
         }
+        let ranked = self.ranked();
+        let best = ranked.first().map(|best| Played::clone(best));
         let half = entrants.div_ceil(2);
         if half > 1 && (self.rounds.len() as u64) < self.spec.rounds {
-            let ranked = self.ranked().into_iter().take(half);
-            let next = ranked.map(|played| played.architecture.clone()).collect();
+            let stay = ranked.into_iter().take(half);
+            let next = stay.map(|played| played.architecture.clone()).collect();
             self.rounds.push(next);
             self.scored = 0;
         }
-        true
+        best
     }
 
     /// Those scored in the last round, the best first; of equals the likelier.

@@ -287,8 +287,7 @@ fn plan(spec: &RunSpec, search: &Search) -> Plan {
         search_batch: spec.search.batch_size,
         select: spec.search.second_stage.candidates(),
         select_images: search.candidate_images(spec.after.recalibrate_images),
-        finals: after.finalists.all_epochs() * finals::positions(search, after).len() as u64
-            / after.batch_size,
+        finals: after.finalists.steps(search.weight_images() as u64, after.batch_size),
         fine_tune: steps(Stage::FineTune),
         fit: steps(Stage::FromScratch),
         fit_batch: after.batch_size,

@@ -279,9 +279,7 @@ pub fn steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
 
 /// Steps of all trainings of finalists, likewise.
 fn finalist_steps(spec: &RunSpec, datasets: &Datasets) -> u64 {
-    let (after, split) = (&spec.after, weight_examples(spec, datasets));
-    let images = after.finalists.limit.unwrap_or(u64::MAX).min(split);
-    images.div_ceil(after.batch_size.max(1)).saturating_mul(after.finalists.all_epochs())
+    spec.after.finalists.steps(weight_examples(spec, datasets), spec.after.batch_size)
 }
 
 /// Examples that train weights in the search.

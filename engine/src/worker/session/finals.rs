@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use skein_core::choice::Architecture;
 use skein_core::event::{EventBody, PhaseName};
-use skein_core::number::Num;
-use skein_core::spec::{AfterSpec, FinalistsSpec, OptimizerSpec, StageSpec};
+use skein_core::spec::{FinalistsSpec, OptimizerSpec, StageSpec};
 
 use super::Context;
 use super::searching::{REPORT_EVERY, named};
@@ -16,17 +15,12 @@ use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::state::seed::{Stream, derive};
 use crate::train::fit::{Course, Fit};
 use crate::train::stage::Stage;
-use crate::train::tournament::{Bout, Tournament};
+use crate::train::tournament::{Bout, Played, Tournament};
 use crate::train::trainee::Trainee;
 use crate::worker::meter::Place;
 
 /// The largest share of a short training in which the learning rate rises.
 const MOST_WARMUP: f64 = 0.2;
-
-/// Positions of the images that train finalists.
-pub(super) fn positions(search: &Search, after: &AfterSpec) -> Vec<i64> {
-    search.weight_positions(after.finalists.limit.unwrap_or(u64::MAX))
-}
 
 impl Context<'_> {
     /// Trains the likeliest architectures, round by round, and gives the best; none if a stop was
@@ -42,9 +36,7 @@ impl Context<'_> {
         let mut tournament = Tournament::resume(spec, finalists, &known)?;
         self.finals = known;
         let answered = search.split().compared(spec.images, self.spec.seed);
-        let after = &self.spec.after;
-        let per_epoch = (positions(search, after).len() as u64).div_ceil(after.batch_size);
-        let total = spec.all_epochs() * per_epoch;
+        let total = spec.steps(search.weight_images() as u64, self.spec.after.batch_size);
         self.phase(PhaseName::Finalists, total)?;
         self.say_finalists(search, &tournament)?;
         while let Some(bout) = tournament.next() {
@@ -62,10 +54,13 @@ impl Context<'_> {
                 "finalist {text}, round {round}: validation accuracy {:.2} % after {epochs} epochs",
                 100.0 * score.accuracy
             ))?;
-            let ended = tournament.tell(score, fit.step);
+            let best = tournament.tell(score, fit.step);
             self.finals.extend(tournament.played().last().cloned());
             self.keep(search, None, &[])?;
-            self.end_bout(search, &tournament, ended)?;
+            self.say_finalists(search, &tournament)?;
+            if let Some(best) = best {
+                self.end_round(search, &best)?;
+            }
         }
         let best = tournament.ranked().first().map(|played| played.architecture.clone());
         best.map(Some).ok_or_else(|| EngineError::Bug("no finalist was trained".to_owned()))
@@ -98,7 +93,8 @@ impl Context<'_> {
         let most = MOST_WARMUP * bout.epochs as f64;
         let warmup_epochs = usual.warmup_epochs.min(most);
         let asked = StageSpec { epochs: bout.epochs, warmup_epochs, ..usual.clone() };
-        let positions = positions(search, &self.spec.after);
+        let limit = self.spec.after.finalists.limit.unwrap_or(u64::MAX);
+        let positions = search.weight_positions(limit);
         let course = Course { stage: Stage::Finalist, asked, seed, positions };
         let mut fit = Fit::new(&self.spec, course, trainee, &self.data.train);
         if let Some(kept) = &self.kept {
@@ -114,7 +110,7 @@ impl Context<'_> {
         fits: &mut [Fit],
         total: u64,
     ) -> Result<bool, EngineError> {
-        let before: u64 = self.finals.iter().map(|played| played.steps).sum();
+        let before = self.steps_of_finals();
         // What a checkpoint has of a training is of this one alone.
         self.kept = None;
         while let Some(fit) = fits.first_mut().filter(|fit| fit.step < fit.total_steps()) {
@@ -122,9 +118,7 @@ impl Context<'_> {
             let (step, per_epoch, ends) =
                 (before + fit.step, fit.steps_per_epoch(), fit.step == fit.total_steps());
             if ends || step.is_multiple_of(REPORT_EVERY) {
-                let mut values = fit.pending.take()?;
-                values.extend(self.machine(fit.input_wait.take()));
-                values.insert("lr".to_owned(), Num(fit.lr(fit.step - 1)));
+                let values = self.numbers(fit)?;
                 let epoch = (step - 1) / per_epoch;
                 self.metrics(PhaseName::Finalists, step, epoch, values)?;
             }
@@ -143,26 +137,22 @@ impl Context<'_> {
         Ok(true)
     }
 
-    /// Tells what a training came to and, after a round, which architecture is ahead.
-    fn end_bout(
-        &mut self,
-        search: &Search,
-        tournament: &Tournament,
-        ended: bool,
-    ) -> Result<(), EngineError> {
-        self.say_finalists(search, tournament)?;
-        let Some(last) = self.finals.last().filter(|_| ended).cloned() else { return Ok(()) };
-        let round = self.finals.iter().filter(|played| played.round == last.round);
-        let best = round.max_by(|a, b| b.order(a)).unwrap_or(&last).clone();
-        let step: u64 = self.finals.iter().map(|played| played.steps).sum();
+    /// Tells which architecture is ahead after a round.
+    fn end_round(&mut self, search: &Search, best: &Played) -> Result<(), EngineError> {
+        let (round, step) = (best.round as u64, self.steps_of_finals());
         let numbers = [("best_accuracy", best.accuracy.0), ("best_loss", best.loss.0)];
         let mut values: BTreeMap<_, _> = named(numbers).collect();
         values.extend(self.truth_values(&best.architecture));
-        self.metrics(PhaseName::Finalists, step, last.round as u64, values)?;
+        self.metrics(PhaseName::Finalists, step, round, values)?;
         let at = search.step + self.tried.len() as u64 + step;
         let stages = self.spec.search.second_stage.generations();
-        let epoch = self.spec.search.epochs + stages + last.round as u64;
+        let epoch = self.spec.search.epochs + stages + round;
         self.say_architecture(search, at, epoch, &best.architecture)
+    }
+
+    /// Steps of the trainings that have ended.
+    fn steps_of_finals(&self) -> u64 {
+        self.finals.iter().map(|played| played.steps).sum()
     }
 
     fn say_finalists(

@@ -44,14 +44,20 @@ impl Context<'_> {
         Ok(true)
     }
 
+    /// Numbers of a training since the last report.
+    pub(super) fn numbers(&mut self, fit: &mut Fit) -> Result<BTreeMap<String, Num>, EngineError> {
+        let mut values = fit.pending.take()?;
+        values.extend(self.machine(fit.input_wait.take()));
+        values.insert("lr".to_owned(), Num(fit.lr(fit.step - 1)));
+        Ok(values)
+    }
+
     fn report(&mut self, search: &Search, fit: &mut Fit) -> Result<(), EngineError> {
         let (phase, step) = (fit.stage.phase(), fit.step);
         let epoch = (step - 1) / fit.steps_per_epoch();
         let ends = step.is_multiple_of(fit.steps_per_epoch());
         if ends || step.is_multiple_of(REPORT_EVERY) {
-            let mut values = fit.pending.take()?;
-            values.extend(self.machine(fit.input_wait.take()));
-            values.insert("lr".to_owned(), Num(fit.lr(step - 1)));
+            let values = self.numbers(fit)?;
             self.metrics(phase, step, epoch, values)?;
         }
         if ends {
