@@ -4,84 +4,59 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Identifier of a run; a `UUIDv7`, so that ids sort by creation time.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    derive_more::Display,
-    derive_more::FromStr,
-)]
-#[serde(transparent)]
-pub struct RunId(Uuid);
+/// A kind of identifier: a `UUIDv7`, so that ids sort by creation time.
+macro_rules! identifier {
+    ($(#[$about:meta])* $name:ident) => {
+        $(#[$about])*
+        #[derive(
+            Debug,
+            Clone,
+            Copy,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            Serialize,
+            Deserialize,
+            derive_more::Display,
+            derive_more::FromStr,
+        )]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
 
-impl RunId {
-    /// A new id, larger than every earlier one of this process.
-    #[must_use]
-    #[expect(clippy::new_without_default, reason = "no id is a default")]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
+        impl $name {
+            /// A new id, larger than every earlier one of this process.
+            #[must_use]
+            #[expect(clippy::new_without_default, reason = "no id is a default")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
 
-    /// Reads the hyphenated lower-case form, the only one that names a folder.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let id: Self = text.parse().ok()?;
-        (id.to_string() == text).then_some(id)
-    }
+            /// Reads the hyphenated lower-case form, the only one that names a folder.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let id: Self = text.parse().ok()?;
+                (id.to_string() == text).then_some(id)
+            }
 
-    /// When the run was created.
-    #[must_use]
-    pub fn created_at(self) -> OffsetDateTime {
-        created_at(self.0)
-    }
+            /// When what it names was created.
+            #[must_use]
+            pub fn created_at(self) -> OffsetDateTime {
+                created_at(self.0)
+            }
+        }
+    };
 }
 
-/// Identifier of a study; a `UUIDv7`, so that ids sort by creation time.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    derive_more::Display,
-    derive_more::FromStr,
-)]
-#[serde(transparent)]
-pub struct StudyId(Uuid);
+identifier! {
+    /// Identifier of a run; a `UUIDv7`, so that ids sort by creation time.
+    RunId
+}
 
-impl StudyId {
-    /// A new id, larger than every earlier one of this process.
-    #[must_use]
-    #[expect(clippy::new_without_default, reason = "no id is a default")]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-
-    /// Reads the hyphenated lower-case form, the only one that names a folder.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let id: Self = text.parse().ok()?;
-        (id.to_string() == text).then_some(id)
-    }
-
-    /// When the study was created.
-    #[must_use]
-    pub fn created_at(self) -> OffsetDateTime {
-        created_at(self.0)
-    }
+identifier! {
+    /// Identifier of a study; a `UUIDv7`, so that ids sort by creation time.
+    StudyId
 }
 
 fn created_at(id: Uuid) -> OffsetDateTime {

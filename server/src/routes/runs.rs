@@ -146,17 +146,23 @@ pub(super) async fn front(
 
 /// Tells where a run is that was created.
 fn answer(app: &AppState, created: Created) -> Result<Response, ApiError> {
-    let location = format!("{}/api/v1/runs/{}", app.settings.prefix, created.run.run.id);
-    let replayed = if created.replayed { "true" } else { "false" };
+    let path = format!("runs/{}", created.run.run.id);
+    Ok(made(app, &path, created.run, created.replayed))
+}
+
+/// The answer to a request that has created something, or had before: what, and where it is.
+pub(super) fn made(app: &AppState, path: &str, what: impl Serialize, replayed: bool) -> Response {
+    let location = format!("{}/api/v1/{path}", app.settings.prefix);
+    let replayed = if replayed { "true" } else { "false" };
     let headers = [
         (header::LOCATION, HeaderValue::from_str(&location)),
         (HeaderName::from_static("idempotent-replayed"), HeaderValue::from_str(replayed)),
     ];
-    let mut response = (StatusCode::CREATED, Json(created.run)).into_response();
+    let mut response = (StatusCode::CREATED, Json(what)).into_response();
     for (name, value) in headers {
         value.ok().and_then(|value| response.headers_mut().insert(name, value));
     }
-    Ok(response)
+    response
 }
 
 /// The key of a request that may be repeated.

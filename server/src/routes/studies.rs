@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use super::runs::key;
+use super::runs::{key, made};
 use crate::app::AppState;
 use crate::domain::ids::StudyId;
 use crate::extract::{ApiJson, ApiPath, ApiQuery};
@@ -51,15 +51,8 @@ pub(super) async fn create(
     ApiJson(spec): ApiJson<Value>,
 ) -> Result<Response, ApiError> {
     let created = app.studies.create(spec, key(&headers)?).await?;
-    let location = format!("{}/api/v1/studies/{}", app.settings.prefix, created.study.id);
-    let replayed = HeaderValue::from_static(if created.replayed { "true" } else { "false" });
-    let mut response = (StatusCode::CREATED, Json(created.study)).into_response();
-    let name = HeaderName::from_static("idempotent-replayed");
-    response.headers_mut().insert(name, replayed);
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let path = format!("studies/{}", created.study.id);
+    Ok(made(&app, &path, created.study, created.replayed))
 }
 
 /// A study with its report: what each method reaches, against the others and against chance.
