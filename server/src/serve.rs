@@ -89,9 +89,9 @@ impl Server {
         let (runs, studies, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
         let auth = Auth::new(token, &runs.db.secret()?, port, &settings.prefix);
         runs.tracker.spawn(queue::work(runs.clone()));
-        runs.tracker.spawn(runs.datasets.clone().recover());
         runs.attach(alive);
         studies.go_on();
+        runs.tracker.spawn(runs.datasets.clone().go_on());
         Ok(Self { listener, app: AppState::new(settings, runs, studies, auth), address })
     }
 
@@ -207,7 +207,47 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         digests: Digests::default(),
         entries: std::sync::RwLock::default(),
     });
+    runs.datasets.recover();
     let alive = runs.recover()?;
     let studies = Studies::load(runs.clone())?;
     Ok((runs, studies, alive))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Cli, Command};
+    use crate::views::NewDataset;
+    use clap::Parser as _;
+
+    /// On one thread no task of the background has begun when the server has started.
+    #[tokio::test]
+    async fn uploads_are_known_before_the_first_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let started = async || {
+            let words = ["skein", "serve", "--listen", "127.0.0.1:0", "--data", data];
+            let Command::Serve(args) = Cli::parse_from(words).command else { panic!("serve") };
+            Server::start(args, CancellationToken::new()).await.unwrap()
+        };
+        let asked = NewDataset {
+            file_name: Some("birds.zip".to_owned()),
+            bytes: Some(10),
+            ..NewDataset::default()
+        };
+        let first = started().await;
+        let datasets = first.app.runs.datasets.clone();
+        let begun = datasets.create(asked.clone()).await.unwrap();
+        assert!(datasets.coming(&begun.id).is_some());
+        first.app.runs.shutdown.cancel();
+        first.run().await.unwrap();
+        drop(datasets);
+
+        let second = started().await;
+        let datasets = &second.app.runs.datasets;
+        let found = datasets.coming(&begun.id).expect("the upload of the first server");
+        assert_eq!(found.now(), begun.now());
+        let other = datasets.create(asked).await.unwrap();
+        assert_ne!(other.id, begun.id);
+    }
 }

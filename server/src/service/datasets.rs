@@ -111,8 +111,10 @@ impl Datasets {
         };
         let fault =
             |field: &str, detail: String| Err(Violation { field: field.to_owned(), detail });
+        // In this order: what is coming may become a version at any moment.
+        let coming = self.coming(id);
         let Some(set) = own::read(&self.folder, id).filter(|set| !set.versions.is_empty()) else {
-            return match self.coming(id) {
+            return match coming {
                 Some(coming) => {
                     fault("dataset.id", format!("`{id}` {}", coming.now().state.in_words()))
                 }

@@ -120,11 +120,23 @@ impl Datasets {
         }
     }
 
-    /// Takes up what an earlier server left, and then removes what nobody goes on with.
-    pub async fn recover(self) {
-        let datasets = self.clone();
-        let found = blocking(move || Ok(datasets.find_left())).await.unwrap_or_default();
-        for coming in found {
+    /// Finds what an earlier server left. This comes before the first request: whoever goes on with
+    /// an upload must find it, and nobody may begin another of its name.
+    pub fn recover(&self) {
+        let entries = fs::read_dir(self.incoming_folder()).into_iter().flatten().flatten();
+        let mut all = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            match Coming::found(&entry.path()) {
+                Some(coming) => drop(all.insert(coming.id.clone(), Arc::new(coming))),
+                // Half-begun, or half-deleted.
+                None => drop(fs::remove_dir_all(entry.path())),
+            }
+        }
+    }
+
+    /// Goes on with what was found, and then removes what nobody goes on with.
+    pub async fn go_on(self) {
+        for coming in self.all_coming() {
             if matches!(coming.now().state, State::Waiting | State::Preparing | State::Fetching) {
                 self.start(&coming);
             }
@@ -138,30 +150,13 @@ impl Datasets {
         }
     }
 
-    fn find_left(&self) -> Vec<Arc<Coming>> {
-        let entries = fs::read_dir(self.incoming_folder()).into_iter().flatten().flatten();
-        let mut all = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = Vec::new();
-        for entry in entries {
-            match Coming::found(&entry.path()) {
-                Some(coming) => {
-                    let coming = Arc::new(coming);
-                    all.insert(coming.id.clone(), Arc::clone(&coming));
-                    found.push(coming);
-                }
-                // Half-begun, or half-deleted.
-                None => drop(fs::remove_dir_all(entry.path())),
-            }
-        }
-        found
+    fn all_coming(&self) -> Vec<Arc<Coming>> {
+        let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        coming.values().map(Arc::clone).collect()
     }
 
     async fn remove_old(&self) {
-        let all: Vec<Arc<Coming>> = {
-            let coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
-            coming.values().map(Arc::clone).collect()
-        };
-        for coming in all {
+        for coming in self.all_coming() {
             let waits = matches!(coming.now().state, State::Receiving | State::Failed);
             let touched = fs::metadata(&coming.folder).and_then(|folder| folder.modified());
             let age = touched.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
