@@ -17,6 +17,7 @@ mod known;
 mod likeliest;
 mod nodes;
 mod params;
+mod parsimony;
 mod resolve;
 mod shape;
 mod size;

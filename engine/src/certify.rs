@@ -149,7 +149,7 @@ fn has_rows(optimizer: &OptimizerSpec) -> bool {
 
 /// Every optimizer, with its name.
 fn optimizers() -> [(&'static str, OptimizerSpec); 8] {
-    let darts = |projection, order| OptimizerSpec::Darts { projection, order };
+    let darts = |projection, order| OptimizerSpec::Darts { projection, order, frozen_epochs: 0 };
     let progressive = OptimizerSpec::DrnasProgressive {
         part_start: 4,
         part_end: 2,
@@ -157,11 +157,11 @@ fn optimizers() -> [(&'static str, OptimizerSpec); 8] {
         frozen_epochs: 1,
     };
     [
-        ("DrNAS", OptimizerSpec::Drnas { kl_scale: 0.0 }),
+        ("DrNAS", OptimizerSpec::Drnas { kl_scale: 0.0, frozen_epochs: 0 }),
         ("DARTS", darts(Projection::Softmax, 1)),
         ("DARTS, sparsemax", darts(Projection::Sparsemax, 1)),
         ("DARTS, second order", darts(Projection::Softmax, 2)),
-        ("GDAS", OptimizerSpec::Gdas { tau_start: 10.0, tau_end: 0.1 }),
+        ("GDAS", OptimizerSpec::Gdas { tau_start: 10.0, tau_end: 0.1, frozen_epochs: 0 }),
         ("SPOS", OptimizerSpec::Spos),
         ("DrNAS, partial channels", progressive),
         ("OFA", OptimizerSpec::Ofa { sub_nets: 4, kd_ratio: 1.0 }),

@@ -9,11 +9,12 @@ use crate::dataset::DataKind;
 use crate::spaces::transfer;
 
 /// Fields, or beginnings of their paths, that nothing in the training of a supernet hangs on.
-const FREE: [&str; 12] = [
+const FREE: [&str; 13] = [
     "name",
     // It follows from the version, and older specifications do not tell it.
     "dataset.valid",
     "constraints.max_",
+    "constraints.parsimony",
     "search.valid_limit",
     "search.from_run",
     "search.second_stage.",
@@ -91,6 +92,10 @@ impl RunSpec {
         what: &str,
     ) -> Vec<Violation> {
         let (own, theirs) = (self.to_value(), trained.to_value());
+        // Parsimony decides after the training; what a price was on counts where there was one.
+        let free =
+            |path: &str| path == "constraints.penalty_on" && trained.constraints.penalty == 0.0;
+        let bound = |path: &str| bound(path) && !free(path);
         let unlike = FIELDS.iter().filter(|field| bound(field.path)).filter_map(|field| {
             let [own, theirs] = [&own, &theirs].map(|spec| get(spec, field.path).cloned());
             let theirs = theirs.or_else(|| own.as_ref().and_then(|_| before(field.path)));
@@ -156,6 +161,8 @@ mod tests {
             "name": "again",
             "constraints.max_params": 200_000,
             "constraints.max_macs": 90_000_000,
+            "constraints.parsimony": 0.3,
+            "constraints.penalty_on": "macs",
             "search.from_run": "00000000-0000-4000-8000-000000000000",
             "search.second_stage.kind": "pareto",
             "search.second_stage.cost": "macs",

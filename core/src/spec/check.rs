@@ -279,6 +279,9 @@ fn rules(filled: &Value, violations: &mut Violations) {
     }
     if text(OPTIMIZER) == "drnas-progressive" {
         progressive::rules(filled, violations);
+    } else if number("search.optimizer.frozen_epochs") >= number("search.epochs").or(Some(1.0)) {
+        let detail = "must be below `search.epochs`, so that rows are learned in at least one";
+        violations.add("search.optimizer.frozen_epochs", detail);
     }
     if let Some(kind) = rowless::name(text(OPTIMIZER)) {
         rowless::rules(kind, filled, violations);
@@ -408,6 +411,7 @@ mod tests {
             "max_latency_ms": null,
             "max_macs": null,
             "max_params": null,
+            "parsimony": 0.0,
             "penalty": 0.0,
             "penalty_on": "params"
           },
@@ -522,6 +526,7 @@ mod tests {
           "fidelity": "corrected",
           "on_nonfinite": "stop",
           "optimizer": {
+            "frozen_epochs": 0,
             "kind": "drnas",
             "kl_scale": 0.0
           },
@@ -741,7 +746,7 @@ mod tests {
         let spec = RunSpec::parse(&value).unwrap().to_value();
         assert_eq!(
             spec["search"]["optimizer"],
-            json!({"kind": "gdas", "tau_start": 10.0, "tau_end": 0.1})
+            json!({"kind": "gdas", "tau_start": 10.0, "tau_end": 0.1, "frozen_epochs": 0})
         );
         assert_eq!(spec["search"]["epochs"], 250);
     }

@@ -15,7 +15,11 @@ pub struct ConstraintsSpec {
     pub max_latency_ms: Option<f64>,
     /// Weight of the expected cost's logarithm in the loss of the rows; 0 for none.
     pub penalty: f64,
-    /// Which cost that is.
+    /// Of options at least `1 - parsimony` times as likely as the likeliest, the cheapest is derived.
+    /// Absent where no rows are learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parsimony: Option<f64>,
+    /// Which cost price and parsimony are on.
     pub penalty_on: Measure,
 }
 

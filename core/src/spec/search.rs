@@ -107,6 +107,9 @@ pub enum OptimizerSpec {
     Drnas {
         /// Weight of the distance to the uniform distribution; above 0 it replaces the L2 decay.
         kl_scale: f64,
+        /// Epochs at the start in which only the weights are trained.
+        #[serde(default)]
+        frozen_epochs: u64,
     },
     /// The same in two halves, of which each trains a supernet of partial channels: the second has
     /// fewer operations, which see more channels (arXiv:2006.10355, section 3.3). In the space
@@ -128,6 +131,9 @@ pub enum OptimizerSpec {
         projection: Projection,
         /// 1, or 2 for the unrolled gradient.
         order: u64,
+        /// Epochs at the start in which only the weights are trained.
+        #[serde(default)]
+        frozen_epochs: u64,
     },
     /// Straight-through Gumbel-softmax samples (GDAS, arXiv:1910.04465).
     Gdas {
@@ -135,6 +141,9 @@ pub enum OptimizerSpec {
         tau_start: f64,
         /// Temperature in the last epoch.
         tau_end: f64,
+        /// Epochs at the start in which only the weights are trained.
+        #[serde(default)]
+        frozen_epochs: u64,
     },
     /// Uniform single paths; rows are not learned, the architecture comes from the second stage
     /// (SPOS, arXiv:1904.00420).
@@ -182,6 +191,18 @@ impl OptimizerSpec {
     #[must_use]
     pub fn learns_rows(&self) -> bool {
         self.searches() && !matches!(self, Self::Spos | Self::Ofa { .. })
+    }
+
+    /// Epochs at the start in which rows that are learned rest.
+    #[must_use]
+    pub fn frozen_epochs(&self) -> u64 {
+        match self {
+            Self::Drnas { frozen_epochs, .. }
+            | Self::DrnasProgressive { frozen_epochs, .. }
+            | Self::Darts { frozen_epochs, .. }
+            | Self::Gdas { frozen_epochs, .. } => *frozen_epochs,
+            Self::Spos | Self::Ofa { .. } | Self::Random | Self::Fixed { .. } => 0,
+        }
     }
 
     /// Whether it trains a supernet of which networks can have slices.

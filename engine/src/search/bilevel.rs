@@ -53,7 +53,7 @@ impl Bilevel {
     #[must_use]
     pub fn new(search: &SearchSpec, weights: &Flat) -> Self {
         let kl_scale = match search.optimizer {
-            OptimizerSpec::Drnas { kl_scale } => kl_scale,
+            OptimizerSpec::Drnas { kl_scale, .. } => kl_scale,
             _ => 0.0,
         };
         Self {

@@ -29,8 +29,6 @@ pub struct Progressive {
     parts: [i64; 2],
     /// Operations that an edge keeps for the second half.
     operations: usize,
-    /// Epochs that train no rows.
-    frozen: u64,
     /// First epoch of the second half.
     second: u64,
     /// In the second half the operations that are left, one list per choice.
@@ -42,7 +40,7 @@ impl Progressive {
     #[must_use]
     pub fn of(spec: &RunSpec, shape: DataShape, space: &Graph) -> Option<Self> {
         let search = &spec.search;
-        let OptimizerSpec::DrnasProgressive { part_start, part_end, operations, frozen_epochs } =
+        let OptimizerSpec::DrnasProgressive { part_start, part_end, operations, .. } =
             search.optimizer
         else {
             return None;
@@ -55,16 +53,9 @@ impl Progressive {
             sharing: search.weights,
             parts: [part_start, part_end].map(|part| i64::try_from(part).unwrap_or(i64::MAX)),
             operations: usize::try_from(operations).unwrap_or(usize::MAX),
-            frozen: frozen_epochs,
             second: search.epochs / 2,
             kept: None,
         })
-    }
-
-    /// Whether an epoch trains the weights only.
-    #[must_use]
-    pub fn is_frozen(&self, epoch: u64) -> bool {
-        epoch < self.frozen
     }
 
     /// Whether the second half begins with this epoch, or should have.

@@ -190,7 +190,7 @@ impl Search {
             batches.next().ok_or_else(|| EngineError::Bug("a step has no images".to_owned()))?;
         let at = |stream| At { seed, stream, step };
         let pass = |stream| Pass::train(derive(seed, stream, step));
-        let frozen = self.net.progressive().is_some_and(|halves| halves.is_frozen(epoch));
+        let frozen = epoch < self.spec.search.optimizer.frozen_epochs();
         let arch = if let Some(batch) = batches.next().filter(|_| !frozen) {
             let draw = |net: &Supernet| sampler.draw(net, at(Stream::ArchDraw), false);
             let pass = pass(Stream::ArchDropout);
@@ -278,8 +278,8 @@ impl Search {
 
     /// The architecture that would be derived now.
     ///
-    /// Gradient-based optimizers take the largest entry of each row; where the cost is limited, the
-    /// likeliest architecture within the limits. Uniform sampling and progressive shrinking learn no
+    /// Gradient-based optimizers take the largest entry of each row, or with parsimony the cheapest
+    /// that is near; where the cost is limited, the likeliest architecture within the limits. Uniform sampling and progressive shrinking learn no
     /// rows: there, a few random candidates are compared on the supernet with the batches' own
     /// statistics; the second stage compares more, and with more care.
     ///
@@ -287,9 +287,10 @@ impl Search {
     /// - [`EngineError`] if libtorch refuses.
     pub fn derive(&self, data: &Data, epoch: u64) -> Result<Architecture, EngineError> {
         if self.spec.search.optimizer.learns_rows() {
+            let rows = self.parsimonious(epoch)?;
             return Ok(match &self.limits {
-                Some(limits) => limits.likeliest(&self.probabilities(epoch)?).architecture,
-                None => self.most_likely(epoch)?,
+                Some(limits) => limits.likeliest(&rows).architecture,
+                None => self.net.graph().derive(&rows),
             });
         }
         self.glance(data, epoch)

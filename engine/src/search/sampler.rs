@@ -44,7 +44,7 @@ impl Sampler {
         match optimizer {
             OptimizerSpec::Darts { projection, .. } => Self::Darts(*projection),
             OptimizerSpec::Drnas { .. } | OptimizerSpec::DrnasProgressive { .. } => Self::Drnas,
-            OptimizerSpec::Gdas { tau_start, tau_end } => {
+            OptimizerSpec::Gdas { tau_start, tau_end, .. } => {
                 Self::Gdas { tau: gdas::temperature(*tau_start, *tau_end, epoch, epochs) }
             }
             // Progressive shrinking draws among the admitted options itself.

@@ -44,6 +44,28 @@ fn every_combination_moves_weights_and_rows(
     assert_eq!(search.derive(&data, 0).unwrap().0.len(), 6);
 }
 
+/// Rows rest in the frozen epochs, while the weights learn; then they move.
+#[rstest]
+fn frozen_epochs_train_weights_only(
+    #[values(json!({"kind": "drnas"}), json!({"kind": "darts", "order": 2}), json!({"kind": "gdas"}))]
+    mut optimizer: Value,
+) {
+    optimizer["frozen_epochs"] = json!(1);
+    let (mut search, data, _home) =
+        search(&json!({"search": {"optimizer": optimizer, "epochs": 3}}));
+    let began = snapshot(&search);
+    while search.epoch() == 0 {
+        search.iterate(&data.train).unwrap();
+        assert!(!search.pending.take().unwrap().contains_key("arch_loss"));
+    }
+    let rested = snapshot(&search);
+    assert_ne!(began.0, rested.0, "weights");
+    assert_eq!(began.1, rested.1, "rows");
+    search.iterate(&data.train).unwrap();
+    assert!(search.pending.take().unwrap().contains_key("arch_loss"));
+    assert_ne!(rested.1, snapshot(&search).1, "rows");
+}
+
 #[test]
 fn a_search_lowers_the_loss_and_equal_seeds_give_equal_losses() {
     let run = || {

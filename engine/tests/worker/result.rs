@@ -194,6 +194,31 @@ fn a_strong_price_derives_a_cheap_architecture(#[case] optimizer: Value, #[case]
     assert!(run(json!({})).0[on].as_u64() > cost[on].as_u64());
 }
 
+/// Rows that have hardly moved tie everywhere, and then the cheapest architecture is derived, in the
+/// events as in the result; without parsimony it is another one.
+#[rstest]
+#[case("params")]
+#[case("macs")]
+fn parsimony_derives_the_cheapest_of_what_is_near(#[case] on: &str) {
+    let graph = spaces::build(&toy(), spaces::toy_cell::PRESET.shape, Sharing::Entangled).unwrap();
+    let range = graph.cost_range().unwrap();
+    let derived = |parsimony: f64| {
+        let constraints = json!({"parsimony": parsimony, "penalty_on": on});
+        let run = Run::new(&json!({"search": {"epochs": 1}, "constraints": constraints}));
+        assert!(run.finish(1).success());
+        let last = run.events(1).into_iter().rev().find_map(|event| match event.body {
+            EventBody::Architecture(now) => Some(now.choices),
+            _ => None,
+        });
+        let summary = run.record().unwrap()["outcome"]["summary"].clone();
+        assert_eq!(summary["choices"], json!(last.unwrap()));
+        summary["cost"][on].as_u64().unwrap()
+    };
+    let least = if on == "params" { range.min.params } else { range.min.macs };
+    assert_eq!(derived(0.5), least);
+    assert!(derived(0.0) > least);
+}
+
 fn toy() -> SpaceSpec {
     let SpaceSpec::ToyCell(mut options) = (spaces::toy_cell::PRESET.defaults)() else {
         panic!("the preset is another space")

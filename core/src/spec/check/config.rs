@@ -215,7 +215,7 @@ mod tests {
         let of = |path: &str| value.pointer(path).unwrap().clone();
         assert_eq!(
             of("/search/optimizer"),
-            json!({"kind": "gdas", "tau_start": 9.0, "tau_end": 0.2})
+            json!({"kind": "gdas", "tau_start": 9.0, "tau_end": 0.2, "frozen_epochs": 0})
         );
         assert_eq!(
             of("/search/weight_optimizer"),

@@ -10,6 +10,8 @@ pub(super) const OPTIMIZERS: &[(&str, &str)] = &[
     ("random", "Random search"),
     ("fixed", "Given architecture"),
 ];
+/// Optimizers that learn rows.
+pub(super) const ROWS: &[&str] = &["drnas", "drnas-progressive", "darts", "gdas"];
 /// Optimizers that search.
 pub(super) const SEARCHED: &[&str] =
     &["drnas", "drnas-progressive", "darts", "gdas", "spos", "ofa"];

@@ -12,11 +12,18 @@ impl Search {
     /// # Errors
     /// - [`EngineError::Tensor`] if the copy of the rows fails.
     pub fn likeliest(&self, epoch: u64, count: usize) -> Result<Vec<Architecture>, EngineError> {
-        let (rows, limits) = (self.probabilities(epoch)?, self.limits.as_ref());
+        let (rows, limits) = (self.parsimonious(epoch)?, self.limits.as_ref());
         let first = limits.map(|limits| limits.likeliest(&rows).architecture);
         let within = |one: &Architecture| limits.is_none_or(|limits| limits.allow(one));
         let others = self.net.graph().likeliest(&rows, count, within);
         let others = others.into_iter().filter(|one| first.as_ref() != Some(one));
         Ok(first.iter().cloned().chain(others).take(count).collect())
+    }
+
+    /// The rows by which an architecture is derived: with parsimony, cheap options lead in them.
+    pub(super) fn parsimonious(&self, epoch: u64) -> Result<Vec<Vec<f64>>, EngineError> {
+        let constraints = &self.spec.constraints;
+        let (rows, parsimony) = (self.probabilities(epoch)?, constraints.parsimony.unwrap_or(0.0));
+        Ok(self.net.graph().parsimonious(&rows, parsimony, constraints.penalty_on)?)
     }
 }
