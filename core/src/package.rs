@@ -55,7 +55,7 @@ impl FileKind {
 }
 
 /// Every file that a package may hold, in the order in which a page lists them.
-pub const FILES: [FileKind; 22] = [
+pub const FILES: [FileKind; 23] = [
     file(folder::RESULT_ZIP, "Everything", "all files below in one"),
     file("MODEL_CARD.md", "Model card", "what the network is, what it scores, how it was found"),
     file(SOURCE, "PyTorch source", "the network as readable PyTorch, with load()"),
@@ -71,6 +71,7 @@ pub const FILES: [FileKind; 22] = [
     file(ARCHITECTURE, "Architecture", "options by name, text form, cost, accuracies"),
     file("architecture.svg", "Drawing", "its picture"),
     file("candidates.csv", "Candidates", "every architecture that was compared").minor(),
+    file("effects.csv", "Effects", "what each option adds to their accuracy").minor(),
     file("finalists.csv", "Finalists", "every short training before the choice").minor(),
     file("pareto.json", "Front", "the best trade-offs of accuracy against cost").minor(),
     file("metrics.csv", "Metrics", "every number of the run"),

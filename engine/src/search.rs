@@ -3,6 +3,7 @@
 pub mod bilevel;
 pub mod breed;
 pub mod candidates;
+pub mod effects;
 pub mod evolve;
 pub mod health;
 pub mod pareto;

@@ -1,7 +1,7 @@
 //! Of options that are nearly as likely as the likeliest, the cheapest.
 
-use super::{Graph, GraphError};
-use crate::choice::ChoiceId;
+use super::{Cost, Graph, GraphError};
+use crate::choice::{Architecture, ChoiceId};
 use crate::spec::Measure;
 
 impl Graph {
@@ -33,9 +33,7 @@ impl Graph {
             };
             let mut cheapest = (self.cost(&preferred)?.of(on), best);
             for option in (0..row.len()).filter(near) {
-                let mut other = preferred.clone();
-                other.0[choice] = option;
-                let cost = self.cost(&self.canonical(&other))?.of(on);
+                let cost = self.cost_with(&preferred, choice, option)?.of(on);
                 let (least, leader) = cheapest;
                 if cost < least || cost == least && row[option] > row[leader] {
                     cheapest = (cost, option);
@@ -48,15 +46,27 @@ impl Graph {
         Ok(changed)
     }
 
+    /// What an architecture costs with another option of a choice.
+    pub(super) fn cost_with(
+        &self,
+        architecture: &Architecture,
+        choice: ChoiceId,
+        option: usize,
+    ) -> Result<Cost, GraphError> {
+        let mut other = architecture.clone();
+        other.0[choice] = option;
+        self.cost(&self.canonical(&other))
+    }
+
     /// Whether an option stands for keeping no operation.
-    fn is_none(&self, choice: ChoiceId, option: usize) -> bool {
+    pub(super) fn is_none(&self, choice: ChoiceId, option: usize) -> bool {
         let mut prunings = self.prunings.iter();
         prunings.any(|pruning| pruning.none == option && pruning.choices.contains(&choice))
     }
 }
 
 /// Lets an option change places with the likeliest, and lead where others are as likely.
-fn lead(row: &mut [f64], best: usize, option: usize) {
+pub(super) fn lead(row: &mut [f64], best: usize, option: usize) {
     row.swap(best, option);
     let top = row[option];
     for (other, value) in row.iter_mut().enumerate() {
@@ -69,7 +79,6 @@ fn lead(row: &mut [f64], best: usize, option: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choice::Architecture;
     use crate::spaces::{self, autoformer, darts, toy_cell};
     use crate::spec::{Sharing, SpaceSpec};
 

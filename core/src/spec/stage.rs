@@ -17,6 +17,16 @@ pub enum SecondStageSpec {
         /// Images of the architecture split that each of them answers.
         images: u64,
     },
+    /// The same candidates, by which options are judged instead: what each adds to the scores.
+    Effects {
+        /// How many candidates.
+        candidates: u64,
+        /// Images of the architecture split that each of them answers.
+        images: u64,
+        /// A smaller size may be so much worse than the best size of its kind and is still taken: as
+        /// a share of the images, of a text in nats.
+        tolerance: f64,
+    },
     /// Mutation and crossover of the best candidates so far.
     Evolution {
         /// Candidates of a generation.
@@ -63,7 +73,7 @@ impl SecondStageSpec {
     pub fn candidates(&self) -> u64 {
         match self {
             Self::None => 0,
-            Self::Random { candidates, .. } => *candidates,
+            Self::Random { candidates, .. } | Self::Effects { candidates, .. } => *candidates,
             Self::Evolution { population, generations, .. }
             | Self::Pareto { population, generations, .. } => population * generations,
         }
@@ -74,7 +84,7 @@ impl SecondStageSpec {
     pub fn generations(&self) -> u64 {
         match self {
             Self::None => 0,
-            Self::Random { .. } => 1,
+            Self::Random { .. } | Self::Effects { .. } => 1,
             Self::Evolution { generations, .. } | Self::Pareto { generations, .. } => *generations,
         }
     }
@@ -85,6 +95,7 @@ impl SecondStageSpec {
         match self {
             Self::None => 0,
             Self::Random { images, .. }
+            | Self::Effects { images, .. }
             | Self::Evolution { images, .. }
             | Self::Pareto { images, .. } => *images,
         }

@@ -48,7 +48,8 @@ impl Rules {
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Some(match *stage {
             SecondStageSpec::None => return None,
-            SecondStageSpec::Random { candidates, .. } => Self {
+            SecondStageSpec::Random { candidates, .. }
+            | SecondStageSpec::Effects { candidates, .. } => Self {
                 population: size(candidates),
                 parents: 1,
                 mutations: 0,

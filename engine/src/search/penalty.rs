@@ -173,6 +173,7 @@ mod tests {
             max_macs: limit(Measure::Macs),
             max_latency_ms: limit(Measure::Latency).map(skein_core::spec::milliseconds),
             penalty: 0.7,
+            parsimony: None,
             penalty_on: measure,
         };
         Penalty::of(graph, &spec, Device::Cpu).unwrap().unwrap()

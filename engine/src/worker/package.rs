@@ -29,7 +29,9 @@ use crate::search::evolve::Tried;
 use crate::state::checkpoint::digest;
 use crate::train::network::Network;
 use crate::train::tournament::Played;
-use tables::{architecture_json, candidates_csv, finalists_csv, front_json, metrics_csv};
+use tables::{
+    architecture_json, candidates_csv, effects_csv, finalists_csv, front_json, metrics_csv,
+};
 
 /// What is packed.
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +116,9 @@ fn records(
     folder.put("environment.json", about::environment_json(contents)?.as_bytes())?;
     if !contents.tried.is_empty() {
         folder.put("candidates.csv", candidates_csv(contents)?.as_bytes())?;
+    }
+    if let Some(effects) = effects_csv(contents)? {
+        folder.put("effects.csv", effects.as_bytes())?;
     }
     if !contents.finals.is_empty() {
         folder.put("finalists.csv", finalists_csv(contents)?.as_bytes())?;

@@ -2,6 +2,7 @@
 
 mod after;
 mod again;
+mod effects;
 mod finals;
 mod given;
 mod packaged;

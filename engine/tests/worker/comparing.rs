@@ -35,6 +35,52 @@ fn the_second_stage_picks_its_best_candidate() {
     assert_eq!(told.as_deref(), summary["architecture"].as_str());
 }
 
+/// What each option adds decides, not the best candidate: with the largest tolerance the smaller of
+/// two kernels wins in either kind of operation, without any the one that adds more.
+#[rstest]
+#[case::any(1.0)]
+#[case::none(0.0)]
+fn the_effects_of_options_decide(#[case] tolerance: f64) {
+    let run = Run::new(&json!({
+        "search": {
+            "optimizer": {"kind": "spos"}, "epochs": 1,
+            "second_stage": {"kind": "effects", "candidates": 40, "images": 64, "tolerance": tolerance},
+        },
+        "after": {"from_scratch": {"epochs": 0}}
+    }));
+    assert!(run.finish(1).success());
+    let csv = String::from_utf8(run.artifact(1, "candidates.csv")).unwrap();
+    assert_eq!(candidates(&csv).len(), 40);
+    let csv = String::from_utf8(run.artifact(1, "effects.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0], ["choice", "option", "effect", "candidates"]);
+    let summary = run.record().unwrap()["outcome"]["summary"].clone();
+    let picked = summary["choices"].as_array().unwrap();
+    let names =
+        ["normal 0→1", "normal 0→2", "normal 1→2", "reduce 0→1", "reduce 0→2", "reduce 1→2"];
+    for ((options, name), picked) in lines[1..].chunks(4).zip(names).zip(picked) {
+        assert!(options.iter().all(|line| line[0] == name), "{options:?}");
+        let operations: Vec<&str> = options.iter().map(|line| line[1]).collect();
+        assert_eq!(operations, ["sep3", "sep5", "dil3", "dil5"]);
+        let number = |at: usize, of: usize| options[at][of].parse::<f64>().unwrap();
+        assert!((0..4).map(|at| number(at, 2)).sum::<f64>().abs() < 1e-9);
+        assert!((0..4).map(|at| number(at, 3)).sum::<f64>() == 40.0);
+        let picked = usize::try_from(picked.as_u64().unwrap()).unwrap();
+        let small = picked - picked % 2;
+        let smaller_wins = tolerance > 0.0 || number(small, 2) >= number(small + 1, 2);
+        assert_eq!(picked == small, smaller_wins, "{options:?}");
+    }
+    let told = run.events(1).into_iter().rev().find_map(|event| match event.body {
+        EventBody::Architecture(now) => Some(now.text),
+        _ => None,
+    });
+    assert_eq!(told.as_deref(), summary["architecture"].as_str());
+    let start = "the effects of the options are estimated from 40 candidates";
+    let said =
+        |event: &EventBody| matches!(event, EventBody::Log(log) if log.message.starts_with(start));
+    assert_eq!(run.said(1).iter().filter(|event| said(event)).count(), 1);
+}
+
 /// Text form and accuracy of what a second stage compared.
 fn candidates(csv: &str) -> Vec<(&str, f64)> {
     csv.lines()

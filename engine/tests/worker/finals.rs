@@ -47,6 +47,7 @@ fn lines(run: &Run, attempt: u32) -> Vec<(String, u64, u64, f64)> {
 #[rstest]
 #[case::of_the_rows(json!({}))]
 #[case::of_a_second_stage(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"candidates": 7, "images": 64}}}))]
+#[case::of_effects(json!({"search": {"optimizer": {"kind": "spos"}, "second_stage": {"kind": "effects", "candidates": 7, "images": 64}}}))]
 #[case::at_random(random())]
 fn the_best_of_the_last_round_goes_on(#[case] patch: Value) {
     let run = Run::new(&spec(&patch));

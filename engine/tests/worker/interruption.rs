@@ -182,6 +182,25 @@ fn a_killed_second_stage_goes_on(
     assert!(run.artifact(last, "candidates.csv") == expected.1, "candidates differ");
 }
 
+/// Effects are no part of a checkpoint: they follow from the scores.
+#[rstest]
+#[case::within(&[("phase", 2), ("checkpoint", 2)])]
+#[case::three_crashes_in_a_row(&[("phase", 2), ("checkpoint", 1), ("checkpoint", 1)])]
+#[case::at_the_end(&[("phase", 3)])]
+fn a_killed_second_stage_by_effects_goes_on(#[case] deaths: &[(&str, usize)]) {
+    let mut spec = two_stages("spos");
+    spec["search"]["epochs"] = json!(2);
+    spec["search"]["second_stage"] = json!({"kind": "effects", "candidates": 12});
+    let whole = Run::new(&spec);
+    assert!(whole.finish(1).success());
+    let run = Run::new(&spec);
+    let last = killed_when(&run, deaths);
+    Trace::of(&run, last).assert_equals(&Trace::of(&whole, 1));
+    for name in ["candidates.csv", "effects.csv"] {
+        assert!(run.artifact(last, name) == whole.artifact(1, name), "{name} differs");
+    }
+}
+
 /// NSGA-II's survivors are no part of a checkpoint: they follow from the scores.
 #[rstest]
 #[case::within_a_generation(&[("checkpoint", 4)])]

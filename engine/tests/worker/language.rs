@@ -138,11 +138,16 @@ fn a_killed_run_over_a_text_goes_on_bit_for_bit(#[case] patch: Value) {
 }
 
 #[rstest]
-#[case::spos("spos", 1)]
-#[case::ofa("ofa", 3)]
-fn a_second_stage_compares_language_models(#[case] optimizer: &str, #[case] epochs: u64) {
+#[case::spos("spos", 1, "random")]
+#[case::effects("spos", 1, "effects")]
+#[case::ofa("ofa", 3, "random")]
+fn a_second_stage_compares_language_models(
+    #[case] optimizer: &str,
+    #[case] epochs: u64,
+    #[case] kind: &str,
+) {
     let run = run(&json!({
-        "search": {"optimizer": {"kind": optimizer}, "epochs": epochs, "second_stage": {"candidates": 3}},
+        "search": {"optimizer": {"kind": optimizer}, "epochs": epochs, "second_stage": {"kind": kind, "candidates": 3}},
         "after": {"from_scratch": {"epochs": 0}}
     }));
     assert!(run.finish(1).success(), "{:?}", run.record());

@@ -141,6 +141,8 @@ fn events_are_counted_and_tell_the_whole_story() {
 #[rstest]
 #[case::rows(toy(), json!({"optimizer": {"kind": "drnas"}}))]
 #[case::second_stage(toy(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 4, "generations": 2}}))]
+#[case::effects(toy(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "effects", "candidates": 9, "tolerance": 0}}))]
+#[case::pruned_effects(darts(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "effects", "candidates": 9, "tolerance": 0}}))]
 #[case::pruned_rows(darts(), json!({"optimizer": {"kind": "darts"}}))]
 #[case::pruned_second_stage(darts(), json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "evolution", "population": 3, "generations": 2}}))]
 fn no_architecture_exceeds_the_limits(#[case] space: SpaceSpec, #[case] mut search: Value) {

@@ -17,7 +17,7 @@ pub(super) fn name(kind: &str) -> Option<&'static str> {
 pub(super) fn rules(name: &str, filled: &Value, violations: &mut Violations) {
     if get(filled, "search.second_stage.kind").and_then(Value::as_str) == Some("none") {
         let detail = format!(
-            "must be `random`, `evolution` or `pareto`: {name} learns no rows that could tell an architecture"
+            "must be `random`, `effects`, `evolution` or `pareto`: {name} learns no rows that could tell an architecture"
         );
         violations.add("search.second_stage.kind", detail);
     }

@@ -29,6 +29,7 @@ pub(super) const PROJECTIONS: &[(&str, &str)] =
 pub(super) const SECOND_STAGES: &[(&str, &str)] = &[
     ("none", "None"),
     ("random", "Random search"),
+    ("effects", "Effects of options"),
     ("evolution", "Evolution"),
     ("pareto", "Front of accuracy against cost"),
 ];

@@ -12,12 +12,18 @@ impl Search {
     /// # Errors
     /// - [`EngineError::Tensor`] if the copy of the rows fails.
     pub fn likeliest(&self, epoch: u64, count: usize) -> Result<Vec<Architecture>, EngineError> {
-        let (rows, limits) = (self.parsimonious(epoch)?, self.limits.as_ref());
-        let first = limits.map(|limits| limits.likeliest(&rows).architecture);
+        Ok(self.likeliest_by(&self.parsimonious(epoch)?, count))
+    }
+
+    /// The same by other rows.
+    #[must_use]
+    pub fn likeliest_by(&self, rows: &[Vec<f64>], count: usize) -> Vec<Architecture> {
+        let limits = self.limits.as_ref();
+        let first = limits.map(|limits| limits.likeliest(rows).architecture);
         let within = |one: &Architecture| limits.is_none_or(|limits| limits.allow(one));
-        let others = self.net.graph().likeliest(&rows, count, within);
+        let others = self.net.graph().likeliest(rows, count, within);
         let others = others.into_iter().filter(|one| first.as_ref() != Some(one));
-        Ok(first.iter().cloned().chain(others).take(count).collect())
+        first.iter().cloned().chain(others).take(count).collect()
     }
 
     /// The rows by which an architecture is derived: with parsimony, cheap options lead in them.

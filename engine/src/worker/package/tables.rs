@@ -11,10 +11,11 @@ use skein_core::event::{Event, EventBody, Front, Metrics};
 use skein_core::folder;
 use skein_core::package::architecture::ArchitectureFile;
 use skein_core::package::card::Facts;
-use skein_core::spec::milliseconds;
+use skein_core::spec::{SecondStageSpec, milliseconds};
 
 use super::{Contents, pretty};
 use crate::EngineError;
+use crate::search::effects;
 use crate::search::evolve::Tried;
 use crate::train::tournament::Played;
 
@@ -44,6 +45,22 @@ pub(super) fn candidates_csv(contents: &Contents<'_>) -> Result<String, EngineEr
         let _ = writeln!(csv, "{}", latency.unwrap_or_default());
     }
     Ok(csv)
+}
+
+/// What each option adds to the scores of the candidates, if the second stage decides by that.
+pub(super) fn effects_csv(contents: &Contents<'_>) -> Result<Option<String>, EngineError> {
+    let Facts { spec, space, .. } = contents.facts;
+    if !matches!(spec.search.second_stage, SecondStageSpec::Effects { .. }) {
+        return Ok(None);
+    }
+    let effects = effects::of(spec, space, contents.tried)?;
+    let mut csv = String::from("choice,option,effect,candidates\n");
+    for ((choice, effects), counts) in space.choices.iter().zip(&effects.of).zip(&effects.counts) {
+        for ((option, effect), count) in choice.options.iter().zip(effects).zip(counts) {
+            let _ = writeln!(csv, "{},{option},{effect},{count}", choice.name());
+        }
+    }
+    Ok(Some(csv))
 }
 
 /// All trainings of finalists, in their order.

@@ -76,6 +76,9 @@ impl Context<'_> {
         if self.tried.is_empty() {
             return search.likeliest(search.last_epoch(), count);
         }
+        if let Some(rows) = self.rows_of_effects(search)? {
+            return Ok(search.likeliest_by(&rows, count));
+        }
         let mut tried: Vec<_> = self.tried.iter().collect();
         tried.sort_by(|a, b| a.order(b));
         Ok(tried.into_iter().take(count).map(|tried| tried.architecture.clone()).collect())

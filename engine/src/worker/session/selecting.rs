@@ -72,7 +72,11 @@ impl Context<'_> {
             self.tried.len(),
             100.0 * best.accuracy.0
         ))?;
-        Ok(Selected::Best(best.architecture.clone()))
+        let Some(picked) = self.by_effects(search)? else {
+            return Ok(Selected::Best(best.architecture.clone()));
+        };
+        self.explain(search, &picked)?;
+        Ok(Selected::Best(picked))
     }
 
     /// Measures how long a candidate takes, and tells how long all that are left will.
@@ -136,7 +140,8 @@ impl Context<'_> {
             ("mean_accuracy".to_owned(), Num(mean(evolution.tried()))),
         ]
         .into();
-        values.extend(self.truth_values(&best.architecture));
+        let picked = self.by_effects(search)?.unwrap_or_else(|| best.architecture.clone());
+        values.extend(self.truth_values(&picked));
         if let Some(front) = front::of(&self.spec, search.net.graph(), evolution.tried())? {
             #[expect(clippy::cast_precision_loss, reason = "candidates are few")]
             values.insert("front_size".to_owned(), Num(front.points.len() as f64));
@@ -144,7 +149,7 @@ impl Context<'_> {
         }
         self.metrics(PhaseName::Select, step, generation, values)?;
         let epoch = self.spec.search.epochs + generation;
-        self.say_architecture(search, search.step + step, epoch, &best.architecture)
+        self.say_architecture(search, search.step + step, epoch, &picked)
     }
 }
 
