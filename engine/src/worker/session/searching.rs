@@ -194,12 +194,18 @@ impl Context<'_> {
     }
 
     pub(super) fn say_rows(&mut self, search: &Search, epoch: u64) -> Result<(), EngineError> {
-        let rows = search
-            .probabilities(epoch)?
-            .into_iter()
-            .map(|row| row.into_iter().map(Num).collect())
-            .collect();
-        self.events.say(EventBody::Rows(Rows { step: search.step, epoch, rows }))
+        self.say_these_rows(search.step, epoch, search.probabilities(epoch)?)
+    }
+
+    pub(super) fn say_these_rows(
+        &mut self,
+        step: u64,
+        epoch: u64,
+        rows: Vec<Vec<f64>>,
+    ) -> Result<(), EngineError> {
+        let numbers = |row: Vec<f64>| row.into_iter().map(Num).collect();
+        let rows = rows.into_iter().map(numbers).collect();
+        self.events.say(EventBody::Rows(Rows { step, epoch, rows }))
     }
 
     pub(super) fn say_architecture(

@@ -140,7 +140,12 @@ impl Context<'_> {
             ("mean_accuracy".to_owned(), Num(mean(evolution.tried()))),
         ]
         .into();
-        let picked = self.by_effects(search)?.unwrap_or_else(|| best.architecture.clone());
+        let (mut picked, rows) = (best.architecture.clone(), self.rows_of_effects(search)?);
+        let epoch = self.spec.search.epochs + generation;
+        if let Some(rows) = rows {
+            picked = search.likeliest_by(&rows, 1).into_iter().next().unwrap_or(picked);
+            self.say_these_rows(search.step + step, epoch, rows)?;
+        }
         values.extend(self.truth_values(&picked));
         if let Some(front) = front::of(&self.spec, search.net.graph(), evolution.tried())? {
             #[expect(clippy::cast_precision_loss, reason = "candidates are few")]
@@ -148,7 +153,6 @@ impl Context<'_> {
             self.events.say(EventBody::Front(front))?;
         }
         self.metrics(PhaseName::Select, step, generation, values)?;
-        let epoch = self.spec.search.epochs + generation;
         self.say_architecture(search, search.step + step, epoch, &picked)
     }
 }

@@ -51,6 +51,30 @@ pub(super) const EXAMPLES: &[Example] = &[
         },
     },
     Example {
+        id: "hour",
+        title: "An hour",
+        summary: "The search that our studies found best on this space, then a training of what it found.",
+        facts: &[
+            ("Data", "FashionMNIST, 60,000 images"),
+            ("Space", "Toy cell, 32 channels"),
+            ("Optimizer", "SPOS, 38 epochs, then effects of options"),
+            ("Takes", "about an hour on two cores"),
+        ],
+        spec: || {
+            json!({
+                "name": "An hour",
+                "dataset": {"id": "fashion-mnist"},
+                "space": {"preset": "toy-cell"},
+                "search": {
+                    "optimizer": {"kind": "spos"},
+                    "epochs": 38,
+                    "second_stage": {"kind": "effects", "candidates": 200, "images": 4096},
+                },
+                "after": {"recalibrate_images": 1024, "from_scratch": {"epochs": 20}},
+            })
+        },
+    },
+    Example {
         id: "paper",
         title: "Paper's toy cell",
         summary: "The search of the paper with its own settings, on all of FashionMNIST.",
