@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::choice::{Architecture, Choice};
 use crate::encoding;
+use crate::notation;
 use crate::spec::{BenchmarkSpec, Violation};
 
 /// A table by architecture.
@@ -167,14 +168,14 @@ fn accuracy_column(header: &[String], spec: &BenchmarkSpec) -> Result<usize, Vio
     })
 }
 
-/// The options in a column: names if all cells are names, else indices.
+/// The options in a column: names, ours or published ones, if all cells are names, else indices.
 fn options_of(
     rows: &[Vec<String>],
     column: usize,
     choice: &Choice,
 ) -> Result<Vec<usize>, Violation> {
-    let name = |cell: &str| choice.options.iter().position(|option| option == cell);
-    let named: Option<Vec<usize>> = rows.iter().map(|row| name(&row[column])).collect();
+    let named: Option<Vec<usize>> =
+        rows.iter().map(|row| notation::option(choice, &row[column])).collect();
     if let Some(named) = named {
         return Ok(named);
     }
@@ -258,6 +259,15 @@ mod tests {
         let text = "acc,normal 0→2,normal 0→1\n0.5,sep3,sep5\n";
         let table = Table::read(text, &choices(), &spec(None, None)).unwrap();
         assert_eq!(table.look_up(&Architecture(vec![1, 0])).unwrap().accuracy, 0.5);
+    }
+
+    /// The tables of NAS-Bench-201 and DARTS name operations as their code does.
+    #[test]
+    fn published_names_of_operations_are_known() {
+        let text = "a,b,acc\nsep_conv_3x3,sep_conv_5x5,0.5\nsep5,sep3,0.7\n";
+        let table = Table::read(text, &choices(), &spec(Some("a,b"), None)).unwrap();
+        assert_eq!(table.look_up(&Architecture(vec![0, 1])).unwrap().accuracy, 0.5);
+        assert_eq!(table.look_up(&Architecture(vec![1, 0])).unwrap().accuracy, 0.7);
     }
 
     #[rstest]

@@ -12,6 +12,8 @@ mod literal;
 mod options;
 mod strings;
 
+pub(crate) use cells::option;
+
 use crate::choice::{Architecture, ArchitectureError};
 use crate::graph::Graph;
 use literal::{Fault, Node, Reader, Value};

@@ -21,7 +21,7 @@ const FOREIGN: [(&str, &str); 12] = [
 ];
 
 /// The option of a choice by our name or by a published one.
-pub(super) fn option(choice: &Choice, name: &str) -> Option<usize> {
+pub(crate) fn option(choice: &Choice, name: &str) -> Option<usize> {
     let ours = FOREIGN.iter().find(|(foreign, _)| *foreign == name).map_or(name, |(_, ours)| ours);
     choice.options.iter().position(|known| known == ours)
 }
