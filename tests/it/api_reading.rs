@@ -93,3 +93,28 @@ fn the_server_says_what_it_offers() {
     assert!(metrics.contains("skein_runs{status=\"queued\"} 0"), "{metrics}");
     assert!(metrics.contains("skein_http_requests_total{status=\"200\"}"), "{metrics}");
 }
+
+/// Where the largest entries of the rows do not tell the architecture, the page says what does.
+#[test]
+fn a_page_says_how_an_architecture_follows_from_the_rows() {
+    let server = TestServer::start();
+    let note = |search: Value, constraints: Value| {
+        let spec = json!({
+            "name": "steps=2", "dataset": {"id": "fashion-mnist"}, "space": {"preset": "toy-cell"},
+            "search": search, "constraints": constraints, "resources": {"device": "cpu"},
+        });
+        let id = server.post("/api/v1/runs", &spec).created();
+        let page = server.get(&format!("/runs/{id}")).text();
+        let section = page.split("data-strips").nth(1).unwrap().split("</section>").next().unwrap();
+        section
+            .split_once("footing\">")
+            .map(|(_, rest)| rest.split("</p>").next().unwrap().to_owned())
+    };
+    let rows = json!({"optimizer": {"kind": "drnas"}});
+    assert_eq!(note(rows.clone(), json!({})), None);
+    let cheap = note(rows, json!({"parsimony": 0.4})).unwrap();
+    assert!(cheap.starts_with("Of the options that are at least 0.60 times as likely"), "{cheap}");
+    let second_stage = json!({"optimizer": {"kind": "spos"}, "second_stage": {"kind": "effects"}});
+    let effects = note(second_stage, json!({})).unwrap();
+    assert!(effects.starts_with("The last rows are the effects of the options"), "{effects}");
+}

@@ -41,6 +41,8 @@ pub(super) struct ShowPage {
     arch_text: String,
     ladder: Vec<LadderRow>,
     downloads: Vec<FileKind>,
+    /// How an architecture follows from the rows, if not by their largest entries.
+    rows_note: String,
     /// Whether a text is learned from.
     text: bool,
     learned_from: Learned,
@@ -126,6 +128,7 @@ impl ShowPage {
             figures: figures(&run, is_text),
             search_charts: search_charts(is_text, !again.searched || again.from_run),
             fit_charts: fit_charts(is_text),
+            rows_note: rows_note(&spec),
             text: is_text,
             learned_from: Learned::from(&spec, beside_data.as_deref()),
             example: words(is_text).0,
@@ -187,6 +190,21 @@ impl Learned {
         let said =
             format!("the network has learned from {title}, {width}×{height} pixels, {colour}");
         Self { grey, said }
+    }
+}
+
+fn rows_note(spec: &Value) -> String {
+    if text(at(spec, "search.second_stage.kind")) == "effects" {
+        return "The last rows are the effects of the options, estimated from the candidates of the second stage; \
+                where kinds of operations are equal, or a smaller size is good enough, that one leads."
+            .to_owned();
+    }
+    match at(spec, "constraints.parsimony").and_then(Value::as_f64) {
+        Some(parsimony) if parsimony > 0.0 => format!(
+            "Of the options that are at least {:.2} times as likely as the likeliest, the cheapest is derived.",
+            1.0 - parsimony
+        ),
+        _ => String::new(),
     }
 }
 
