@@ -8,7 +8,7 @@ use skein_core::event::FailureClass;
 use skein_core::number::{self, Num};
 use skein_core::package::{self, FileKind};
 use skein_core::spec::fields::{self, FIELDS, Field, Kind};
-use skein_core::spec::milliseconds;
+use skein_core::spec::{Measure, milliseconds};
 use time::OffsetDateTime;
 
 use super::again::{Again, Beside};
@@ -134,11 +134,8 @@ impl ShowPage {
             example: words(is_text).0,
             drawing,
             drawing_alt,
-            params: run
-                .architecture
-                .as_ref()
-                .map_or_else(dash, |now| format::short(now.cost.params)),
-            macs: run.architecture.as_ref().map_or_else(dash, |now| format::short(now.cost.macs)),
+            params: cost(&run, Measure::Params),
+            macs: cost(&run, Measure::Macs),
             latency: latency(&run),
             arch_text: run.architecture.as_ref().map_or_else(dash, |now| now.text.clone()),
             ladder: ladder(&run, &again.followers),
@@ -206,6 +203,12 @@ fn rows_note(spec: &Value) -> String {
         ),
         _ => String::new(),
     }
+}
+
+/// What an image costs the network that would be derived.
+fn cost(run: &RunView, of: Measure) -> String {
+    let derived = run.architecture.as_ref();
+    derived.map_or_else(dash, |now| format::short(now.cost.of(of)))
 }
 
 /// Milliseconds of what would be derived; empty if it was not measured.
