@@ -18,7 +18,7 @@ describe("the form", () => {
     const { page, check, close } = await openPage(browser, server.base);
     await page.goto(`${server.base}/`);
     assert.equal(new URL(page.url()).pathname, "/runs");
-    assert.equal(await page.locator("[data-start]").count(), 2);
+    assert.equal(await page.locator("[data-start]").count(), 3);
     for (const spec of await page.locator("[data-start]").evaluateAll((all) => all.map((one) => JSON.parse(one.dataset.start)))) {
       assert.equal((await api(server.base, "POST", "runs/preflight", spec)).status, 200);
     }

@@ -269,7 +269,8 @@ fn preflight_says_what_a_run_would_mean() {
     assert_eq!((&value["steps"], &value["finalist_steps"]), (&json!(16), &json!(0)));
     assert_eq!(value["space"]["architectures"], "4096");
     assert_eq!(value["spec"]["search"]["clip"], 5.0);
-    assert!(value["toml"].as_str().unwrap().contains("[search.optimizer]\nkind = \"drnas\""));
+    let optimizer = "[search.optimizer]\nfrozen_epochs = 0\nkind = \"drnas\"";
+    assert!(value["toml"].as_str().unwrap().contains(optimizer));
     assert_eq!(server.get("/api/v1/runs").json()["runs"], json!([]));
     // 128 of 256 images train weights, 96 a step: five finalists for one epoch, three for two.
     let mut with = spec("x");
