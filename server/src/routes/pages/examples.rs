@@ -58,7 +58,7 @@ pub(super) const EXAMPLES: &[Example] = &[
             ("Data", "FashionMNIST, 60,000 images"),
             ("Space", "Toy cell, 32 channels"),
             ("Optimizer", "SPOS, 38 epochs, then effects of options"),
-            ("Takes", "about an hour on two cores"),
+            ("Takes", "up to an hour on two cores"),
         ],
         spec: || {
             json!({
@@ -82,7 +82,7 @@ pub(super) const EXAMPLES: &[Example] = &[
             ("Data", "FashionMNIST, 60,000 images"),
             ("Space", "Toy cell, 32 channels"),
             ("Optimizer", "DrNAS, 100 epochs"),
-            ("Takes", "hours on a GPU, days on a CPU"),
+            ("Takes", "two to five hours on two cores"),
         ],
         spec: || {
             json!({
