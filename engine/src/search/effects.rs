@@ -49,7 +49,10 @@ fn fit(graph: &Graph, scored: &[(&Architecture, f64)]) -> Result<Effects, Engine
         }
     }
     let scores: Vec<f64> = scored.iter().map(|(_, score)| *score).collect();
-    let (found, residual) = solve(&table, &scores, width)?;
+    let (found, residual) = match scored {
+        [] => (vec![0.0; width], 0.0),
+        _ => solve(&table, &scores, width)?,
+    };
     let mut of: Vec<Vec<f64>> = sizes
         .iter()
         .zip(&starts)
@@ -142,5 +145,8 @@ mod tests {
         assert!(effects.of[1][1] > effects.of[1][0] && effects.residual.is_finite());
         assert!(effects.of[0].iter().all(|effect| effect.abs() < 1e-9));
         assert_eq!(effects.counts[0], [2, 0, 0, 0]);
+        // All losses may be no numbers.
+        let none = fit(&graph, &[]).unwrap();
+        assert_eq!((none.of, none.residual), (vec![vec![0.0; 4]; 6], 0.0));
     }
 }

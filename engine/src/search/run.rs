@@ -279,9 +279,10 @@ impl Search {
     /// The architecture that would be derived now.
     ///
     /// Gradient-based optimizers take the largest entry of each row, or with parsimony the cheapest
-    /// that is near; where the cost is limited, the likeliest architecture within the limits. Uniform sampling and progressive shrinking learn no
-    /// rows: there, a few random candidates are compared on the supernet with the batches' own
-    /// statistics; the second stage compares more, and with more care.
+    /// that is near; where the cost is limited, the likeliest architecture within the limits.
+    /// Uniform sampling and progressive shrinking learn no rows: there, a few random candidates are
+    /// compared on the supernet with the batches' own statistics; the second stage compares more, and
+    /// with more care.
     ///
     /// # Errors
     /// - [`EngineError`] if libtorch refuses.

@@ -38,7 +38,10 @@ fn a_search_in_halves_is_trained_derived_and_packed(
     #[values("entangled", "entangled_outputs", "shared")] weights: &str,
     #[values("corrected", "reference")] fidelity: &str,
 ) {
-    let run = Run::new(&halves(&json!({"search": {"weights": weights, "fidelity": fidelity}})));
+    let parsimony = if fidelity == "reference" { 0.5 } else { 0.0 };
+    let run = Run::new(&halves(&json!({
+        "search": {"weights": weights, "fidelity": fidelity}, "constraints": {"parsimony": parsimony},
+    })));
     assert!(run.finish(1).success());
     let record = run.record().unwrap();
     let outcome = &record["outcome"];
