@@ -57,7 +57,7 @@ pub(super) const EXAMPLES: &[Example] = &[
         facts: &[
             ("Data", "FashionMNIST, 60,000 images"),
             ("Space", "Toy cell, 32 channels"),
-            ("Optimizer", "SPOS, 38 epochs, then effects of options"),
+            ("Optimizer", "SPOS, 14 epochs, then effects of options"),
             ("Takes", "up to an hour on two cores"),
         ],
         spec: || {
@@ -67,8 +67,8 @@ pub(super) const EXAMPLES: &[Example] = &[
                 "space": {"preset": "toy-cell"},
                 "search": {
                     "optimizer": {"kind": "spos"},
-                    "epochs": 38,
-                    "second_stage": {"kind": "effects", "candidates": 200, "images": 4096},
+                    "epochs": 14,
+                    "second_stage": {"kind": "effects", "candidates": 96, "images": 4096},
                 },
                 "after": {"recalibrate_images": 1024, "from_scratch": {"epochs": 20}},
             })
