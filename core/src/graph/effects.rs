@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::parsimony::lead;
 use super::{Graph, GraphError, Op};
 use crate::choice::ChoiceId;
 use crate::spec::Measure;
@@ -35,48 +34,27 @@ impl Graph {
         on: Measure,
     ) -> Result<Vec<Vec<f64>>, GraphError> {
         let scale = effects.residual.max(1e-9);
-        let mut rows: Vec<_> = effects.of.iter().map(|effects| softmax(effects, scale)).collect();
-        let preferred = self.derive(&rows);
-        for (choice, row) in rows.iter_mut().enumerate() {
-            let best = preferred.0[choice];
-            if !self.is_open(&preferred, choice) || self.is_none(choice, best) {
-                continue;
-            }
-            let mut costs = Vec::new();
-            for option in 0..row.len() {
-                costs.push(self.cost_with(&preferred, choice, option)?.of(on));
-            }
-            let option = self.decided(effects, choice, tolerance, &costs);
-            if option != best {
-                lead(row, best, option);
-            }
-        }
-        Ok(rows)
+        let rows = effects.of.iter().map(|effects| softmax(effects, scale)).collect();
+        self.cheapest_lead(rows, on, |choice, _| self.good_enough(effects, choice, tolerance))
     }
 
-    /// The option of a choice to take.
-    fn decided(&self, effects: &Effects, choice: ChoiceId, tolerance: f64, costs: &[u64]) -> usize {
-        let of = &effects.of[choice];
-        let kinds = self.kinds(choice).into_values();
-        let kinds: Vec<(f64, f64, usize)> = kinds
-            .map(|options| {
-                let most = options.iter().map(|option| of[*option]).fold(f64::MIN, f64::max);
-                let near = options.iter().filter(|option| of[**option] >= most - tolerance);
-                let smallest = near.min_by_key(|option| costs[**option]).unwrap_or(&options[0]);
-                let seen: usize =
-                    options.iter().map(|option| effects.counts[choice][*option]).sum();
-                #[expect(clippy::cast_precision_loss, reason = "options are few")]
-                let mean =
-                    options.iter().map(|option| of[*option]).sum::<f64>() / options.len() as f64;
-                #[expect(clippy::cast_precision_loss, reason = "architectures are few")]
-                let variance = effects.residual.powi(2) / seen.max(1) as f64;
-                (mean, variance, *smallest)
-            })
-            .collect();
-        let best = kinds.iter().fold((f64::MIN, 0.0, 0), |a, b| if b.0 > a.0 { *b } else { a });
+    /// The options of a choice whose kind equals the best one, and whose size is good enough in it.
+    fn good_enough(&self, effects: &Effects, choice: ChoiceId, tolerance: f64) -> Vec<usize> {
+        let (of, counts) = (&effects.of[choice], &effects.counts[choice]);
+        let told = |options: Vec<usize>| {
+            let most = options.iter().map(|option| of[*option]).fold(f64::MIN, f64::max);
+            let seen: usize = options.iter().map(|option| counts[*option]).sum();
+            #[expect(clippy::cast_precision_loss, reason = "options are few")]
+            let mean = options.iter().map(|option| of[*option]).sum::<f64>() / options.len() as f64;
+            #[expect(clippy::cast_precision_loss, reason = "architectures are few")]
+            let variance = effects.residual.powi(2) / seen.max(1) as f64;
+            let near = options.into_iter().filter(|option| of[*option] >= most - tolerance);
+            (mean, variance, near.collect::<Vec<_>>())
+        };
+        let kinds: Vec<_> = self.kinds(choice).into_values().map(told).collect();
+        let Some(best) = kinds.iter().max_by(|a, b| a.0.total_cmp(&b.0)) else { return vec![] };
         let equal = kinds.iter().filter(|kind| kind.0 >= best.0 - (kind.1 + best.1).sqrt());
-        let cheapest = equal.min_by_key(|kind| costs[kind.2]);
-        cheapest.unwrap_or(&best).2
+        equal.flat_map(|(_, _, near)| near.clone()).collect()
     }
 
     /// The options of a choice by kind: those of one kind are slices of one weight.

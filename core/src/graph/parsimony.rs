@@ -1,7 +1,7 @@
 //! Of options that are nearly as likely as the likeliest, the cheapest.
 
-use super::{Cost, Graph, GraphError};
-use crate::choice::{Architecture, ChoiceId};
+use super::{Graph, GraphError};
+use crate::choice::ChoiceId;
 use crate::spec::Measure;
 
 impl Graph {
@@ -19,43 +19,51 @@ impl Graph {
         parsimony: f64,
         on: Measure,
     ) -> Result<Vec<Vec<f64>>, GraphError> {
-        let (preferred, mut changed) = (self.derive(rows), rows.to_vec());
         if parsimony <= 0.0 {
-            return Ok(changed);
+            return Ok(rows.to_vec());
         }
-        for (choice, row) in rows.iter().enumerate() {
+        self.cheapest_lead(rows.to_vec(), on, |choice, best| {
+            let row = &rows[choice];
+            let near = |option: &usize| row[*option] >= (1.0 - parsimony) * row[best];
+            (0..row.len()).filter(near).collect()
+        })
+    }
+
+    /// Rows in which the cheapest of some options leads in each choice, of equals the likelier;
+    /// `among` names them, given the choice and its likeliest option. What an option costs is told
+    /// with every other choice as the rows prefer it.
+    pub(super) fn cheapest_lead(
+        &self,
+        mut rows: Vec<Vec<f64>>,
+        on: Measure,
+        among: impl Fn(ChoiceId, usize) -> Vec<usize>,
+    ) -> Result<Vec<Vec<f64>>, GraphError> {
+        let preferred = self.derive(&rows);
+        for (choice, row) in rows.iter_mut().enumerate() {
             let best = preferred.0[choice];
             if !self.is_open(&preferred, choice) || self.is_none(choice, best) {
                 continue;
             }
-            let near = |option: &usize| {
-                row[*option] >= (1.0 - parsimony) * row[best] && !self.is_none(choice, *option)
-            };
-            let mut cheapest = (self.cost(&preferred)?.of(on), best);
-            for option in (0..row.len()).filter(near) {
-                let cost = self.cost_with(&preferred, choice, option)?.of(on);
-                let (least, leader) = cheapest;
-                if cost < least || cost == least && row[option] > row[leader] {
-                    cheapest = (cost, option);
+            let mut cheapest: Option<(u64, usize)> = None;
+            for option in among(choice, best) {
+                if self.is_none(choice, option) {
+                    continue;
+                }
+                let mut other = preferred.clone();
+                other.0[choice] = option;
+                let cost = self.cost(&self.canonical(&other))?.of(on);
+                let wins = cheapest.is_none_or(|(least, leader)| {
+                    cost < least || cost == least && row[option] > row[leader]
+                });
+                if wins {
+                    cheapest = Some((cost, option));
                 }
             }
-            if cheapest.1 != best {
-                lead(&mut changed[choice], best, cheapest.1);
+            if let Some((_, option)) = cheapest.filter(|(_, option)| *option != best) {
+                lead(row, best, option);
             }
         }
-        Ok(changed)
-    }
-
-    /// What an architecture costs with another option of a choice.
-    pub(super) fn cost_with(
-        &self,
-        architecture: &Architecture,
-        choice: ChoiceId,
-        option: usize,
-    ) -> Result<Cost, GraphError> {
-        let mut other = architecture.clone();
-        other.0[choice] = option;
-        self.cost(&self.canonical(&other))
+        Ok(rows)
     }
 
     /// Whether an option stands for keeping no operation.
@@ -66,7 +74,7 @@ impl Graph {
 }
 
 /// Lets an option change places with the likeliest, and lead where others are as likely.
-pub(super) fn lead(row: &mut [f64], best: usize, option: usize) {
+fn lead(row: &mut [f64], best: usize, option: usize) {
     row.swap(best, option);
     let top = row[option];
     for (other, value) in row.iter_mut().enumerate() {
@@ -79,6 +87,7 @@ pub(super) fn lead(row: &mut [f64], best: usize, option: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choice::Architecture;
     use crate::spaces::{self, autoformer, darts, toy_cell};
     use crate::spec::{Sharing, SpaceSpec};
 

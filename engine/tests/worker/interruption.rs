@@ -191,12 +191,17 @@ fn a_killed_second_stage_by_effects_goes_on(#[case] deaths: &[(&str, usize)]) {
     let mut spec = two_stages("spos");
     spec["search"]["epochs"] = json!(2);
     spec["search"]["second_stage"] = json!({"kind": "effects", "candidates": 12});
-    let whole = Run::new(&spec);
+    outlives(&spec, deaths, ["candidates.csv", "effects.csv"]);
+}
+
+/// A run that is killed so ends as one that is not, with the same files.
+fn outlives(spec: &Value, deaths: &[(&str, usize)], files: [&str; 2]) {
+    let whole = Run::new(spec);
     assert!(whole.finish(1).success());
-    let run = Run::new(&spec);
+    let run = Run::new(spec);
     let last = killed_when(&run, deaths);
     Trace::of(&run, last).assert_equals(&Trace::of(&whole, 1));
-    for name in ["candidates.csv", "effects.csv"] {
+    for name in files {
         assert!(run.artifact(last, name) == whole.artifact(1, name), "{name} differs");
     }
 }
@@ -209,14 +214,7 @@ fn a_killed_second_stage_by_effects_goes_on(#[case] deaths: &[(&str, usize)]) {
 fn a_killed_trade_off_goes_on(#[case] deaths: &[(&str, usize)]) {
     let mut spec = two_stages("spos");
     spec["search"]["second_stage"] = json!({"kind": "pareto", "cost": "macs", "population": 4, "mutations": 2, "crossovers": 1, "generations": 3});
-    let whole = Run::new(&spec);
-    assert!(whole.finish(1).success());
-    let run = Run::new(&spec);
-    let last = killed_when(&run, deaths);
-    Trace::of(&run, last).assert_equals(&Trace::of(&whole, 1));
-    for name in ["candidates.csv", "pareto.json"] {
-        assert!(run.artifact(last, name) == whole.artifact(1, name), "{name} differs");
-    }
+    outlives(&spec, deaths, ["candidates.csv", "pareto.json"]);
 }
 
 #[test]

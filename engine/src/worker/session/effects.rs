@@ -1,6 +1,6 @@
 //! What a second stage by effects decides.
 
-use skein_core::choice::Architecture;
+use skein_core::choice::{Architecture, argmax};
 use skein_core::graph::Effects;
 use skein_core::spec::SecondStageSpec;
 
@@ -10,14 +10,8 @@ use crate::search::effects;
 use crate::search::run::Search;
 
 impl Context<'_> {
-    /// The architecture that the effects of the options speak for, of all candidates scored so far;
+    /// Rows that prefer what the effects of the options speak for, of all candidates scored so far;
     /// none if the second stage takes the best candidate.
-    pub(super) fn by_effects(&self, search: &Search) -> Result<Option<Architecture>, EngineError> {
-        let Some(rows) = self.rows_of_effects(search)? else { return Ok(None) };
-        Ok(search.likeliest_by(&rows, 1).into_iter().next())
-    }
-
-    /// Rows that prefer what the effects speak for.
     pub(super) fn rows_of_effects(
         &self,
         search: &Search,
@@ -51,7 +45,7 @@ impl Context<'_> {
         ))?;
         for (choice, effects) in of.iter().enumerate() {
             let option = picked.0[choice];
-            let best = skein_core::choice::argmax(effects);
+            let best = argmax(effects);
             let less = effects[best] - effects[option];
             if less > 0.0 && graph.is_open(picked, choice) {
                 let names = &graph.choices[choice].options;

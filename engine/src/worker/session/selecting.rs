@@ -72,10 +72,11 @@ impl Context<'_> {
             self.tried.len(),
             100.0 * best.accuracy.0
         ))?;
-        let Some(picked) = self.by_effects(search)? else {
-            return Ok(Selected::Best(best.architecture.clone()));
-        };
-        self.explain(search, &picked)?;
+        let mut picked = best.architecture.clone();
+        if let Some(rows) = self.rows_of_effects(search)? {
+            picked = search.likeliest_by(&rows, 1).into_iter().next().unwrap_or(picked);
+            self.explain(search, &picked)?;
+        }
         Ok(Selected::Best(picked))
     }
 
