@@ -34,9 +34,10 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
             _ => {}
         }
     }
-    // Before anything else would: oneDNN's gradient of such a kernel writes beyond its memory on
-    // CPUs with AVX2 and no AVX-512, which ends in a crash or in threads that wait for ever.
-    if kernel == 1 && conv.stride == 2 && x.size()[1] < LANES && !x.device().is_cuda() {
+    // oneDNN's own gradient of such a kernel writes beyond its memory where there are fewer channels
+    // than a register has numbers, on some numbers of threads only: a crash, wrong numbers, or threads
+    // that wait for ever. Where there are more, it copies these pixels just so.
+    if kernel == 1 && conv.stride == 2 && !x.device().is_cuda() {
         return plain(conv, &even(x), weight, bias, (1, 0, 1));
     }
     plain(conv, x, weight, bias, steps(conv, weight))
@@ -57,9 +58,6 @@ pub fn of_relu(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
 fn steps(conv: &Conv2d, weight: &Tensor) -> Steps {
     (conv.stride, conv.padding(weight.size()[2]), conv.dilation)
 }
-
-/// Single-precision numbers of an AVX2 register.
-const LANES: i64 = 8;
 
 /// Multiply-adds of a kernel's gradient per number that a gate passes over, from which on gates are
 /// taken. One convolution by itself gains from some 80 on (two CPU cores), but MobileNetV3, whose
@@ -234,9 +232,12 @@ mod tests {
     /// written to wrongly is not always missed.
     #[rstest]
     fn a_point_at_stride_two_is_differentiated_for_few_channels(
-        #[values(1, 2, 4, 8)] read: i64,
+        #[values(1, 4, 8, 12)] read: i64,
         #[values(14, 15)] side: i64,
+        #[values(1, 3)] threads: i32,
     ) {
+        let before = tch::get_num_threads();
+        tch::set_num_threads(threads);
         let normal = |seed, size: [i64; 4]| {
             let drawn =
                 seeded(seed, Device::Cpu, || Tensor::randn(size, (Kind::Float, Device::Cpu)));
@@ -252,7 +253,7 @@ mod tests {
         };
         let matrix = weight.view([2, read]);
         let expected = gradients(even(&x).permute([0, 2, 3, 1]).matmul(&matrix.tr()));
-        for _ in 0..50 {
+        for _ in 0..20 {
             let mut got = gradients(forward(&conv, &x, &weight, None));
             got[2] = got[2].permute([0, 2, 3, 1]);
             for (got, expected) in got.iter().zip(&expected) {
@@ -260,6 +261,7 @@ mod tests {
                 assert!(error < 1e-5 * expected.abs().max().double_value(&[]).max(1.0), "{error}");
             }
         }
+        tch::set_num_threads(before);
     }
 
     #[rstest]
