@@ -112,23 +112,20 @@ pub struct Tried {
 }
 
 impl Tried {
-    /// The better one first: by accuracy, then by loss; a loss that is no number is worst.
+    /// The better one first: by accuracy, then by loss; a loss that is not finite is worst.
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
         better((self.accuracy, self.loss), (other.accuracy, other.loss))
     }
 }
 
-/// The better accuracy with its loss first: by accuracy, then by loss; a loss that is no number is
-/// worst.
+/// The better accuracy with its loss first: by accuracy, then by loss; a loss that is not finite is
+/// worst, whatever the accuracy: a network that computes nothing still guesses one class.
 #[must_use]
 pub fn better(one: (Num, Num), other: (Num, Num)) -> Ordering {
+    let diverged = |score: (Num, Num)| !score.1.0.is_finite();
     let accuracy = other.0.0.total_cmp(&one.0.0);
-    accuracy.then(worst_if_nan(one.1.0).total_cmp(&worst_if_nan(other.1.0)))
-}
-
-fn worst_if_nan(loss: f64) -> f64 {
-    if loss.is_nan() { f64::INFINITY } else { loss }
+    diverged(one).cmp(&diverged(other)).then(accuracy).then(one.1.0.total_cmp(&other.1.0))
 }
 
 /// A search among architectures under way.
@@ -460,7 +457,9 @@ mod tests {
             accuracy: Num(accuracy),
             loss: Num(loss),
         };
-        assert_eq!(tried(0.6, f64::NAN).order(&tried(0.5, 0.1)), Ordering::Less);
+        assert_eq!(tried(0.6, f64::NAN).order(&tried(0.5, 0.1)), Ordering::Greater);
+        assert_eq!(tried(0.6, f64::INFINITY).order(&tried(0.5, 0.1)), Ordering::Greater);
+        assert_eq!(tried(0.6, 3.0).order(&tried(0.5, 0.1)), Ordering::Less);
         assert_eq!(tried(0.5, 3.0).order(&tried(0.5, f64::NAN)), Ordering::Less);
         assert_eq!(tried(0.5, -f64::NAN).order(&tried(0.5, 3.0)), Ordering::Greater);
     }

@@ -210,6 +210,14 @@ mod tests {
     }
 
     #[test]
+    fn who_diverges_is_last_whatever_its_accuracy() {
+        let mut tournament = Tournament::new(SPEC, finalists(2));
+        tournament.tell(Score { accuracy: 0.1, loss: f64::NAN }, 3);
+        tournament.tell(Score { accuracy: 0.05, loss: 2.5 }, 20);
+        assert_eq!(tournament.ranked()[0].architecture, Architecture(vec![1]));
+    }
+
+    #[test]
     fn no_round_is_held_for_a_single_one() {
         let spec = FinalistsSpec { rounds: 9, ..SPEC };
         let mut tournament = Tournament::new(spec, finalists(2));

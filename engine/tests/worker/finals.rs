@@ -186,3 +186,29 @@ fn a_killed_random_search_goes_on() {
     assert_eq!(run.computed(last), whole.computed(1));
     assert!(run.artifact(last, "model.safetensors") == whole.artifact(1, "model.safetensors"));
 }
+
+/// A finalist that diverges leaves the tournament and not the run; only if all do, the run fails. Decay
+/// alone multiplies a weight by more than -9 in each step.
+#[test]
+fn a_finalist_that_diverges_is_ranked_last() {
+    let wild = json!({
+        "after": {
+            "finalists": {"epochs": 25, "rounds": 1},
+            "from_scratch": {"lr": 10, "lr_min": 10},
+            "weight_decay": 1,
+            "clip": 1e9,
+        },
+    });
+    let run = Run::new(&spec(&wild));
+    run.finish(1);
+    let left = "the loss is not a number after";
+    let log = run.said(1).into_iter().filter_map(|body| match body {
+        EventBody::Log(log) if log.message.contains(left) => Some(log.message),
+        _ => None,
+    });
+    assert_eq!(log.count(), 5);
+    let failure = run.record().unwrap()["outcome"]["failure"].clone();
+    assert_eq!(failure["class"], "user");
+    let message = failure["message"].as_str().unwrap();
+    assert!(message.starts_with("the loss of every finalist is NaN at step "), "{message}");
+}

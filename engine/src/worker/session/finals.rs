@@ -13,6 +13,7 @@ use crate::search::candidates::Candidates;
 use crate::search::evolve;
 use crate::search::run::{EVALUATION_BATCH, Search};
 use crate::state::seed::{Stream, derive};
+use crate::train::evaluate::Score;
 use crate::train::fit::{Course, Fit};
 use crate::train::stage::Stage;
 use crate::train::tournament::{Bout, Played, Tournament};
@@ -21,6 +22,9 @@ use crate::worker::meter::Place;
 
 /// The largest share of a short training in which the learning rate rises.
 const MOST_WARMUP: f64 = 0.2;
+
+/// The score of a finalist whose training diverged.
+const DIVERGED: Score = Score { loss: f64::NAN, accuracy: 0.0 };
 
 impl Context<'_> {
     /// Trains the likeliest architectures, round by round, and gives the best; none if a stop was
@@ -42,18 +46,25 @@ impl Context<'_> {
         while let Some(bout) = tournament.next() {
             let (round, epochs) = (bout.round + 1, bout.epochs);
             let mut fits = vec![self.finalist(search, bout)?];
-            if !self.train_finalist(search, &mut fits, total)? {
-                return Ok(None);
-            }
+            let whole = match self.train_finalist(search, &mut fits, total) {
+                Ok(false) => return Ok(None),
+                Ok(true) => true,
+                Err(EngineError::NotFinite { .. }) => false,
+                Err(error) => return Err(error),
+            };
             let Some(fit) = fits.pop() else { continue };
-            let network = &fit.trainee.network;
-            let score = network.score(&self.data.train, &answered, EVALUATION_BATCH)?;
             let text =
                 bout.architecture.to_text(self.spec.space.preset(), &search.net.graph().choices);
-            self.events.log(format!(
-                "finalist {text}, round {round}: validation accuracy {:.2} % after {epochs} epochs",
-                100.0 * score.accuracy
-            ))?;
+            let (score, reached) = if whole {
+                let network = &fit.trainee.network;
+                let score = network.score(&self.data.train, &answered, EVALUATION_BATCH)?;
+                let accuracy = 100.0 * score.accuracy;
+                (score, format!("validation accuracy {accuracy:.2} % after {epochs} epochs"))
+            } else {
+                let reached = format!("the loss is not a number after {} steps", fit.step);
+                (DIVERGED, format!("{reached}; it is ranked last"))
+            };
+            self.events.log(format!("finalist {text}, round {round}: {reached}"))?;
             let best = tournament.tell(score, fit.step);
             self.finals.extend(tournament.played().last().cloned());
             self.keep(search, None, &[])?;
@@ -62,8 +73,14 @@ impl Context<'_> {
                 self.end_round(search, &best)?;
             }
         }
-        let best = tournament.ranked().first().map(|played| played.architecture.clone());
-        best.map(Some).ok_or_else(|| EngineError::Bug("no finalist was trained".to_owned()))
+        match tournament.ranked().first() {
+            Some(best) if best.loss.0.is_finite() => Ok(Some(best.architecture.clone())),
+            Some(best) => {
+                let (what, step) = ("loss of every finalist", self.steps_of_finals());
+                Err(EngineError::NotFinite { what, value: best.loss.0, step })
+            }
+            None => Err(EngineError::Bug("no finalist was trained".to_owned())),
+        }
     }
 
     /// Who takes part, the likeliest first; random ones where nothing tells which are likely.
@@ -107,6 +124,9 @@ impl Context<'_> {
     }
 
     /// Trains a finalist to the end; false if a stop was asked for.
+    ///
+    /// # Errors
+    /// - [`EngineError::NotFinite`] if it diverges.
     fn train_finalist(
         &mut self,
         search: &Search,
