@@ -35,8 +35,8 @@ pub fn forward(conv: &Conv2d, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>
         }
     }
     // oneDNN's own gradient of such a kernel writes beyond its memory where there are fewer channels
-    // than a register has numbers, on some numbers of threads only: a crash, wrong numbers, or threads
-    // that wait for ever. Where there are more, it copies these pixels just so.
+    // than a register holds numbers, with AVX-512 at some numbers of threads only: a crash, wrong
+    // numbers, or threads that wait for ever. Where there are more, it copies these pixels itself.
     if kernel == 1 && conv.stride == 2 && !x.device().is_cuda() {
         return plain(conv, &even(x), weight, bias, (1, 0, 1));
     }
@@ -232,7 +232,7 @@ mod tests {
     /// written to wrongly is not always missed.
     #[rstest]
     fn a_point_at_stride_two_is_differentiated_for_few_channels(
-        #[values(1, 4, 8, 12)] read: i64,
+        #[values(1, 2, 4, 8, 12)] read: i64,
         #[values(14, 15)] side: i64,
         #[values(1, 3)] threads: i32,
     ) {
@@ -253,7 +253,7 @@ mod tests {
         };
         let matrix = weight.view([2, read]);
         let expected = gradients(even(&x).permute([0, 2, 3, 1]).matmul(&matrix.tr()));
-        for _ in 0..20 {
+        for _ in 0..50 {
             let mut got = gradients(forward(&conv, &x, &weight, None));
             got[2] = got[2].permute([0, 2, 3, 1]);
             for (got, expected) in got.iter().zip(&expected) {

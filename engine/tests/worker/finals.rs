@@ -187,8 +187,8 @@ fn a_killed_random_search_goes_on() {
     assert!(run.artifact(last, "model.safetensors") == whole.artifact(1, "model.safetensors"));
 }
 
-/// A finalist that diverges leaves the tournament and not the run; only if all do, the run fails. Decay
-/// alone multiplies a weight by more than -9 in each step.
+/// A finalist that diverges leaves the tournament and not the run; only if all do, the run fails. Here
+/// all do: decay alone multiplies a weight by -9 in each step.
 #[test]
 fn a_finalist_that_diverges_is_ranked_last() {
     let wild = json!({
