@@ -39,6 +39,7 @@ export interface RunView {
   status: string;
   reason: string | null;
   device: string;
+  cluster: { job: string; state: string; starts_at: string | null; summary: string } | null;
   started_at: string | null;
   ended_at: string | null;
   attempt: number;

@@ -219,6 +219,12 @@ pub struct BenchmarkSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourcesSpec {
+    /// What starts the worker.
+    #[serde(default)]
+    pub executor: ExecutorKind,
+    /// What the run asks of a cluster; absent on the server's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<SlurmSpec>,
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
     pub device: String,
     /// Threads on the CPU; 0 for one per core.
@@ -229,6 +235,37 @@ pub struct ResourcesSpec {
     pub keep_activations: f64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
+}
+
+/// What starts workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutorKind {
+    /// The server, on its own machine.
+    #[default]
+    Local,
+    /// A Slurm cluster.
+    Slurm,
+}
+
+/// Resources of a job on a Slurm cluster; what is absent is as the server's settings say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlurmSpec {
+    /// Partition.
+    pub partition: Option<String>,
+    /// Account that pays.
+    pub account: Option<String>,
+    /// Quality of service.
+    pub qos: Option<String>,
+    /// Generic resources, for example `gpu:1`.
+    pub gres: Option<String>,
+    /// Processors.
+    pub cpus: Option<u64>,
+    /// Memory in MB.
+    pub memory_mb: Option<u64>,
+    /// Time limit in minutes.
+    pub minutes: Option<u64>,
 }
 
 /// Width of the numbers.

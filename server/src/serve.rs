@@ -15,11 +15,14 @@ use tower::Layer as _;
 use tower::util::MapRequestLayer;
 
 use crate::app::{AppState, router, without_prefix};
+use crate::executor::Executors;
 use crate::executor::devices::{self, Device};
 use crate::executor::local::Local;
 use crate::executor::predict::Predictor;
 use crate::executor::prepare::Preparer;
 use crate::executor::samples::Drawer;
+use crate::executor::slurm::Slurm;
+use crate::executor::slurm::settings::{SlurmSettings, SlurmSettingsError};
 use crate::guard::Auth;
 use crate::service::datasets::{self, Datasets};
 use crate::service::package::Digests;
@@ -41,6 +44,9 @@ pub enum ServeError {
     /// The settings contradict each other.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The settings of the cluster cannot be used.
+    #[error(transparent)]
+    Slurm(#[from] SlurmSettingsError),
     /// The data folder cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -89,6 +95,9 @@ impl Server {
         let (runs, studies, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
         let auth = Auth::new(token, &runs.db.secret()?, port, &settings.prefix);
         runs.tracker.spawn(queue::work(runs.clone()));
+        if runs.executors.slurm().is_some() {
+            runs.tracker.spawn(runs.clone().audit());
+        }
         runs.attach(alive);
         studies.go_on();
         runs.tracker.spawn(runs.datasets.clone().go_on());
@@ -162,6 +171,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 type Opened = (Runs, Studies, Vec<Arc<crate::service::entry::Entry>>);
 
 fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeError> {
+    let cluster = args.slurm.as_deref().map(SlurmSettings::read).transpose()?;
     let stop = shutdown.clone();
     let folder = DataFolder::open(&args.places.data, move || {
         tracing::error!("a server on another machine has taken the data folder over; stopping");
@@ -183,7 +193,10 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
     let runs = Runs::new(Inner {
         folder,
         predictor: Predictor::new(worker.clone(), args.predict_seconds),
-        executor: Arc::new(Local::new(worker, datasets.clone())),
+        executors: Executors::new(
+            Arc::new(Local::new(worker.clone(), datasets.clone())),
+            cluster.map(|settings| Arc::new(Slurm::new(settings, &worker, &datasets))),
+        ),
         datasets: Datasets::new(datasets::Inner {
             folder: datasets,
             preparer: Preparer::new(std::env::current_exe().unwrap_or_default()),

@@ -16,6 +16,7 @@ pub mod digest;
 pub mod entry;
 pub mod final_record;
 pub mod front;
+mod hand_over;
 pub mod list;
 pub mod logs;
 pub mod package;

@@ -73,6 +73,9 @@ pub struct ServeArgs {
     #[arg(long, env = "SKEIN_RUNS_PER_GPU", default_value_t = 1, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=64))]
     pub runs_per_gpu: u64,
+    /// Settings of a Slurm cluster, which runs may then choose to work on.
+    #[arg(long, env = "SKEIN_SLURM", value_name = "FILE")]
+    pub slurm: Option<PathBuf>,
     /// Folder below which data sets may be registered where they lie; may be given several times.
     #[arg(long, env = "SKEIN_ALLOW_FOLDER", value_name = "DIR", value_delimiter = ',')]
     pub allow_folder: Vec<PathBuf>,

@@ -15,7 +15,11 @@ use skein_core::graph::Cost;
 use skein_core::number::Num;
 use skein_core::spaces::SpaceInfo;
 use skein_core::spec::Remark;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
+
+use crate::domain::clock;
+use crate::executor::Place;
 
 pub use asked::{FrontAsked, Training, TrainingAsked};
 pub use datasets::{
@@ -47,6 +51,10 @@ pub struct RunView {
     pub fidelity: String,
     /// Device it runs on or asked for.
     pub device: String,
+    /// What starts its workers: `local` or `slurm`.
+    pub executor: String,
+    /// Where its job is on a cluster, while it has one.
+    pub cluster: Option<ClusterView>,
     /// UTC, RFC 3339.
     pub created_at: String,
     /// UTC, RFC 3339; of the first attempt.
@@ -76,6 +84,42 @@ pub struct RunView {
     /// Why it failed, if it did.
     #[schema(value_type = Option<Object>)]
     pub failure: Option<Failure>,
+}
+
+/// A job on a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ClusterJob)]
+pub struct ClusterView {
+    /// The job's id there.
+    pub job: String,
+    /// Its state, as the cluster calls it, for example `PENDING`.
+    pub state: String,
+    /// Why it waits, in words.
+    pub reason: Option<String>,
+    /// The node it has.
+    pub node: Option<String>,
+    /// UTC, RFC 3339: when the cluster expects it to begin.
+    pub starts_at: Option<String>,
+    /// All but the times, in words.
+    pub summary: String,
+}
+
+impl ClusterView {
+    /// A place as the API shows it.
+    #[must_use]
+    pub fn of(place: &Place) -> Self {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let at = place.starts.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        let Place { job, state, reason, node, .. } = place;
+        let summary = match (reason.as_str(), node.as_str()) {
+            ("", "") => format!("Slurm job {job} is {}", state.to_lowercase()),
+            ("", node) => format!("Slurm job {job} on node {node}"),
+            (reason, _) => format!("Slurm job {job} is queued: {reason}"),
+        };
+        let (job, state) = (job.clone(), state.clone());
+        let (reason, node) = (given(reason), given(node));
+        Self { job, state, reason, node, starts_at: at.map(clock::text), summary }
+    }
 }
 
 /// A page of runs.

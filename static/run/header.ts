@@ -31,6 +31,7 @@ export class Header {
     if (run.progress) this.progress(run.progress);
     this.bar(run);
     say(find("[data-fact=device]", this.box), run.device);
+    this.place(run);
     if (before === run.status) return false;
     announce(`Run ${run.status}`);
     return true;
@@ -53,6 +54,17 @@ export class Header {
     say(find("[data-fact=percent]", this.box), percent(fraction, 0));
     const name = find("[data-name]")?.textContent ?? "run";
     document.title = `${percent(fraction, 0)} · ${name} · Skein`;
+  }
+
+  /** Where the run's job is on a cluster, and when it is expected to begin. */
+  private place(run: RunView): void {
+    const box = need("[data-place]", this.box);
+    box.hidden = run.cluster === null;
+    if (run.cluster === null) return;
+    const starts = run.cluster.starts_at;
+    const at = starts === null ? "" : `, expected to begin at ${new Date(starts).toLocaleString()}`;
+    say(box, run.cluster.summary + at);
+    box.title = starts ?? "";
   }
 
   private bar(run: RunView): void {

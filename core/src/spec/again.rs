@@ -9,7 +9,7 @@ use crate::dataset::DataKind;
 use crate::spaces::transfer;
 
 /// Fields, or beginnings of their paths, that nothing in the training of a supernet hangs on.
-const FREE: [&str; 13] = [
+const FREE: [&str; 15] = [
     "name",
     // It follows from the version, and older specifications do not tell it.
     "dataset.valid",
@@ -20,6 +20,8 @@ const FREE: [&str; 13] = [
     "search.second_stage.",
     "after.",
     "benchmark.",
+    "resources.executor",
+    "resources.slurm.",
     "resources.device",
     "resources.threads",
     "resources.keep_activations",

@@ -431,6 +431,7 @@ mod tests {
           "resources": {
             "checkpoint_every": 100,
             "device": "auto",
+            "executor": "local",
             "keep_activations": 1.0,
             "precision": "float32",
             "threads": 0

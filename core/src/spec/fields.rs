@@ -42,6 +42,8 @@ const RECIPE: &str = "after.recipe";
 const AFTER_OPTIMIZER: &str = "after.optimizer.kind";
 const PRESET: &str = "space.preset";
 const SECOND_STAGE: &str = "search.second_stage.kind";
+const EXECUTOR: &str = "resources.executor";
+const SLURM: &[&str] = &["slurm"];
 const DEPTH: u64 = 1_000_000;
 
 const fn field(
@@ -259,6 +261,14 @@ pub const FIELDS: &[Field] = &[
     field("benchmark.table", "Table", "A CSV file in the `benchmarks` folder of the data folder: every architecture that is derived is looked up in it, and the run keeps a copy.", Kind::Text { max_chars: 100 }, Default::Absent),
     field("benchmark.columns", "Columns of the choices", "Comma-separated, in the order of the choices; each holds the option's name or index. Empty if they are called after the choices.", Kind::Text { max_chars: 4000 }, Default::Absent),
     field("benchmark.accuracy", "Column of the accuracy", "Shares or per cent; empty for the first column whose name contains `acc`.", Kind::Text { max_chars: 100 }, Default::Absent),
+    field(EXECUTOR, "Executor", "Where the run works: on the server's machine, or as a job of a Slurm cluster, if the server was started with one.", Kind::OneOf(EXECUTORS), Default::Is(Text("local"))).plain(),
+    field("resources.slurm.partition", "Partition", "Slurm's partition; empty for the server's. This and what follows may be what the server's settings allow.", Kind::Text { max_chars: 100 }, Default::Absent).only(EXECUTOR, SLURM).plain(),
+    field("resources.slurm.account", "Account", "Slurm's account that pays; empty for the server's.", Kind::Text { max_chars: 100 }, Default::Absent).only(EXECUTOR, SLURM),
+    field("resources.slurm.qos", "Quality of service", "Slurm's QOS; empty for the server's.", Kind::Text { max_chars: 100 }, Default::Absent).only(EXECUTOR, SLURM),
+    field("resources.slurm.gres", "Generic resources", "What the job gets besides processors and memory, as Slurm writes it, for example `gpu:1`; empty for the server's.", Kind::Text { max_chars: 100 }, Default::Absent).only(EXECUTOR, SLURM).plain(),
+    field("resources.slurm.cpus", "Processors", "Of the job; empty for the server's.", integer(1, 4096), Default::Absent).only(EXECUTOR, SLURM),
+    field("resources.slurm.memory_mb", "Memory", "Of the job; empty for the server's.", integer(1, 1 << 30), Default::Absent).unit("MB").only(EXECUTOR, SLURM),
+    field("resources.slurm.minutes", "Time limit", "Of one job. A run that takes longer leaves a checkpoint in time and goes on in the next job. Empty for the server's.", integer(1, 1_000_000), Default::Absent).unit("minutes").only(EXECUTOR, SLURM).plain(),
     field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
     field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
     field("resources.precision", "Precision", "`tf32` and `bfloat16` are for GPUs: convolutions and matrix products read rounded numbers; weights, their gradients, optimizers and losses stay single. A CPU takes `tf32` as `float32`. Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),

@@ -10,6 +10,8 @@ use clap::Parser as _;
 use super::http::Api;
 use super::text::pairs;
 use super::{ClientError, say, say_json};
+use crate::executor::slurm::Slurm;
+use crate::executor::slurm::settings::SlurmSettings;
 use crate::service::checks;
 use crate::settings::{Cli, Command, Places};
 use crate::views::Check;
@@ -26,13 +28,22 @@ pub struct Args {
     /// Look at this program that works on runs, not at the server's.
     #[arg(long, value_name = "FILE")]
     worker: Option<PathBuf>,
+    /// Look at the cluster too, with a tiny job; its settings are those of --slurm.
+    #[arg(long, value_name = "NAME", value_parser = ["local", "slurm"])]
+    executor: Option<String>,
+    /// Settings of a Slurm cluster.
+    #[arg(long, env = "SKEIN_SLURM", value_name = "FILE")]
+    slurm: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), ClientError> {
-    let checks = look(args)?;
+    let mut checks = look(args)?;
+    if args.executor.as_deref() == Some("slurm") {
+        checks.extend(cluster(args)?);
+    }
     let wrong = checks.iter().filter(|check| !check.ok).count();
     if args.json {
         say_json(&checks)?;
@@ -75,6 +86,22 @@ fn look(args: &Args) -> Result<Vec<Check>, ClientError> {
     found.push(Check::new("looked at", Ok(where_to)));
     found.extend(checks::all(&places));
     Ok(found)
+}
+
+/// What is wrong with the cluster.
+fn cluster(args: &Args) -> Result<Vec<Check>, ClientError> {
+    let Some(file) = &args.slurm else {
+        let detail = "name the settings of the cluster with --slurm or SKEIN_SLURM".to_owned();
+        return Ok(vec![Check::new("slurm settings", Err(detail))]);
+    };
+    match SlurmSettings::read(file) {
+        Err(error) => Ok(vec![Check::new("slurm settings", Err(error.to_string()))]),
+        Ok(settings) => {
+            let places = places(args)?;
+            let slurm = Slurm::new(settings, &places.worker(), &places.datasets());
+            Ok(slurm.checks(&places.data))
+        }
+    }
 }
 
 /// The places that a server would take that is started here, but for those that are named.

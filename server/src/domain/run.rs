@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum RunStatus {
     /// Waits for a device.
     Queued,
+    /// Waits in a cluster's own queue.
+    Pending,
     /// A worker was started and has not reported yet.
     Starting,
     /// A worker reports.
@@ -32,6 +34,8 @@ pub enum RunStatus {
 /// What can happen to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEvent {
+    /// A cluster took it into its queue.
+    Enqueued,
     /// A worker was started for it.
     Submitted,
     /// Its worker reported for the first time, or was found at work.
@@ -68,8 +72,9 @@ pub struct TransitionError {
 
 impl RunStatus {
     /// Every state, in the order in which a page lists them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Queued,
+        Self::Pending,
         Self::Starting,
         Self::Running,
         Self::Pausing,
@@ -88,26 +93,27 @@ impl RunStatus {
     pub fn apply(self, event: RunEvent) -> Result<Self, TransitionError> {
         use RunEvent as E;
         match (self, event) {
-            (Self::Queued, E::Submitted) => Ok(Self::Starting),
-            (Self::Queued | Self::Lost | Self::Starting | Self::Running, E::Began) => {
-                Ok(Self::Running)
-            }
-            (Self::Pausing | Self::Cancelling, E::Began) => Ok(self),
+            (Self::Queued, E::Enqueued) => Ok(Self::Pending),
+            (Self::Queued | Self::Pending, E::Submitted) => Ok(Self::Starting),
             (
-                Self::Starting | Self::Running | Self::Pausing | Self::Cancelling,
-                E::CancelRequested,
-            ) => Ok(Self::Cancelling),
+                Self::Queued | Self::Pending | Self::Lost | Self::Starting | Self::Running,
+                E::Began,
+            ) => Ok(Self::Running),
+            (Self::Pausing | Self::Cancelling, E::Began) => Ok(self),
+            (status, E::CancelRequested) if status.holds_device() => Ok(Self::Cancelling),
             (Self::Queued | Self::Lost, E::PauseRequested) => Ok(Self::Paused),
-            (Self::Starting | Self::Running | Self::Pausing, E::PauseRequested) => {
+            (Self::Pending | Self::Starting | Self::Running | Self::Pausing, E::PauseRequested) => {
                 Ok(Self::Pausing)
             }
             (Self::Pausing, E::Stopped) => Ok(Self::Paused),
-            (Self::Starting | Self::Running | Self::Pausing | Self::Lost, E::Requeued) => {
-                Ok(Self::Queued)
-            }
-            (Self::Queued | Self::Starting | Self::Running | Self::Pausing, E::Vanished) => {
-                Ok(Self::Lost)
-            }
+            (
+                Self::Pending | Self::Starting | Self::Running | Self::Pausing | Self::Lost,
+                E::Requeued,
+            ) => Ok(Self::Queued),
+            (
+                Self::Queued | Self::Pending | Self::Starting | Self::Running | Self::Pausing,
+                E::Vanished,
+            ) => Ok(Self::Lost),
             (status, E::Succeeded) if !status.is_ended() => Ok(Self::Succeeded),
             (status, E::Failed) if !status.is_ended() => Ok(Self::Failed),
             (status, E::Cancelled) if !status.is_ended() => Ok(Self::Cancelled),
@@ -124,10 +130,13 @@ impl RunStatus {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether it holds a device.
+    /// Whether it holds a device, or a place in a cluster's queue.
     #[must_use]
     pub fn holds_device(self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::Pausing | Self::Cancelling)
+        matches!(
+            self,
+            Self::Pending | Self::Starting | Self::Running | Self::Pausing | Self::Cancelling
+        )
     }
 
     /// Whether it works or will work without anyone asking.
@@ -147,7 +156,8 @@ impl RunStatus {
 mod tests {
     use super::*;
 
-    const EVENTS: [RunEvent; 11] = [
+    const EVENTS: [RunEvent; 12] = [
+        RunEvent::Enqueued,
         RunEvent::Submitted,
         RunEvent::Began,
         RunEvent::PauseRequested,

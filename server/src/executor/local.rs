@@ -11,18 +11,19 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use skein_core::folder;
-use skein_disk::lock::{Sign, sign};
-use skein_disk::name::{Holder, QUIET};
 
-use super::{Executor, ExecutorError, Exit, Job, JobState, Stop};
+use super::held::Held;
+use super::{Executor, ExecutorError, Exit, Job, JobState, Started, Stop};
 use crate::domain::ids::RunId;
 
 /// Exit code of a worker that found its attempt claimed by another.
 const CLAIMED: i32 = 3;
+/// A worker that is asked to stop may write a checkpoint for so long.
+const GRACE: Duration = Duration::from_secs(10);
 /// Most bytes of a log that are read from its end.
 const LOG_BYTES: u64 = 1 << 20;
 
@@ -36,30 +37,14 @@ pub struct Local {
     program: PathBuf,
     datasets: PathBuf,
     workers: Mutex<HashMap<(RunId, u32), Worker>>,
-    away: Mutex<Away>,
-}
-
-/// Workers of other machines: the newest beat of each, and when it was first seen.
-#[derive(Default)]
-struct Away(HashMap<(RunId, u32), (Holder, Instant)>);
-
-impl Away {
-    /// Whether such a worker lives, by its beat at some moment.
-    fn lives(&mut self, job: &Job, holder: Holder, now: Instant) -> bool {
-        let (newest, since) =
-            self.0.entry((job.run, job.attempt)).or_insert_with(|| (holder.clone(), now));
-        if *newest != holder {
-            (*newest, *since) = (holder, now);
-        }
-        now.duration_since(*since) < QUIET
-    }
+    held: Held,
 }
 
 impl Local {
     /// Starts `program` for every attempt.
     #[must_use]
     pub fn new(program: PathBuf, datasets: PathBuf) -> Self {
-        Self { program, datasets, workers: Mutex::default(), away: Mutex::default() }
+        Self { program, datasets, workers: Mutex::default(), held: Held::default() }
     }
 
     fn workers(&self) -> MutexGuard<'_, HashMap<(RunId, u32), Worker>> {
@@ -85,16 +70,22 @@ impl Local {
             .spawn()
     }
 
-    /// Whether a worker holds the attempt's lock. One of another machine does until its beat has
-    /// stood still for long enough.
-    fn is_held(&self, job: &Job) -> bool {
-        let holder = match sign(&lock_path(job)) {
-            Sign::Held => return true,
-            Sign::Free => return false,
-            Sign::Beats(holder) => holder,
-        };
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        away.lives(job, holder, Instant::now())
+    fn start(&self, job: &Job) -> Started {
+        let mut workers = self.workers();
+        if let Some(worker) = workers.get(&(job.run, job.attempt)) {
+            return Ok(match worker {
+                Worker::Child(child) => Some(child.id()),
+                Worker::Ended(_) => None,
+            });
+        }
+        let child = self.spawn(job).map_err(|source| ExecutorError::Start {
+            program: self.program.display().to_string(),
+            source,
+        })?;
+        let pid = child.id();
+        workers.retain(|(run, attempt), _| *run != job.run || *attempt >= job.attempt);
+        workers.insert((job.run, job.attempt), Worker::Child(child));
+        Ok(Some(pid))
     }
 
     /// Leader of the process group that works on the attempt.
@@ -111,22 +102,8 @@ impl Local {
 }
 
 impl Executor for Local {
-    fn submit(&self, job: &Job) -> Result<Option<u32>, ExecutorError> {
-        let mut workers = self.workers();
-        if let Some(worker) = workers.get(&(job.run, job.attempt)) {
-            return Ok(match worker {
-                Worker::Child(child) => Some(child.id()),
-                Worker::Ended(_) => None,
-            });
-        }
-        let child = self.spawn(job).map_err(|source| ExecutorError::Start {
-            program: self.program.display().to_string(),
-            source,
-        })?;
-        let pid = child.id();
-        workers.retain(|(run, attempt), _| *run != job.run || *attempt >= job.attempt);
-        workers.insert((job.run, job.attempt), Worker::Child(child));
-        Ok(Some(pid))
+    fn submit(&self, jobs: &[Job]) -> Vec<Started> {
+        jobs.iter().map(|job| self.start(job)).collect()
     }
 
     fn poll(&self, job: &Job) -> JobState {
@@ -145,7 +122,7 @@ impl Executor for Local {
         drop(workers);
         let elsewhere = matches!(exit, Exit::Unseen | Exit::Code(CLAIMED));
         let seen = job.pid.is_some_and(|pid| works_on(pid, job));
-        if elsewhere && (seen || self.is_held(job)) {
+        if elsewhere && (seen || self.held.is_held(job)) {
             return JobState::Alive;
         }
         JobState::Gone(exit)
@@ -166,6 +143,10 @@ impl Executor for Local {
     fn logs(&self, job: &Job, tail: usize) -> Vec<String> {
         let path = folder::attempt(&job.folder, job.attempt).join(folder::LOG);
         read_tail(&path, tail).unwrap_or_default()
+    }
+
+    fn grace(&self) -> Duration {
+        GRACE
     }
 }
 
@@ -190,7 +171,7 @@ fn reap(child: &mut Child) -> Option<Exit> {
     })
 }
 
-fn lock_path(job: &Job) -> PathBuf {
+pub(super) fn lock_path(job: &Job) -> PathBuf {
     folder::attempt(&job.folder, job.attempt).join(folder::LOCK)
 }
 
@@ -205,7 +186,7 @@ fn works_on(pid: u32, job: &Job) -> bool {
         && words.windows(2).any(|pair| pair[0] == "--attempt" && pair[1] == attempt)
 }
 
-fn read_tail(path: &Path, tail: usize) -> std::io::Result<Vec<String>> {
+pub(super) fn read_tail(path: &Path, tail: usize) -> std::io::Result<Vec<String>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let from = length.saturating_sub(LOG_BYTES);
@@ -221,7 +202,7 @@ fn read_tail(path: &Path, tail: usize) -> std::io::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn script(dir: &Path, body: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
@@ -234,13 +215,13 @@ mod tests {
     fn job(dir: &Path) -> Job {
         let run = RunId::new();
         let folder = dir.join(run.to_string());
-        Job { run, folder, attempt: 1, device: "cpu".to_owned(), pid: None }
+        Job { run, folder, attempt: 1, device: "cpu".to_owned(), pid: None, slurm: None }
     }
 
     /// Another test may just be forking with the script still open for writing.
     fn submit(local: &Local, job: &Job) -> Option<u32> {
         loop {
-            match local.submit(job) {
+            match local.start(job) {
                 Ok(pid) => return pid,
                 Err(ExecutorError::Start { source, .. })
                     if source.kind() == std::io::ErrorKind::ExecutableFileBusy => {}
@@ -254,7 +235,7 @@ mod tests {
         loop {
             match local.poll(job) {
                 JobState::Gone(exit) => return exit,
-                JobState::Alive => assert!(Instant::now() < end, "the worker does not end"),
+                _ => assert!(Instant::now() < end, "the worker does not end"),
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -327,27 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_of_another_machine_lives_while_it_beats() {
-        let beat = |beat: &str| -> Holder {
-            let mut holder = serde_json::to_value(Holder::me()).unwrap();
-            (holder["host"], holder["beat"]) = ("node-2".into(), beat.into());
-            serde_json::from_value(holder).unwrap()
-        };
-        let (mut away, job, began) = (Away::default(), job(Path::new("/")), Instant::now());
-        let quiet = QUIET + Duration::from_secs(1);
-        assert!(away.lives(&job, beat("1"), began));
-        assert!(away.lives(&job, beat("1"), began + QUIET / 2), "it may beat yet");
-        assert!(away.lives(&job, beat("2"), began + quiet));
-        assert!(!away.lives(&job, beat("2"), began + 2 * quiet));
-        let next = Job { attempt: 2, ..job };
-        assert!(away.lives(&next, beat("2"), began + 2 * quiet), "each attempt has its own beat");
-    }
-
-    #[test]
     fn a_missing_program_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (local, job) = (Local::new("/no/such".into(), dir.path().into()), job(dir.path()));
-        let error = local.submit(&job).unwrap_err().to_string();
+        let error = local.start(&job).unwrap_err().to_string();
         assert!(error.starts_with("cannot start the worker `/no/such`"), "{error}");
     }
 }

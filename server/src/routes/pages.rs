@@ -246,7 +246,8 @@ async fn offer(app: &AppState) -> Result<Offer, ServiceError> {
     let own = app.runs.datasets.usable().await?.into_iter();
     let own = own.map(|set| OwnDataset { id: set.id, title: set.title, kind: set.kind });
     let devices = app.runs.devices.iter().map(|device| device.id.clone());
-    Ok(Offer { devices: devices.collect(), datasets: own.collect() })
+    let cluster = app.runs.executors.slurm().is_some();
+    Ok(Offer { devices: devices.collect(), datasets: own.collect(), cluster })
 }
 
 /// What the frame of a page shows now.
@@ -255,12 +256,22 @@ fn frame(app: &AppState, page: &'static str) -> Frame {
         id: device.id.clone(),
         title: device.title.clone(),
         runs: app.runs.holders(&device.id).iter().map(|entry| Busy::new(entry.view())).collect(),
+        said: None,
+    });
+    let cluster = app.runs.executors.slurm().map(|_| {
+        let (working, waiting) = app.runs.on_cluster();
+        DeviceBox {
+            id: "slurm".to_owned(),
+            title: "Slurm".to_owned(),
+            runs: vec![],
+            said: Some(format!("{working} at work, {waiting} in its queue")),
+        }
     });
     Frame {
         prefix: app.settings.prefix.clone(),
         page,
         rail: true,
-        devices: devices.collect(),
+        devices: devices.chain(cluster).collect(),
         waiting: app.runs.queue().len(),
     }
 }

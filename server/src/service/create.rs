@@ -22,7 +22,7 @@ use super::again::Trained;
 use super::datasets::Datasets;
 use super::entry::Entry;
 use super::runs::Runs;
-use super::{ServiceError, benchmarks, blocking, queue};
+use super::{ServiceError, benchmarks, blocking};
 use crate::domain::ids::RunId;
 use crate::storage::runs::RunRecord;
 use crate::views::{Preflight, RunDetail};
@@ -137,13 +137,10 @@ impl Runs {
         let filled = self.datasets.fill_in(&mut value);
         filled.map_err(|violation| ServiceError::Invalid(vec![violation]))?;
         let (spec, remarks) = RunSpec::read(&value).map_err(ServiceError::Invalid)?;
-        let mut violations = Vec::new();
+        let mut violations = self.unfit(&spec.resources);
         let mut add = |field: &str, detail: String| {
             violations.push(Violation { field: field.to_owned(), detail });
         };
-        if let Some(detail) = queue::no_device(&spec.resources.device, &self.devices) {
-            add("resources.device", detail);
-        }
         // What is no known data set was filled in, and is therefore here.
         if let Some(known) = dataset::find(&spec.dataset.id)
             && let Some(detail) = self.datasets.problem(known)

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use skein_core::event::Warning;
 use skein_core::record::{FinalRecord, Outcome};
-use skein_core::spec::RunSpec;
+use skein_core::spec::{ExecutorKind, RunSpec};
 use tokio::sync::{Notify, broadcast};
 
 use super::digest::Digest;
@@ -17,10 +17,10 @@ use super::tail::Line;
 use crate::domain::clock;
 use crate::domain::ids::RunId;
 use crate::domain::run::{RunEvent, RunStatus, TransitionError};
-use crate::executor::Job;
+use crate::executor::{Job, Place};
 use crate::storage::db::Db;
 use crate::storage::runs::{RunRecord, Wanted};
-use crate::views::{RunDetail, RunView, stream};
+use crate::views::{ClusterView, RunDetail, RunView, stream};
 
 /// Messages that a slow listener may fall behind; it then reads the files again.
 const BACKLOG: usize = 256;
@@ -47,6 +47,8 @@ pub struct State {
     pub outcome: Option<Outcome>,
     /// A lost run is tried again at this time.
     pub retry_at: Option<Instant>,
+    /// Where its job is on a cluster.
+    pub place: Option<Place>,
 }
 
 impl State {
@@ -88,7 +90,7 @@ impl Entry {
     #[must_use]
     pub fn new(id: RunId, folder: PathBuf, spec: RunSpec, record: RunRecord) -> Self {
         let digest = record.digest.clone().unwrap_or_default();
-        let state = State { record, digest, outcome: None, retry_at: None };
+        let state = State { record, digest, outcome: None, retry_at: None, place: None };
         Self {
             id,
             folder,
@@ -205,6 +207,15 @@ impl Entry {
         }
     }
 
+    /// Says where its job is on a cluster, if that changed; told to listeners, not stored.
+    pub fn note_place(&self, place: Option<Place>) {
+        let mut state = self.state();
+        if state.place != place {
+            state.place = place;
+            self.tell(&state);
+        }
+    }
+
     /// Forgets the run in the index, for good.
     ///
     /// # Errors
@@ -247,6 +258,7 @@ impl Entry {
             attempt: state.record.attempt,
             device: state.record.device.clone().unwrap_or_default(),
             pid: state.record.pid.or(reported),
+            slurm: self.spec.resources.slurm.clone(),
         }
     }
 
@@ -270,6 +282,9 @@ impl Entry {
             Some(Outcome::Cancelled) | None => (None, None),
         };
         let asked = || self.spec.resources.device.clone();
+        let slurm = self.spec.resources.executor == ExecutorKind::Slurm;
+        let reported = digest.started.as_ref().map(|started| started.device.clone());
+        let device = if slurm { reported } else { record.device.clone() };
         RunView {
             id: self.id.to_string(),
             name: record.name.clone(),
@@ -280,7 +295,9 @@ impl Entry {
             dataset: self.spec.dataset.id.clone(),
             weights: word(&self.spec.search.weights),
             fidelity: word(&self.spec.search.fidelity),
-            device: record.device.clone().unwrap_or_else(asked),
+            device: device.unwrap_or_else(asked),
+            executor: word(&self.spec.resources.executor),
+            cluster: state.place.as_ref().map(ClusterView::of),
             created_at: clock::text(self.id.created_at()),
             started_at: digest.started_at.clone(),
             ended_at: record.ended_at.clone(),

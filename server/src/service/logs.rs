@@ -35,7 +35,8 @@ impl Runs {
                 None => attempts.last().copied().unwrap_or(0),
             };
             let job = Job { attempt, ..entry.job() };
-            let mut lines = stderr_lines(runs.executor.logs(&job, most));
+            let executor = runs.executors.of(entry.spec.resources.executor);
+            let mut lines = stderr_lines(executor.logs(&job, most));
             lines.extend(event_lines(&entry.folder, attempt)?);
             // Stable, so that lines of equal time keep their order.
             lines.sort_by_key(|(at, _)| *at);

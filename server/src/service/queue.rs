@@ -1,4 +1,4 @@
-//! Which run starts next: first in, first out, one run a device.
+//! Which run starts next: first in, first out, one run a device; a cluster has a queue of its own.
 //!
 //! The queue's task is the only one that starts workers. Places are stored, so the order survives
 //! a restart; a run that is tried again keeps its place, a resumed one goes to the end.
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use skein_core::event::{Failure, FailureClass};
 use skein_core::record::Outcome;
-use skein_core::spec::RunSpec;
+use skein_core::spec::{ExecutorKind, ResourcesSpec, RunSpec, Violation};
 
 use super::entry::Entry;
 use super::runs::Runs;
@@ -101,9 +101,11 @@ impl Runs {
             .filter(|entry| entry.status().holds_device())
             .filter_map(|entry| entry.state().record.device.clone())
             .collect();
-        let mut started = Vec::new();
+        let (here, cluster): (Vec<_>, Vec<_>) =
+            self.waiting().into_iter().partition(|entry| !on_cluster(entry));
+        let mut started = self.hand_over(cluster);
         let mut ahead = 0;
-        for entry in self.waiting() {
+        for entry in here {
             if self.shutdown.is_cancelled() {
                 break;
             }
@@ -139,19 +141,27 @@ impl Runs {
         }
     }
 
-    fn start(&self, entry: &Entry, device: String) -> bool {
+    /// Begins the next attempt in the records; false if the run was cancelled meanwhile.
+    pub(super) fn begin(&self, entry: &Entry, event: RunEvent, device: String) -> bool {
         let newest = tail::attempts(&entry.folder).last().copied().unwrap_or(0);
-        let submitted = entry.change(&self.db, RunEvent::Submitted, |state| {
+        let begun = entry.change(&self.db, event, |state| {
             state.record.attempt = state.record.attempt.max(newest) + 1;
             state.record.device = Some(device);
             state.record.pid = None;
+            state.place = None;
         });
-        if let Err(error) = submitted {
-            // Cancelled between two looks.
+        if let Err(error) = &begun {
             tracing::debug!(run.id = %entry.id, %error, "not started");
+        }
+        begun.is_ok()
+    }
+
+    fn start(&self, entry: &Entry, device: String) -> bool {
+        if !self.begin(entry, RunEvent::Submitted, device) {
             return false;
         }
-        match self.executor.submit(&entry.job()) {
+        let started = self.executors.of(ExecutorKind::Local).submit(&[entry.job()]);
+        match started.into_iter().next().unwrap_or(Ok(None)) {
             Ok(pid) => {
                 entry.edit(&self.db, |state| state.record.pid = pid);
                 true
@@ -183,6 +193,24 @@ impl Runs {
         entry.finish(&self.db, counts);
     }
 
+    /// What keeps a run with such resources from ever starting here.
+    pub(super) fn unfit(&self, resources: &ResourcesSpec) -> Vec<Violation> {
+        let violation = |field: &str, detail: String| Violation { field: field.to_owned(), detail };
+        match (resources.executor, self.executors.slurm()) {
+            (ExecutorKind::Local, _) => {
+                let detail = no_device(&resources.device, &self.devices);
+                detail.map(|detail| violation("resources.device", detail)).into_iter().collect()
+            }
+            (ExecutorKind::Slurm, None) => {
+                let detail = "must be `local`: this server was started without --slurm".to_owned();
+                vec![violation("resources.executor", detail)]
+            }
+            (ExecutorKind::Slurm, Some(cluster)) => {
+                cluster.settings().forbidden(&resources.slurm.clone().unwrap_or_default())
+            }
+        }
+    }
+
     fn reason(&self, spec: &RunSpec, ahead: usize) -> String {
         let asked = spec.resources.device.as_str();
         let usable = self.devices.iter().filter(|device| suits(asked, &device.id));
@@ -209,6 +237,10 @@ impl Runs {
             false => format!("waits for {}; {ahead}", held.join(" or ")),
         }
     }
+}
+
+fn on_cluster(entry: &Entry) -> bool {
+    entry.spec.resources.executor == ExecutorKind::Slurm
 }
 
 /// Whether a device is what a specification asks for.

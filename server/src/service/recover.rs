@@ -91,13 +91,21 @@ impl Runs {
             (state.record.attempt, state.record.pid) = (newest, None);
         }
         let job = entry.job();
-        let works = job.attempt > 0 && self.executor.poll(&job) == JobState::Alive;
+        let executor = self.executors.of(entry.spec.resources.executor);
+        let state = if job.attempt > 0 { executor.poll(&job) } else { JobState::Unknown };
+        let works = match state {
+            JobState::Alive => true,
+            JobState::Pending | JobState::Unknown => entry.status().holds_device(),
+            JobState::Gone(_) => false,
+        };
         if let Some(record) = final_record::read(&entry.folder).filter(|_| !works) {
             self.take_over(entry, record);
             return false;
         }
         if works {
-            self.found_at_work(entry);
+            if state == JobState::Alive {
+                self.found_at_work(entry);
+            }
             return true;
         }
         self.found_without_worker(entry, stale);

@@ -15,7 +15,7 @@ use super::package::Digests;
 use super::{ServiceError, blocking, final_record};
 use crate::domain::ids::RunId;
 use crate::domain::run::{RunEvent, RunStatus};
-use crate::executor::Executor;
+use crate::executor::Executors;
 use crate::executor::devices::Device;
 use crate::executor::predict::Predictor;
 use crate::storage::db::Db;
@@ -36,7 +36,7 @@ pub struct Inner {
     /// The index.
     pub db: Db,
     /// What starts workers.
-    pub executor: Arc<dyn Executor>,
+    pub executors: Executors,
     /// What tries finished networks.
     pub predictor: Predictor,
     /// The devices of this machine.
@@ -133,8 +133,12 @@ impl Runs {
                 return Err(conflict(&format!("the run has already ended: {status}")));
             }
             entry.edit(&runs.db, |state| state.record.wanted = Wanted::Cancel);
+            let why = match status {
+                RunStatus::Pending => "its job is taken out of the cluster's queue",
+                _ => "the worker saves a checkpoint and stops",
+            };
             let asked = entry.change(&runs.db, RunEvent::CancelRequested, |state| {
-                state.record.reason = Some("the worker saves a checkpoint and stops".to_owned());
+                state.record.reason = Some(why.to_owned());
             });
             if asked.is_ok() {
                 entry.nudge.notify_one();

@@ -6,22 +6,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skein_core::event::{Failure, FailureClass};
+use skein_core::folder;
 use skein_core::record::Outcome;
 
 use super::entry::Entry;
 use super::runs::Runs;
 use super::tail::Tail;
 use super::{ServiceError, blocking, final_record};
-use crate::domain::run::{RunEvent, RunStatus};
-use crate::executor::{Exit, JobState, Stop};
+use crate::domain::run::{RunEvent, RunStatus, TransitionError};
+use crate::executor::{Executor, Exit, JobState, Stop};
 use crate::storage::runs::Wanted;
 
 /// How often a worker's events are looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// A worker that is asked to stop may write a checkpoint for so long.
-const GRACE: Duration = Duration::from_secs(10);
-/// A cancelled run ends after so long even if its processes cannot be killed.
-const CANCEL_CAP: Duration = Duration::from_secs(20);
+/// How often a job is looked at that waits in a cluster's queue.
+const LOOK_PENDING: Duration = Duration::from_secs(1);
 /// A server that stops waits so long for its workers.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(7);
 /// A worker that has written its final record may tidy up for so long.
@@ -55,12 +54,13 @@ pub async fn supervise(runs: Runs, entry: Arc<Entry>) {
         if watch.is_some() {
             let stopping = runs.shutdown.is_cancelled();
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(if entry.status() == RunStatus::Pending { LOOK_PENDING } else { LOOK }) => {}
                 () = entry.nudge.notified() => {}
                 () = runs.shutdown.cancelled(), if !stopping => {}
             }
         }
     }
+    entry.note_place(None);
     runs.wake.notify_one();
 }
 
@@ -87,7 +87,12 @@ impl Watch {
     fn step(&mut self, runs: &Runs) -> bool {
         self.follow();
         self.note_start(runs);
-        let state = runs.executor.poll(&self.entry.job());
+        let executor = self.executor(runs);
+        let state = executor.poll(&self.entry.job());
+        self.entry.note_place(executor.place(&self.entry.job()));
+        if state == JobState::Alive {
+            self.note_allocation(runs);
+        }
         // Read after the worker was seen gone, so that nothing can come after it.
         let record = final_record::read(&self.entry.folder);
         match (record, state) {
@@ -96,14 +101,17 @@ impl Watch {
                 self.entry.finish(&runs.db, record);
                 true
             }
-            (Some(_), JobState::Alive) => {
+            (Some(record), state) => {
                 let closing = *self.closing.get_or_insert_with(Instant::now);
-                if closing.elapsed() > TIDY {
+                let late = closing.elapsed() > TIDY;
+                if late && state == JobState::Unknown {
+                    self.entry.finish(&runs.db, record);
+                } else if late {
                     self.stop(runs, Stop::Kill);
                 }
-                false
+                late && state == JobState::Unknown
             }
-            (None, JobState::Alive) => self.mind(runs),
+            (None, JobState::Alive | JobState::Pending | JobState::Unknown) => self.mind(runs),
             (None, JobState::Gone(exit)) => {
                 self.follow();
                 self.note_start(runs);
@@ -134,9 +142,24 @@ impl Watch {
     /// The first event of the attempt means that it runs.
     fn note_start(&self, runs: &Runs) {
         let reported = self.entry.state().digest.attempt == self.tail.attempt();
-        if reported && self.entry.status() == RunStatus::Starting {
+        let status = self.entry.status();
+        if reported && matches!(status, RunStatus::Pending | RunStatus::Starting) {
             let began = self.entry.change(&runs.db, RunEvent::Began, |_| {});
             if let Err(error) = began {
+                tracing::debug!(run.id = %self.entry.id, %error, "not begun");
+            }
+        }
+    }
+
+    fn executor<'a>(&self, runs: &'a Runs) -> &'a dyn Executor {
+        runs.executors.of(self.entry.spec.resources.executor)
+    }
+
+    /// The cluster has given the run's job a place to work.
+    fn note_allocation(&mut self, runs: &Runs) {
+        if self.entry.status() == RunStatus::Pending {
+            self.since = Instant::now();
+            if let Err(error) = self.entry.change(&runs.db, RunEvent::Submitted, |_| {}) {
                 tracing::debug!(run.id = %self.entry.id, %error, "not begun");
             }
         }
@@ -153,8 +176,10 @@ impl Watch {
             self.stop(runs, Stop::Kill);
             return false;
         }
-        if wanted == Wanted::Work && !stopping {
-            return false;
+        let executor = self.executor(runs);
+        let (grace, stays) = (executor.grace(), executor.outlives_server());
+        if wanted == Wanted::Work && (stays || !stopping) {
+            return stopping;
         }
         let Some(asked) = self.asked else {
             self.stop(runs, Stop::Ask);
@@ -163,11 +188,11 @@ impl Watch {
         };
         let waited = asked.elapsed();
         match wanted {
-            Wanted::Cancel if waited > CANCEL_CAP => {
+            Wanted::Cancel if waited > 2 * grace => {
                 self.cancelled(runs);
                 true
             }
-            Wanted::Cancel | Wanted::Pause if waited > GRACE => {
+            Wanted::Cancel | Wanted::Pause if waited > grace => {
                 if !self.killed {
                     self.killed = true;
                     self.stop(runs, Stop::Kill);
@@ -188,7 +213,7 @@ impl Watch {
     }
 
     fn stop(&self, runs: &Runs, how: Stop) {
-        if let Err(error) = runs.executor.cancel(&self.entry.job(), how) {
+        if let Err(error) = self.executor(runs).cancel(&self.entry.job(), how) {
             tracing::error!(run.id = %self.entry.id, %error, "cannot stop the worker");
         }
     }
@@ -209,12 +234,42 @@ impl Watch {
                 state.record.reason = Some(STOPPED.to_owned());
             })
         } else {
-            self.lost(runs, exit);
-            Ok(())
+            match exit {
+                Exit::Interrupted(_) if self.has_checkpoint() => self.interrupted(runs, exit),
+                Exit::CancelledElsewhere => self.paused_elsewhere(runs, exit),
+                exit => {
+                    self.lost(runs, exit);
+                    Ok(())
+                }
+            }
         };
         if let Err(error) = changed {
             tracing::error!(run.id = %self.entry.id, %error, "cannot note the worker's end");
         }
+    }
+
+    /// Whether the attempt left more than the one before, so that the next one goes on from there.
+    fn has_checkpoint(&self) -> bool {
+        let attempt = folder::attempt(&self.entry.folder, self.tail.attempt());
+        let found = std::fs::read_dir(attempt.join(folder::CHECKPOINTS));
+        found.is_ok_and(|mut checkpoints| checkpoints.next().is_some())
+    }
+
+    /// The cluster took the run's place away, which is no fault of the run and no retry.
+    fn interrupted(&self, runs: &Runs, exit: Exit) -> Result<(), TransitionError> {
+        self.entry.change(&runs.db, RunEvent::Requeued, |state| {
+            state.record.retries = 0;
+            state.record.reason = Some(format!("{exit}; it goes on from its last checkpoint"));
+        })
+    }
+
+    /// Whoever cancelled the run's job wants it off the cluster; what it has done is kept.
+    fn paused_elsewhere(&self, runs: &Runs, exit: Exit) -> Result<(), TransitionError> {
+        self.entry.change(&runs.db, RunEvent::PauseRequested, |_| {})?;
+        self.entry.change(&runs.db, RunEvent::Stopped, |state| {
+            state.record.wanted = Wanted::Work;
+            state.record.reason = Some(format!("{exit}; resume the run to go on"));
+        })
     }
 
     fn cancelled(&self, runs: &Runs) {
@@ -229,8 +284,15 @@ impl Watch {
     fn lost(&self, runs: &Runs, exit: Exit) {
         let retries = self.entry.state().record.retries;
         let what = format!("the worker ended without a result ({exit})");
+        if exit == Exit::OutOfMemory {
+            let hint = "ask for more (`resources.slurm.memory_mb`), or take a smaller batch; then \
+                        resume the run to go on from its last checkpoint"
+                .to_owned();
+            let (class, message) = (FailureClass::Resource, exit.to_string());
+            return runs.fail(&self.entry, Failure { class, message, hint });
+        }
         if retries >= RETRIES || exit == Exit::Code(2) {
-            let log = runs.executor.logs(&self.entry.job(), 5).join("\n");
+            let log = self.executor(runs).logs(&self.entry.job(), 5).join("\n");
             let log = if log.is_empty() { log } else { format!("; its last words: {log}") };
             let message = format!("{what}, after {retries} retries{log}");
             let hint = "read the log; signal 9 often means that memory ran out: take a smaller \

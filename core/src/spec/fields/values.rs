@@ -15,6 +15,7 @@ pub(super) const ROWS: &[&str] = &["drnas", "drnas-progressive", "darts", "gdas"
 /// Optimizers that search.
 pub(super) const SEARCHED: &[&str] =
     &["drnas", "drnas-progressive", "darts", "gdas", "spos", "ofa"];
+pub(super) const EXECUTORS: &[(&str, &str)] = &[("local", "This machine"), ("slurm", "Slurm")];
 pub(super) const INHERITED: &[(&str, &str)] =
     &[("supernet", "Its supernet"), ("result", "Its packaged network"), ("none", "None")];
 pub(super) const SHARINGS: &[(&str, &str)] = &[

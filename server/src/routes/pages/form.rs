@@ -13,6 +13,8 @@ pub(super) struct Offer {
     pub(super) devices: Vec<String>,
     /// The data sets that people brought.
     pub(super) datasets: Vec<OwnDataset>,
+    /// Whether runs may work on a cluster.
+    pub(super) cluster: bool,
 }
 
 /// A data set that people brought.
@@ -161,7 +163,10 @@ fn of_section<'a>(
     spec: &'a Value,
     offer: &'a Offer,
 ) -> impl Iterator<Item = Control> + 'a {
-    let own = FIELDS.iter().filter(move |field| field.section() == id);
+    let offered = |path: &str| {
+        offer.cluster || !(path == "resources.executor" || path.starts_with("resources.slurm."))
+    };
+    let own = FIELDS.iter().filter(move |field| field.section() == id && offered(field.path));
     own.map(move |field| control(field, spec, offer))
 }
 
@@ -375,15 +380,24 @@ mod tests {
 
     #[test]
     fn every_field_is_in_the_form_exactly_once() {
-        let mut paths: Vec<&str> =
-            general(&json!({}), &Offer::default()).iter().map(|c| c.path).collect();
-        for section in sections(&json!({}), &Offer::default()) {
+        let offer = Offer { cluster: true, ..Offer::default() };
+        let mut paths: Vec<&str> = general(&json!({}), &offer).iter().map(|c| c.path).collect();
+        for section in sections(&json!({}), &offer) {
             paths.extend(section.plain.iter().chain(&section.advanced).map(|c| c.path));
         }
         let mut expected: Vec<&str> = FIELDS.iter().map(|field| field.path).collect();
         paths.sort_unstable();
         expected.sort_unstable();
         assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn a_server_without_a_cluster_offers_none() {
+        let sections = sections(&json!({}), &Offer::default());
+        let all = sections.iter().flat_map(|one| one.plain.iter().chain(&one.advanced));
+        assert!(
+            all.map(|c| c.path).all(|path| !path.contains("slurm") && !path.contains("executor"))
+        );
     }
 
     #[test]

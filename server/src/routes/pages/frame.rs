@@ -30,6 +30,8 @@ pub(super) struct DeviceBox {
     pub(super) title: String,
     /// What runs on it.
     pub(super) runs: Vec<Busy>,
+    /// What to say of it if no run is named.
+    pub(super) said: Option<String>,
 }
 
 /// What runs on a device.

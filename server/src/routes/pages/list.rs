@@ -245,6 +245,7 @@ fn time_of(run: &RunView, active: bool, percent: u8) -> String {
                 format!("{percent} % · {} left", number::duration(seconds))
             }
             _ if run.status == "queued" => "in the queue".to_owned(),
+            _ if run.status == "pending" => "in Slurm's queue".to_owned(),
             _ => format!("{percent} %"),
         };
     }
@@ -268,7 +269,7 @@ pub(super) fn is_stopping(status: &str) -> bool {
 
 /// Whether the run is waiting or working.
 pub(super) fn is_active(status: &str) -> bool {
-    matches!(status, "queued" | "starting" | "running" | "pausing" | "cancelling")
+    matches!(status, "queued" | "pending" | "starting" | "running" | "pausing" | "cancelling")
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl ShowPage {
             fields: lines().count(),
             spec: groups,
             active,
-            can_pause: matches!(run.status.as_str(), "starting" | "running"),
+            can_pause: matches!(run.status.as_str(), "pending" | "starting" | "running"),
             can_cancel: active && run.status != "cancelling",
             can_resume: matches!(run.status.as_str(), "paused" | "lost" | "failed" | "cancelled"),
             can_delete: !active,

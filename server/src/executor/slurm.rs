@@ -1,0 +1,281 @@
+//! Workers as jobs of a Slurm cluster, through its own commands.
+//!
+//! A job is known by its *name*, which holds the run and the attempt: Slurm gives an id out again if
+//! its controller is killed soon after it took a job. One call of `squeue` tells of all jobs, however
+//! many runs ask. Slurm never restarts a job (`--no-requeue`): the server submits the next attempt,
+//! and each attempt has a folder of its own, so that two copies of a run cannot hurt each other.
+
+mod commands;
+pub mod doctor;
+mod queue;
+mod script;
+pub mod settings;
+mod table;
+mod words;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use skein_core::folder;
+use skein_core::spec::SlurmSpec;
+
+use self::commands::{CommandError, Commands};
+use self::queue::Queue;
+use self::settings::SlurmSettings;
+use self::table::{JobPhase, Name, Row};
+use super::held::Held;
+use super::local::read_tail;
+use super::{Executor, ExecutorError, Exit, Interruption, Job, JobState, Place, Started, Stop};
+use crate::domain::ids::RunId;
+
+/// Exit code of a worker that found its attempt claimed by another.
+const CLAIMED: i32 = 3;
+/// A worker that is asked to stop may take so long: Slurm has to be asked twice, too.
+const GRACE: Duration = Duration::from_secs(40);
+/// What the names of our jobs begin with.
+const PREFIX: &str = "skein-";
+/// What the names of arrays begin with.
+const ARRAY: &str = "skein-array-";
+
+/// The executor of a cluster.
+pub struct Slurm {
+    settings: SlurmSettings,
+    worker: PathBuf,
+    datasets: PathBuf,
+    queue: Queue,
+    held: Held,
+    known: Mutex<HashMap<(RunId, u32), Known>>,
+}
+
+/// What is known of an attempt's job beside Slurm's table.
+#[derive(Debug, Clone)]
+struct Known {
+    name: Name,
+    /// When this server submitted it.
+    submitted: Option<Instant>,
+    /// When the table was first without it.
+    missing: Option<Instant>,
+}
+
+impl Slurm {
+    /// A cluster as the settings describe it. Compute nodes see `worker` and `datasets`.
+    #[must_use]
+    pub fn new(settings: SlurmSettings, worker: &Path, datasets: &Path) -> Self {
+        let limit = Duration::from_secs(settings.command_seconds);
+        let commands = Commands::new(settings.host.clone(), limit);
+        let queue = Queue::new(commands, Duration::from_secs(settings.poll_seconds));
+        let worker = absolute(settings.worker.as_deref().unwrap_or(worker));
+        let (datasets, held) = (absolute(datasets), Held::default());
+        Self { settings, worker, datasets, queue, held, known: Mutex::default() }
+    }
+
+    /// The administrator's settings.
+    #[must_use]
+    pub fn settings(&self) -> &SlurmSettings {
+        &self.settings
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(RunId, u32), Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a job; of a task of an array, its run's folder says which it is.
+    fn known_of(&self, job: &Job) -> Known {
+        let mut known = self.known();
+        let found = known.entry((job.run, job.attempt)).or_insert_with(|| {
+            let stored = fs::read(name_file(job)).ok();
+            let stored = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            Known { name: stored.unwrap_or_else(|| name(job)), submitted: None, missing: None }
+        });
+        found.clone()
+    }
+
+    fn row(&self, job: &Job) -> Option<Row> {
+        let name = self.known_of(job).name;
+        self.queue.look().rows.get(&name).cloned()
+    }
+
+    /// Submits jobs that ask for the same: one as a job, several as an array.
+    fn send(&self, jobs: &[Job]) -> Result<(), CommandError> {
+        let array = format!("{ARRAY}{}", uuid::Uuid::new_v4());
+        let names: Vec<Name> = match jobs {
+            [job] => vec![name(job)],
+            _ => {
+                let tasks = 0..u32::try_from(jobs.len()).unwrap_or(u32::MAX);
+                tasks.map(|task| Name { job: array.clone(), task: Some(task) }).collect()
+            }
+        };
+        for (job, name) in jobs.iter().zip(&names).filter(|(_, name)| name.task.is_some()) {
+            let text = serde_json::to_vec(name).unwrap_or_default();
+            let file = name_file(job).display().to_string();
+            fs::write(name_file(job), text)
+                .map_err(|source| CommandError::Write { file, source })?;
+        }
+        let places = script::Places { worker: &self.worker, datasets: &self.datasets };
+        let jobs: Vec<Job> =
+            jobs.iter().map(|job| Job { folder: absolute(&job.folder), ..job.clone() }).collect();
+        let text = script::text(&jobs, &self.settings, &places);
+        let asked = self.settings.asked(jobs.first().and_then(|job| job.slurm.as_ref()));
+        let called = names.first().map_or("", |name| name.job.as_str());
+        let args = script::arguments(called, jobs.len(), &asked, &self.settings);
+        let answer = self.queue.submit(&args, &text);
+        let submitted = Some(Instant::now());
+        // A command that was killed may have submitted all the same.
+        if answer.is_ok() || matches!(answer, Err(CommandError::Slow { .. })) {
+            let mut known = self.known();
+            for (job, name) in jobs.iter().zip(names) {
+                known.insert((job.run, job.attempt), Known { name, submitted, missing: None });
+            }
+        }
+        answer
+    }
+
+    /// What it means that Slurm does not list a job.
+    fn missing(&self, job: &Job, known: &Known) -> JobState {
+        let seen = self.queue.look();
+        let told = seen.asked.is_some_and(|asked| known.submitted.is_none_or(|at| asked > at));
+        if seen.trouble.is_some() {
+            return JobState::Unknown;
+        }
+        if !told {
+            return JobState::Pending;
+        }
+        if self.held.is_held(job) {
+            return JobState::Alive;
+        }
+        let mut all = self.known();
+        let Some(known) = all.get_mut(&(job.run, job.attempt)) else { return JobState::Unknown };
+        let since = *known.missing.get_or_insert_with(Instant::now);
+        // A controller that has just started may not list everything yet.
+        if since.elapsed() < 2 * Duration::from_secs(self.settings.poll_seconds) {
+            return JobState::Unknown;
+        }
+        JobState::Gone(Exit::Interrupted(Interruption::Forgotten))
+    }
+}
+
+impl Executor for Slurm {
+    fn submit(&self, jobs: &[Job]) -> Vec<Started> {
+        let rows = match self.queue.look_now() {
+            Ok(rows) => rows,
+            Err(error) => return jobs.iter().map(|_| Err(refusal(&error))).collect(),
+        };
+        let there = |job: &&Job| !rows.contains_key(&self.known_of(job).name);
+        let mut groups = HashMap::<SlurmSpec, Vec<Job>>::new();
+        for job in jobs.iter().filter(there) {
+            let asked = self.settings.asked(job.slurm.as_ref());
+            groups.entry(asked).or_default().push(job.clone());
+        }
+        let mut faults = HashMap::<RunId, ExecutorError>::new();
+        for group in groups.into_values() {
+            if let Err(error) = self.send(&group) {
+                faults.extend(group.iter().map(|job| (job.run, refusal(&error))));
+            }
+        }
+        jobs.iter().map(|job| faults.remove(&job.run).map_or(Ok(None), Err)).collect()
+    }
+
+    fn poll(&self, job: &Job) -> JobState {
+        let known = self.known_of(job);
+        let seen = self.queue.look();
+        let Some(row) = seen.rows.get(&known.name) else { return self.missing(job, &known) };
+        match row.phase() {
+            JobPhase::Waiting => JobState::Pending,
+            JobPhase::Working => JobState::Alive,
+            // The node may be out of Slurm's sight only.
+            JobPhase::Ended(_) if self.held.is_held(job) => JobState::Alive,
+            JobPhase::Ended(exit) => JobState::Gone(exit),
+        }
+    }
+
+    fn cancel(&self, job: &Job, how: Stop) -> Result<(), ExecutorError> {
+        let Some(row) = self.row(job) else { return Ok(()) };
+        let words: &[&str] = match (how, row.phase()) {
+            (_, JobPhase::Ended(_)) => return Ok(()),
+            (Stop::Ask, JobPhase::Working) => &["--batch", "--signal=TERM"],
+            (Stop::Kill, JobPhase::Working) => &["--full", "--signal=KILL"],
+            (_, JobPhase::Waiting) => &[],
+        };
+        self.queue.cancel(&row.id, words).map_err(|error| refusal(&error))
+    }
+
+    fn logs(&self, job: &Job, tail: usize) -> Vec<String> {
+        let own = folder::attempt(&job.folder, job.attempt).join(folder::LOG);
+        let of_job = job.folder.join(format!("slurm-{}.log", job.attempt));
+        let mut lines = read_tail(&of_job, tail).unwrap_or_default();
+        lines.extend(read_tail(&own, tail).unwrap_or_default());
+        lines.split_off(lines.len().saturating_sub(tail))
+    }
+
+    fn grace(&self) -> Duration {
+        GRACE
+    }
+
+    fn outlives_server(&self) -> bool {
+        true
+    }
+
+    fn closed(&self) -> Option<String> {
+        self.queue.look().trouble
+    }
+
+    fn room(&self) -> usize {
+        match self.settings.at_once {
+            0 => usize::MAX,
+            at_once => at_once,
+        }
+    }
+
+    fn place(&self, job: &Job) -> Option<Place> {
+        let row = self.row(job)?;
+        let waits = row.phase() == JobPhase::Waiting;
+        Some(Place {
+            reason: if waits { words::reason(&row.reason) } else { String::new() },
+            starts: row.start.filter(|_| waits),
+            job: row.id,
+            state: row.state,
+            node: row.nodes,
+        })
+    }
+
+    fn unfinished(&self) -> Vec<(RunId, u32)> {
+        let seen = self.queue.look();
+        let works = |name: &Name| {
+            seen.rows.get(name).is_some_and(|row| !matches!(row.phase(), JobPhase::Ended(_)))
+        };
+        let known = self.known();
+        let tasks = known.iter().filter(|(_, known)| known.name.task.is_some());
+        let tasks = tasks.filter(|(_, known)| works(&known.name)).map(|(key, _)| *key);
+        let single = seen.rows.keys().filter(|name| works(name)).filter_map(attempt_of);
+        tasks.chain(single).collect()
+    }
+}
+
+fn refusal(error: &CommandError) -> ExecutorError {
+    if error.is_temporary() {
+        return ExecutorError::Unreachable(format!("Slurm takes no job at present: {error}"));
+    }
+    ExecutorError::Refused(error.to_string())
+}
+
+/// Where it is noted which task of which array works on an attempt.
+fn name_file(job: &Job) -> PathBuf {
+    job.folder.join(format!("slurm-{}.json", job.attempt))
+}
+
+fn name(job: &Job) -> Name {
+    Name { job: format!("{PREFIX}{}-{}", job.run, job.attempt), task: None }
+}
+
+/// The run and the attempt that a job's name holds.
+fn attempt_of(name: &Name) -> Option<(RunId, u32)> {
+    let (run, attempt) = name.job.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    Some((RunId::parse(run)?, attempt.parse().ok()?))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,247 @@
+//! Slurm's commands, on this machine or on another host; none of them may take long.
+
+use std::io::{Read, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// Most bytes of an answer.
+const MOST_BYTES: u64 = 64 << 20;
+/// Wait between two looks at a command.
+const LOOK: Duration = Duration::from_millis(10);
+/// What Slurm says when a later attempt may succeed.
+const TEMPORARY: [&str; 8] = [
+    "unable to contact",
+    "timed out",
+    "temporarily",
+    "connection refused",
+    "connection failure",
+    "zero bytes were transmitted",
+    "submit limit",
+    "too many jobs",
+];
+
+/// Where Slurm's commands are.
+#[derive(Debug)]
+pub(super) struct Commands {
+    host: Option<String>,
+    limit: Duration,
+}
+
+/// Why a command gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    /// It cannot be started.
+    #[error("`{program}` cannot be started: {source}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What it needs cannot be written.
+    #[error("`{file}` cannot be written: {source}")]
+    Write {
+        /// Its path.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It took too long, and was killed.
+    #[error("`{program}` gave no answer within {seconds} s")]
+    Slow {
+        /// Its name.
+        program: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// It failed.
+    #[error("`{program}` failed: {said}")]
+    Failed {
+        /// Its name.
+        program: String,
+        /// What it wrote to its standard error.
+        said: String,
+    },
+    /// Its answer cannot be understood.
+    #[error("`{program}` answered what Skein does not understand: {said}")]
+    Nonsense {
+        /// Its name.
+        program: String,
+        /// The beginning of its answer.
+        said: String,
+    },
+}
+
+impl CommandError {
+    /// Whether a later attempt may succeed without anybody doing anything.
+    pub(super) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Write { .. } | Self::Slow { .. } | Self::Nonsense { .. } => {
+                true
+            }
+            Self::Failed { said, .. } => {
+                let said = said.to_lowercase();
+                TEMPORARY.iter().any(|words| said.contains(words))
+            }
+        }
+    }
+}
+
+impl Commands {
+    /// On this machine, or through `ssh` on another; each may take so long.
+    pub(super) fn new(host: Option<String>, limit: Duration) -> Self {
+        Self { host, limit }
+    }
+
+    /// What a command answers.
+    ///
+    /// # Errors
+    /// - [`CommandError`].
+    pub(super) fn run(
+        &self,
+        program: &str,
+        args: &[String],
+        input: &str,
+    ) -> Result<String, CommandError> {
+        let start = |source| CommandError::Start { program: program.to_owned(), source };
+        let mut child = self.command(program, args).spawn().map_err(start)?;
+        let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
+        let stdin = child.stdin.take();
+        let input = input.to_owned();
+        // A command that fails early does not read its input.
+        let feed = std::thread::spawn(move || stdin.map(|mut to| to.write_all(input.as_bytes())));
+        let status = self.wait(&mut child);
+        let (out, err) = (text(out), text(err));
+        drop(feed.join());
+        match status.map_err(start)? {
+            None => Err(CommandError::Slow {
+                program: program.to_owned(),
+                seconds: self.limit.as_secs(),
+            }),
+            Some(true) => Ok(out),
+            Some(false) => {
+                Err(CommandError::Failed { program: program.to_owned(), said: one_line(&err) })
+            }
+        }
+    }
+
+    fn command(&self, program: &str, args: &[String]) -> Command {
+        let mut command = match &self.host {
+            None => {
+                let mut command = Command::new(program);
+                command.args(args);
+                command
+            }
+            Some(host) => {
+                let words = std::iter::once(program).chain(args.iter().map(String::as_str));
+                let line = words.map(quoted).collect::<Vec<_>>().join(" ");
+                let mut command = Command::new("ssh");
+                command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", host, "--", &line]);
+                command
+            }
+        };
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_remove("SKEIN_TOKEN")
+            .process_group(0);
+        command
+    }
+
+    /// Whether it succeeded; none if it took too long and was killed.
+    fn wait(&self, child: &mut Child) -> std::io::Result<Option<bool>> {
+        let end = Instant::now() + self.limit;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status.success()));
+            }
+            if Instant::now() >= end {
+                if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                    // What is gone already need not be killed.
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+                child.wait()?;
+                return Ok(None);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn reader(from: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(from) = from {
+            // What was read before a fault is all there is.
+            let _ = from.take(MOST_BYTES).read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+fn text(bytes: JoinHandle<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&bytes.join().unwrap_or_default()).trim().to_owned()
+}
+
+/// A text as one line of at most 400 characters.
+pub(super) fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("; ").chars().take(400).collect()
+}
+
+/// A word as a shell reads it back.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Result<String, CommandError> {
+        Commands::new(None, limit).run("sh", &["-c".to_owned(), script.to_owned()], "given\n")
+    }
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_command_reads_its_input_and_answers() {
+        assert_eq!(shell("cat; echo done", LONG).unwrap(), "given\ndone");
+    }
+
+    #[test]
+    fn what_a_failed_command_says_is_told_and_judged() {
+        let error = shell("echo first >&2; echo second >&2; exit 3", LONG).unwrap_err();
+        assert_eq!(error.to_string(), "`sh` failed: first; second");
+        assert!(!error.is_temporary());
+        let error = shell("echo 'Unable to contact slurm controller' >&2; exit 1", LONG);
+        assert!(error.unwrap_err().is_temporary());
+        let missing = Commands::new(None, LONG).run("no-such-command", &[], "").unwrap_err();
+        assert!(missing.to_string().starts_with("`no-such-command` cannot be started: "));
+        assert!(missing.is_temporary(), "a file system may be away for a while");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_killed_with_its_children() {
+        let began = Instant::now();
+        let error = shell("sleep 100 & sleep 100", Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.to_string(), "`sh` gave no answer within 0 s");
+        assert!(began.elapsed() < LONG && error.is_temporary());
+    }
+
+    #[test]
+    fn words_reach_another_host_as_they_are() {
+        let commands = Commands::new(Some("login".to_owned()), LONG);
+        let command = commands.command("sbatch", &["--comment=it's; $HOME".to_owned()]);
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        assert_eq!(command.get_program(), "ssh");
+        assert_eq!(&words[4..], ["login", "--", r"'sbatch' '--comment=it'\''s; $HOME'"]);
+        let line = words.last().unwrap().replace("'sbatch' ", "printf %s ");
+        assert_eq!(shell(&line, LONG).unwrap(), "--comment=it's; $HOME");
+    }
+}
