@@ -54,6 +54,7 @@ lint: setup static ## Formatting, clippy, documentation, types of the scripts.
 
 unit: build ## Unit and integration tests.
 	@scripts/find_nginx.sh >/dev/null
+	@scripts/find_slurm.sh
 	@scripts/timed.sh target/logs/unit.log cargo test $(CARGO_FLAGS) --workspace --lib --bins --tests --no-fail-fast \
 		--config '$(TIMES)' -- -Z unstable-options --report-time
 

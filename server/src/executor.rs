@@ -99,8 +99,10 @@ pub enum Interruption {
 }
 
 /// Where a job is on a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
+    /// Why the cluster does not answer at present, if it does not; what follows is older then.
+    pub trouble: Option<String>,
     /// The job's id there.
     pub job: String,
     /// Its state, as the cluster calls it.

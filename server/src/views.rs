@@ -112,6 +112,7 @@ impl ClusterView {
         let at = place.starts.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
         let Place { job, state, reason, node, .. } = place;
         let summary = match (reason.as_str(), node.as_str()) {
+            _ if place.trouble.is_some() => place.trouble.clone().unwrap_or_default(),
             ("", "") => format!("Slurm job {job} is {}", state.to_lowercase()),
             ("", node) => format!("Slurm job {job} on node {node}"),
             (reason, _) => format!("Slurm job {job} is queued: {reason}"),

@@ -22,6 +22,8 @@ mod proxies;
 mod queue;
 mod real_worker;
 mod shutdown;
+mod slurm;
+mod slurm_lab;
 mod storage;
 mod studies;
 mod tidy;

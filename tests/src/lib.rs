@@ -11,6 +11,7 @@
 mod answer;
 pub mod pictures;
 mod process;
+pub mod slurm;
 mod specs;
 pub mod tables;
 
@@ -281,13 +282,24 @@ impl TestServer {
 
     /// Waits until a run is as it should be.
     pub fn wait(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.wait_within(LIMIT, id, what, is_so)
+    }
+
+    /// Waits for so long until a run is as it should be.
+    pub fn wait_within(
+        &self,
+        limit: Duration,
+        id: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
         let began = Instant::now();
         loop {
             let run = self.run(id);
             if is_so(&run) {
                 return run;
             }
-            assert!(began.elapsed() < LIMIT, "never {what}: {run:#}\n{}", self.log());
+            assert!(began.elapsed() < limit, "never {what}: {run:#}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -123,8 +123,8 @@ impl Slurm {
         let args = script::arguments(called, jobs.len(), &asked, &self.settings);
         let answer = self.queue.submit(&args, &text);
         let submitted = Some(Instant::now());
-        // A command that was killed may have submitted all the same.
-        if answer.is_ok() || matches!(answer, Err(CommandError::Slow { .. })) {
+        // A command that gave up or was killed may have submitted all the same.
+        if answer.as_ref().err().is_none_or(CommandError::is_temporary) {
             let mut known = self.known();
             for (job, name) in jobs.iter().zip(names) {
                 known.insert((job.run, job.attempt), Known { name, submitted, missing: None });
@@ -230,9 +230,15 @@ impl Executor for Slurm {
     }
 
     fn place(&self, job: &Job) -> Option<Place> {
-        let row = self.row(job)?;
+        let seen = self.queue.look();
+        let row = seen.rows.get(&self.known_of(job).name).cloned();
+        let Some(row) = row else {
+            let trouble = Some(seen.trouble?);
+            return Some(Place { trouble, ..Place::default() });
+        };
         let waits = row.phase() == JobPhase::Waiting;
         Some(Place {
+            trouble: seen.trouble,
             reason: if waits { words::reason(&row.reason) } else { String::new() },
             starts: row.start.filter(|_| waits),
             job: row.id,

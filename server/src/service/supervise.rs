@@ -2,6 +2,7 @@
 //!
 //! The final record outranks everything; then comes what the executor says of the worker.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use skein_core::event::{Failure, FailureClass};
 use skein_core::folder;
 use skein_core::record::Outcome;
 
+use super::create::free_bytes;
 use super::entry::Entry;
 use super::runs::Runs;
 use super::tail::Tail;
@@ -291,6 +293,13 @@ impl Watch {
             let (class, message) = (FailureClass::Resource, exit.to_string());
             return runs.fail(&self.entry, Failure { class, message, hint });
         }
+        if retries >= RETRIES && is_full(&self.entry.folder) {
+            let hint =
+                "free some space there, then resume the run to go on from its last checkpoint";
+            let message = format!("{what}: the disk of its folder is full");
+            let (class, hint) = (FailureClass::Infrastructure, hint.to_owned());
+            return runs.fail(&self.entry, Failure { class, message, hint });
+        }
         if retries >= RETRIES || exit == Exit::Code(2) {
             let log = self.executor(runs).logs(&self.entry.job(), 5).join("\n");
             let log = if log.is_empty() { log } else { format!("; its last words: {log}") };
@@ -312,4 +321,9 @@ impl Watch {
             tracing::error!(run.id = %self.entry.id, %error, "cannot note the loss");
         }
     }
+}
+
+/// Whether next to nothing can be written to a folder: a worker cannot even say so there.
+fn is_full(folder: &Path) -> bool {
+    free_bytes(folder).is_ok_and(|free| free < 1 << 16)
 }

@@ -29,6 +29,8 @@ const TEMPORARY: [&str; 8] = [
 pub(super) struct Commands {
     host: Option<String>,
     limit: Duration,
+    /// Where programs are looked for, if not where this process looks.
+    path: Option<String>,
 }
 
 /// Why a command gave no answer.
@@ -94,7 +96,13 @@ impl CommandError {
 impl Commands {
     /// On this machine, or through `ssh` on another; each may take so long.
     pub(super) fn new(host: Option<String>, limit: Duration) -> Self {
-        Self { host, limit }
+        Self { host, limit, path: None }
+    }
+
+    /// On this machine, with programs from these folders.
+    #[cfg(test)]
+    pub(super) fn with_path(path: String, limit: Duration) -> Self {
+        Self { host: None, limit, path: Some(path) }
     }
 
     /// What a command answers.
@@ -149,7 +157,8 @@ impl Commands {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env_remove("SKEIN_TOKEN")
-            .process_group(0);
+            .process_group(0)
+            .envs(self.path.iter().map(|path| ("PATH", path)));
         command
     }
 

@@ -28,8 +28,11 @@ struct Turn {
     asking: bool,
 }
 
-/// The table, and who asks for it next.
-pub(super) struct Queue {
+/// The table, and when it is asked for next; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Queue(Arc<Inner>);
+
+struct Inner {
     commands: Commands,
     every: Duration,
     turn: Mutex<Turn>,
@@ -39,21 +42,29 @@ impl Queue {
     /// A table that is renewed so often.
     pub(super) fn new(commands: Commands, every: Duration) -> Self {
         let (seen, next) = (Seen::default(), Instant::now());
-        Self { commands, every, turn: Mutex::new(Turn { seen, next, wait: every, asking: false }) }
+        let turn = Mutex::new(Turn { seen, next, wait: every, asking: false });
+        Self(Arc::new(Inner { commands, every, turn }))
     }
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The table; whoever comes when it is due renews it, the others get the one before.
+    /// The table. If it is due, it is renewed meanwhile: nobody waits for it but the first who asks.
     pub(super) fn look(&self) -> Seen {
         let mut turn = self.turn();
         if turn.asking || turn.next > Instant::now() {
             return turn.seen.clone();
         }
         turn.asking = true;
+        let seen = turn.seen.clone();
         drop(turn);
+        if seen.asked.is_some() || seen.trouble.is_some() {
+            let queue = self.clone();
+            std::thread::spawn(move || queue.ask());
+            return seen;
+        }
+        // What went wrong is part of what is seen.
         let _ = self.ask();
         self.turn().seen.clone()
     }
@@ -73,7 +84,7 @@ impl Queue {
         let words =
             ["SLURM_TIME_FORMAT=%s", "squeue", "--me", "-h", "-r", "--states=all", "-O", COLUMNS];
         let args = words.map(str::to_owned);
-        let answer = self.commands.run("env", &args, "").and_then(|text| table::read(&text));
+        let answer = self.0.commands.run("env", &args, "").and_then(|text| table::read(&text));
         let mut turn = self.turn();
         turn.asking = false;
         match answer {
@@ -82,7 +93,7 @@ impl Queue {
                     tracing::info!("Slurm answers again");
                 }
                 let rows = Arc::new(rows);
-                turn.wait = self.every;
+                turn.wait = self.0.every;
                 turn.seen = Seen { rows: Arc::clone(&rows), asked: Some(asked), trouble: None };
                 turn.next = Instant::now() + turn.wait;
                 Ok(rows)
@@ -94,7 +105,7 @@ impl Queue {
                 }
                 turn.seen.trouble = Some(trouble);
                 turn.next = Instant::now() + turn.wait;
-                turn.wait = (2 * turn.wait).min(LONGEST.max(self.every));
+                turn.wait = (2 * turn.wait).min(LONGEST.max(self.0.every));
                 Err(error)
             }
         }
@@ -105,7 +116,7 @@ impl Queue {
     /// # Errors
     /// - [`CommandError`].
     pub(super) fn submit(&self, args: &[String], text: &str) -> Result<(), CommandError> {
-        let answer = self.commands.run("sbatch", args, text);
+        let answer = self.0.commands.run("sbatch", args, text);
         self.soon();
         answer.map(|id| tracing::info!(job = %id, "submitted to Slurm"))
     }
@@ -116,7 +127,7 @@ impl Queue {
     /// - [`CommandError`].
     pub(super) fn cancel(&self, id: &str, words: &[&str]) -> Result<(), CommandError> {
         let args: Vec<String> = words.iter().copied().chain([id]).map(str::to_owned).collect();
-        let answer = self.commands.run("scancel", &args, "");
+        let answer = self.0.commands.run("scancel", &args, "");
         self.soon();
         answer.map(drop)
     }
@@ -127,7 +138,7 @@ impl Queue {
     /// - [`CommandError`].
     pub(super) fn run(&self, program: &str, args: &[&str]) -> Result<String, CommandError> {
         let args: Vec<String> = args.iter().map(|word| (*word).to_owned()).collect();
-        self.commands.run(program, &args, "")
+        self.0.commands.run(program, &args, "")
     }
 
     /// What has changed is looked at soon, unless Slurm does not answer anyway.
@@ -136,5 +147,69 @@ impl Queue {
         if turn.seen.trouble.is_none() {
             turn.next = turn.next.min(Instant::now() + Duration::from_millis(500));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    /// A queue whose `squeue` is a script.
+    fn queue(dir: &Path, script: &str) -> Queue {
+        let path = dir.join("squeue");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap_or_default());
+        let commands = Commands::with_path(path, Duration::from_millis(300));
+        Queue::new(commands, Duration::from_millis(50))
+    }
+
+    fn until(queue: &Queue, wanted: impl Fn(&Seen) -> bool) -> Seen {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let seen = queue.look();
+            if wanted(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < end, "{seen:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    const ROW: &str = "echo '7|N/A|7|skein-a-1|RUNNING|None|n1|1796000000|0|'";
+
+    #[test]
+    fn a_table_stays_as_it_was_while_slurm_hangs_and_nobody_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let flag = dir.path().join("hang");
+        let queue = queue(dir.path(), &format!("[ -e {} ] && sleep 100; {ROW}", flag.display()));
+        assert_eq!(queue.look().rows.len(), 1, "the first look waits");
+        std::fs::write(&flag, "").unwrap();
+        let began = Instant::now();
+        let seen = until(&queue, |seen| seen.trouble.is_some());
+        assert_eq!(seen.rows.len(), 1);
+        assert!(seen.trouble.unwrap().contains("`env` gave no answer within"));
+        while began.elapsed() < Duration::from_secs(1) {
+            let look = Instant::now();
+            queue.look();
+            assert!(look.elapsed() < Duration::from_millis(150), "{:?}", look.elapsed());
+        }
+        std::fs::remove_file(&flag).unwrap();
+        until(&queue, |seen| seen.trouble.is_none());
+    }
+
+    #[test]
+    fn many_who_ask_at_once_cost_one_call() {
+        let dir = tempfile::tempdir().unwrap();
+        let calls = dir.path().join("calls");
+        let queue = queue(dir.path(), &format!("echo x >> {}; sleep 0.2; {ROW}", calls.display()));
+        std::thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| queue.look());
+            }
+        });
+        assert_eq!(std::fs::read_to_string(&calls).unwrap(), "x\n");
     }
 }

@@ -6,7 +6,7 @@ use super::commands::{CommandError, one_line};
 use crate::executor::{Exit, Interruption};
 
 /// The columns that are asked for, each with `|` behind it.
-pub(super) const COLUMNS: &str = "ArrayJobID:|,ArrayTaskID:|,JobID:|,Name:|,State:|,Reason:|,NodeList:|,RestartCnt:|,\
+pub(super) const COLUMNS: &str = "ArrayJobID:|,ArrayTaskID:|,JobID:|,Name:|,State:|,Reason:|,NodeList:|,\
                                   StartTime:|,exit_code:|";
 
 /// How a job of ours is called; a task of an array has a number too.
@@ -26,7 +26,6 @@ pub(super) struct Row {
     pub(super) state: String,
     pub(super) reason: String,
     pub(super) nodes: String,
-    restarts: u64,
     /// Seconds since 1970: when it began, or is expected to.
     pub(super) start: Option<i64>,
     /// As `wait` gives it.
@@ -47,7 +46,7 @@ impl Row {
         let mut next = || parts.next();
         let (array, task, job, name) = (next()?, next()?, next()?, next()?);
         let (state, reason, nodes) = (next()?, next()?, next()?);
-        let (restarts, start, status) = (next()?, next()?, next()?);
+        let (start, status) = (next()?, next()?);
         let task = task.parse::<u32>().ok();
         Some(Self {
             name: Name { job: name.to_owned(), task },
@@ -56,7 +55,6 @@ impl Row {
             state: state.to_owned(),
             reason: reason.to_owned(),
             nodes: nodes.to_owned(),
-            restarts: restarts.parse().unwrap_or(0),
             start: start.parse().ok(),
             status: status.parse().unwrap_or(0),
         })
@@ -83,7 +81,9 @@ impl Row {
     fn exit(&self) -> Exit {
         let (signal, code) = (self.status & 0x7f, (self.status >> 8) & 0xff);
         match (signal, code) {
-            (0, super::CLAIMED) if self.restarts > 0 => Exit::Interrupted(Interruption::Requeued),
+            // Only a job that began again finds its own attempt claimed. Slurm does not count it
+            // as a restart if its controller was killed meanwhile.
+            (0, super::CLAIMED) => Exit::Interrupted(Interruption::Requeued),
             (0, code) => Exit::Code(code),
             (signal, _) => Exit::Signal(signal),
         }
@@ -121,36 +121,31 @@ mod tests {
     }
 
     #[rstest]
-    #[case::pending("7|N/A|7|skein-a-1|PENDING|Priority||0|N/A|0|", "7", JobPhase::Waiting)]
-    #[case::running("7|N/A|7|skein-a-1|RUNNING|None|n1|0|1796000000|0|", "7", JobPhase::Working)]
-    #[case::task("7|3|9|skein-array-x|COMPLETING|None|n1|0|N/A|0|", "7_3", JobPhase::Working)]
+    #[case::pending("7|N/A|7|skein-a-1|PENDING|Priority||N/A|0|", "7", JobPhase::Waiting)]
+    #[case::running("7|N/A|7|skein-a-1|RUNNING|None|n1|1796000000|0|", "7", JobPhase::Working)]
+    #[case::task("7|3|9|skein-array-x|COMPLETING|None|n1|N/A|0|", "7_3", JobPhase::Working)]
     #[case::left(
-        "7|N/A|7|s|COMPLETED|None|n1|0|N/A|0|",
+        "7|N/A|7|s|COMPLETED|None|n1|N/A|0|",
         "7",
         JobPhase::Ended(Exit::Interrupted(Interruption::Asked))
     )]
     #[case::code(
-        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|0|N/A|1792|",
+        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|N/A|1792|",
         "7",
         JobPhase::Ended(Exit::Code(7))
     )]
     #[case::signal(
-        "7|N/A|7|s|FAILED|JobLaunchFailure|n1|0|N/A|9|",
+        "7|N/A|7|s|FAILED|JobLaunchFailure|n1|N/A|9|",
         "7",
         JobPhase::Ended(Exit::Signal(9))
     )]
-    #[case::claimed(
-        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|0|N/A|768|",
-        "7",
-        JobPhase::Ended(Exit::Code(3))
-    )]
-    #[case::restarted(
-        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|1|N/A|768|",
+    #[case::began_again(
+        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|N/A|768|",
         "7",
         JobPhase::Ended(Exit::Interrupted(Interruption::Requeued))
     )]
     #[case::memory(
-        "7|N/A|7|s|OUT_OF_MEMORY|OutOfMemory|n1|0|N/A|9|",
+        "7|N/A|7|s|OUT_OF_MEMORY|OutOfMemory|n1|N/A|9|",
         "7",
         JobPhase::Ended(Exit::OutOfMemory)
     )]
@@ -161,9 +156,9 @@ mod tests {
 
     #[test]
     fn of_jobs_with_one_name_the_one_that_works_counts() {
-        let text = "7|N/A|7|s|RUNNING|None|n1|0|1796000000|0|\n\
-                    9|N/A|9|s|CANCELLED|None||0|N/A|0|\n\n\
-                    5|0|5|a|COMPLETED|None|n1|0|N/A|0|\n6|0|6|a|FAILED|None|n1|0|N/A|256|\n";
+        let text = "7|N/A|7|s|RUNNING|None|n1|1796000000|0|\n\
+                    9|N/A|9|s|CANCELLED|None||N/A|0|\n\n\
+                    5|0|5|a|COMPLETED|None|n1|N/A|0|\n6|0|6|a|FAILED|None|n1|N/A|256|\n";
         let rows = read(text).unwrap();
         let of = |job: &str, task| &rows[&Name { job: job.to_owned(), task }];
         assert_eq!((of("s", None).id.as_str(), of("s", None).start), ("7", Some(1_796_000_000)));

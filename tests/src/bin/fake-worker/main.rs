@@ -85,7 +85,8 @@ fn run(args: &[String]) -> ExitCode {
         return ExitCode::from(3);
     }
     let lock = Lock::take(&here.join(folder::LOCK), || {}).expect("lock");
-    let worker = Worker::new(run, here, attempt, spec, &value("--device").unwrap_or_default());
+    let device = value("--device").unwrap_or_else(|| spec.resources.device.clone());
+    let worker = Worker::new(run, here, attempt, spec, &device);
     let code = worker.work();
     drop(lock);
     code
