@@ -2,9 +2,9 @@
 # Installs Debian's Slurm for the tests on a real cluster, if that can be done here; without it they are skipped.
 # Nothing of it is started: no service, only its programs are wanted.
 set -u
-packages="slurmctld slurmd slurm-client munge iproute2"
+packages="slurmctld slurmd slurm-client slurmrestd slurm-wlm-jwt-plugin munge iproute2"
 ready() {
-    for name in slurmctld slurmd sbatch munged ip nsenter; do
+    for name in slurmctld slurmd sbatch slurmrestd munged ip nsenter; do
         PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null 2>&1 || return 1
     done
 }

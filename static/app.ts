@@ -44,6 +44,10 @@ function tell(): void {
     time.textContent = ago(at);
     time.title = at.toLocaleString();
   }
+  for (const time of all<HTMLTimeElement>("time[data-at]")) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) time.textContent = at.toLocaleString();
+  }
 }
 document.addEventListener("skein:tell", tell);
 

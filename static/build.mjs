@@ -13,7 +13,7 @@ const shared = {
   logLevel: "info",
   legalComments: "none",
 };
-await build({ ...shared, format: "esm", entryPoints: ["app.ts", "list.ts", "architectures.ts", "datasets.ts", "form.ts", "run.ts", "studies.ts"] });
+await build({ ...shared, format: "esm", entryPoints: ["app.ts", "list.ts", "architectures.ts", "datasets.ts", "form.ts", "queue.ts", "run.ts", "studies.ts"] });
 await build({ ...shared, format: "iife", entryPoints: ["theme.ts", "stream-worker.ts"] });
 await build({ ...shared, entryPoints: ["app.css"] });
 copyFileSync("favicon.svg", "dist/favicon.svg");

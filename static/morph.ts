@@ -66,7 +66,7 @@ function update(old: Node, fresh: Node): void {
 
 function element(old: Element, fresh: Element): void {
   // A relative time is written by script; compare what it stands for.
-  if (old.hasAttribute("data-ago") && old.getAttribute("datetime") === fresh.getAttribute("datetime")) return;
+  if ((old.hasAttribute("data-ago") || old.hasAttribute("data-at")) && old.getAttribute("datetime") === fresh.getAttribute("datetime")) return;
   // What a person is editing, opened or typed is theirs.
   if (old.hasAttribute("data-editing")) return;
   for (const { name, value } of [...fresh.attributes]) {

@@ -266,6 +266,8 @@ pub struct SlurmSpec {
     pub memory_mb: Option<u64>,
     /// Time limit in minutes.
     pub minutes: Option<u64>,
+    /// Jobs of one array that work at once at most.
+    pub at_once: Option<u64>,
 }
 
 /// Width of the numbers.

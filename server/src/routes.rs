@@ -1,5 +1,6 @@
 //! The HTTP interface: each handler parses, calls one service method and shapes the answer.
 
+pub mod cluster;
 pub mod datasets;
 pub mod docs;
 pub mod events;
@@ -71,5 +72,7 @@ pub fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(system::devices))
         .routes(routes!(system::checks))
         .routes(routes!(system::queue))
+        .routes(routes!(cluster::show))
+        .routes(routes!(cluster::check))
         .routes(routes!(system::spec_schema))
 }

@@ -24,6 +24,7 @@ use crate::executor::samples::Drawer;
 use crate::executor::slurm::Slurm;
 use crate::executor::slurm::settings::{SlurmSettings, SlurmSettingsError};
 use crate::guard::Auth;
+use crate::service::cluster::SetUpCheck;
 use crate::service::datasets::{self, Datasets};
 use crate::service::package::Digests;
 use crate::service::runs::{Inner, Runs};
@@ -217,6 +218,7 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         wake: tokio::sync::Notify::new(),
         streams: std::sync::atomic::AtomicUsize::new(0),
         creating: tokio::sync::Mutex::new(()),
+        set_up: SetUpCheck::default(),
         digests: Digests::default(),
         entries: std::sync::RwLock::default(),
     });

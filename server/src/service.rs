@@ -10,6 +10,7 @@ pub mod architectures;
 pub mod benchmarks;
 pub mod certificate;
 pub mod checks;
+pub mod cluster;
 pub mod create;
 pub mod datasets;
 pub mod digest;

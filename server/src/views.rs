@@ -1,6 +1,7 @@
 //! JSON shapes of the API; separate from what is stored and from what a worker says.
 
 mod asked;
+pub mod cluster;
 pub mod datasets;
 mod predict;
 pub mod stream;

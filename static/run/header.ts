@@ -30,7 +30,10 @@ export class Header {
     say(state, run.status);
     if (run.progress) this.progress(run.progress);
     this.bar(run);
-    say(find("[data-fact=device]", this.box), run.device);
+    const device = need("[data-fact=device]", this.box);
+    say(device, run.device);
+    if (device.parentElement) device.parentElement.hidden = run.status === "pending";
+    if (run.status === "pending") say(find("[data-fact=phase]", this.box), "waiting in Slurm");
     this.place(run);
     if (before === run.status) return false;
     announce(`Run ${run.status}`);

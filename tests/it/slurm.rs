@@ -1,6 +1,7 @@
 //! Runs as jobs of a real Slurm cluster, and what becomes of them when parts of it fail.
 
 mod faults;
+mod rest;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,23 +18,39 @@ const LONG: Duration = Duration::from_secs(120);
 struct Cluster {
     server: TestServer,
     lab: SlurmLab,
-    /// Labs are heavy, and their timeouts are short: one at a time.
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
+    /// Labs are heavy, and their timeouts are short: one at a time.
+    fn turn() -> MutexGuard<'static, ()> {
+        static TURN: Mutex<()> = Mutex::new(());
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// None, with a line that says why, where there is no Slurm.
     fn start(options: LabOptions, settings: &str, real: bool) -> Option<Self> {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Self::turn();
         let lab = SlurmLab::start(options)?;
+        let conf = lab.conf().to_str().unwrap().to_owned();
+        Some(Self::serve(lab, turn, settings, &conf, real))
+    }
+
+    /// A server for a cluster, whose commands of Slurm read such settings.
+    fn serve(
+        lab: SlurmLab,
+        turn: MutexGuard<'static, ()>,
+        settings: &str,
+        conf: &str,
+        real: bool,
+    ) -> Self {
         let file = lab.folder().join("skein.toml");
-        std::fs::write(&file, format!("poll_seconds = 1\ncommand_seconds = 3\n{settings}"))
-            .unwrap();
+        let text = format!("poll_seconds = 1\ncommand_seconds = 3\n{settings}");
+        std::fs::write(&file, text).unwrap();
         let mut options = Options::args(&["--slurm", file.to_str().unwrap()]);
         options.real = real;
-        let server = TestServer::with(options.env("SLURM_CONF", lab.conf().to_str().unwrap()));
-        Some(Self { server, lab, _turn: turn })
+        let server = TestServer::with(options.env("SLURM_CONF", conf));
+        Self { server, lab, _turn: turn }
     }
 
     /// One with two nodes of two processors and the fake worker.

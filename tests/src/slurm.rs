@@ -9,6 +9,7 @@ mod conf;
 mod family;
 mod network;
 mod place;
+mod rest;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -34,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const CONTROLLER: &str = "slurmctld";
 
 /// What a lab needs, as Debian names its packages.
-const PACKAGES: &str = "slurmctld slurmd slurm-client munge";
+const PACKAGES: &str = "slurmctld slurmd slurm-client slurmrestd slurm-wlm-jwt-plugin munge";
 
 /// How a lab is set up.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ pub struct LabOptions {
     pub message_timeout_s: u32,
     /// Seconds that an ended job stays visible; the controller looks once a minute.
     pub min_job_age_s: u32,
+    /// Start `slurmrestd` too.
+    pub rest: bool,
     /// Further settings of `slurm.conf`; one that the lab sets itself is replaced.
     pub settings: Vec<(String, String)>,
 }
@@ -77,6 +80,7 @@ impl Default for LabOptions {
             node_timeout_s: 5,
             message_timeout_s: 3,
             min_job_age_s: 300,
+            rest: false,
             settings: Vec::new(),
         }
     }
@@ -123,6 +127,9 @@ impl SlurmLab {
         }
         for name in lab.nodes() {
             lab.wait_for_node(&name);
+        }
+        if lab.options.rest {
+            lab.start_rest();
         }
         Some(lab)
     }
@@ -375,6 +382,9 @@ fn missing(options: &LabOptions) -> Option<String> {
     let mut programs = vec!["munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue"];
     if options.own_networks {
         programs.extend(["ip", "nsenter"]);
+    }
+    if options.rest {
+        programs.push("slurmrestd");
     }
     let absent: Vec<_> = programs.into_iter().filter(|name| find(name).is_none()).collect();
     if !absent.is_empty() {

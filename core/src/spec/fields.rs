@@ -269,6 +269,7 @@ pub const FIELDS: &[Field] = &[
     field("resources.slurm.cpus", "Processors", "Of the job; empty for the server's.", integer(1, 4096), Default::Absent).only(EXECUTOR, SLURM),
     field("resources.slurm.memory_mb", "Memory", "Of the job; empty for the server's.", integer(1, 1 << 30), Default::Absent).unit("MB").only(EXECUTOR, SLURM),
     field("resources.slurm.minutes", "Time limit", "Of one job. A run that takes longer leaves a checkpoint in time and goes on in the next job. Empty for the server's.", integer(1, 1_000_000), Default::Absent).unit("minutes").only(EXECUTOR, SLURM).plain(),
+    field("resources.slurm.at_once", "Jobs at once", "Runs that are created together, such as those of a study, are one job array; at most so many of its jobs work at once. Empty for as many as Slurm starts.", integer(1, 100_000), Default::Absent).only(EXECUTOR, SLURM),
     field("resources.device", "Device", "`auto` takes a free GPU if there is one, else the CPU.", Kind::Device, Default::Is(Text("auto"))).plain(),
     field("resources.threads", "Threads", "On the CPU; 0 for one per core.", integer(0, 1024), Default::Is(Integer(0))),
     field("resources.precision", "Precision", "`tf32` and `bfloat16` are for GPUs: convolutions and matrix products read rounded numbers; weights, their gradients, optimizers and losses stay single. A CPU takes `tf32` as `float32`. Double precision is for checks; it is slower.", Kind::OneOf(PRECISIONS), Default::Is(Text("float32"))),

@@ -1,31 +1,40 @@
-//! Workers as jobs of a Slurm cluster, through its own commands.
+//! Workers as jobs of a Slurm cluster, through its own commands or its REST interface.
 //!
 //! A job is known by its *name*, which holds the run and the attempt: Slurm gives an id out again if
-//! its controller is killed soon after it took a job. One call of `squeue` tells of all jobs, however
+//! its controller is killed soon after it took a job. One look at Slurm's queue tells of all jobs, however
 //! many runs ask. Slurm never restarts a job (`--no-requeue`): the server submits the next attempt,
 //! and each attempt has a folder of its own, so that two copies of a run cannot hurt each other.
 
+mod cli;
 mod commands;
 pub mod doctor;
+mod partitions;
 mod queue;
+mod rest;
 mod script;
 pub mod settings;
 mod table;
+mod transport;
+mod watched;
 mod words;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use skein_core::folder;
 use skein_core::spec::SlurmSpec;
 
-use self::commands::{CommandError, Commands};
+use self::cli::CommandLine;
+use self::commands::Commands;
+pub use self::partitions::Partition;
 use self::queue::Queue;
+use self::rest::Rest;
 use self::settings::SlurmSettings;
 use self::table::{JobPhase, Name, Row};
+use self::transport::{End, Order, SlurmError, Transport};
 use super::held::Held;
 use super::local::read_tail;
 use super::{Executor, ExecutorError, Exit, Interruption, Job, JobState, Place, Started, Stop};
@@ -65,8 +74,14 @@ impl Slurm {
     #[must_use]
     pub fn new(settings: SlurmSettings, worker: &Path, datasets: &Path) -> Self {
         let limit = Duration::from_secs(settings.command_seconds);
-        let commands = Commands::new(settings.host.clone(), limit);
-        let queue = Queue::new(commands, Duration::from_secs(settings.poll_seconds));
+        let transport: Arc<dyn Transport> = match &settings.rest {
+            Some(rest) => Arc::new(Rest::new(rest, limit, settings.clone())),
+            None => {
+                let commands = Commands::new(settings.host.clone(), limit);
+                Arc::new(CommandLine::new(commands, settings.clone()))
+            }
+        };
+        let queue = Queue::new(transport, Duration::from_secs(settings.poll_seconds));
         let worker = absolute(settings.worker.as_deref().unwrap_or(worker));
         let (datasets, held) = (absolute(datasets), Held::default());
         Self { settings, worker, datasets, queue, held, known: Mutex::default() }
@@ -76,6 +91,13 @@ impl Slurm {
     #[must_use]
     pub fn settings(&self) -> &SlurmSettings {
         &self.settings
+    }
+
+    /// The partitions of the cluster, and why Slurm does not answer at present.
+    #[must_use]
+    pub fn partitions(&self) -> (Arc<Vec<Partition>>, Option<String>) {
+        let seen = self.queue.partitions();
+        (seen.value, self.queue.look().trouble.or(seen.trouble))
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<(RunId, u32), Known>> {
@@ -95,11 +117,11 @@ impl Slurm {
 
     fn row(&self, job: &Job) -> Option<Row> {
         let name = self.known_of(job).name;
-        self.queue.look().rows.get(&name).cloned()
+        self.queue.look().value.get(&name).cloned()
     }
 
     /// Submits jobs that ask for the same: one as a job, several as an array.
-    fn send(&self, jobs: &[Job]) -> Result<(), CommandError> {
+    fn send(&self, jobs: &[Job]) -> Result<(), SlurmError> {
         let array = format!("{ARRAY}{}", uuid::Uuid::new_v4());
         let names: Vec<Name> = match jobs {
             [job] => vec![name(job)],
@@ -111,8 +133,7 @@ impl Slurm {
         for (job, name) in jobs.iter().zip(&names).filter(|(_, name)| name.task.is_some()) {
             let text = serde_json::to_vec(name).unwrap_or_default();
             let file = name_file(job).display().to_string();
-            fs::write(name_file(job), text)
-                .map_err(|source| CommandError::Write { file, source })?;
+            fs::write(name_file(job), text).map_err(|source| SlurmError::Write { file, source })?;
         }
         let places = script::Places { worker: &self.worker, datasets: &self.datasets };
         let jobs: Vec<Job> =
@@ -120,11 +141,11 @@ impl Slurm {
         let text = script::text(&jobs, &self.settings, &places);
         let asked = self.settings.asked(jobs.first().and_then(|job| job.slurm.as_ref()));
         let called = names.first().map_or("", |name| name.job.as_str());
-        let args = script::arguments(called, jobs.len(), &asked, &self.settings);
-        let answer = self.queue.submit(&args, &text);
+        let order = Order { name: called.to_owned(), tasks: jobs.len(), asked, script: text };
+        let answer = self.queue.submit(&order);
         let submitted = Some(Instant::now());
         // A command that gave up or was killed may have submitted all the same.
-        if answer.as_ref().err().is_none_or(CommandError::is_temporary) {
+        if answer.as_ref().err().is_none_or(SlurmError::is_temporary) {
             let mut known = self.known();
             for (job, name) in jobs.iter().zip(names) {
                 known.insert((job.run, job.attempt), Known { name, submitted, missing: None });
@@ -161,7 +182,8 @@ impl Executor for Slurm {
     fn submit(&self, jobs: &[Job]) -> Vec<Started> {
         let rows = match self.queue.look_now() {
             Ok(rows) => rows,
-            Err(error) => return jobs.iter().map(|_| Err(refusal(&error))).collect(),
+            // Whatever it is, it says nothing of these jobs.
+            Err(error) => return jobs.iter().map(|_| Err(unreachable(&error))).collect(),
         };
         let there = |job: &&Job| !rows.contains_key(&self.known_of(job).name);
         let mut groups = HashMap::<SlurmSpec, Vec<Job>>::new();
@@ -181,7 +203,7 @@ impl Executor for Slurm {
     fn poll(&self, job: &Job) -> JobState {
         let known = self.known_of(job);
         let seen = self.queue.look();
-        let Some(row) = seen.rows.get(&known.name) else { return self.missing(job, &known) };
+        let Some(row) = seen.value.get(&known.name) else { return self.missing(job, &known) };
         match row.phase() {
             JobPhase::Waiting => JobState::Pending,
             JobPhase::Working => JobState::Alive,
@@ -193,13 +215,13 @@ impl Executor for Slurm {
 
     fn cancel(&self, job: &Job, how: Stop) -> Result<(), ExecutorError> {
         let Some(row) = self.row(job) else { return Ok(()) };
-        let words: &[&str] = match (how, row.phase()) {
+        let how = match (how, row.phase()) {
             (_, JobPhase::Ended(_)) => return Ok(()),
-            (Stop::Ask, JobPhase::Working) => &["--batch", "--signal=TERM"],
-            (Stop::Kill, JobPhase::Working) => &["--full", "--signal=KILL"],
-            (_, JobPhase::Waiting) => &[],
+            (Stop::Ask, JobPhase::Working) => End::Ask,
+            (Stop::Kill, JobPhase::Working) => End::Kill,
+            (_, JobPhase::Waiting) => End::Withdraw,
         };
-        self.queue.cancel(&row.id, words).map_err(|error| refusal(&error))
+        self.queue.end(&row.id, how).map_err(|error| refusal(&error))
     }
 
     fn logs(&self, job: &Job, tail: usize) -> Vec<String> {
@@ -231,7 +253,7 @@ impl Executor for Slurm {
 
     fn place(&self, job: &Job) -> Option<Place> {
         let seen = self.queue.look();
-        let row = seen.rows.get(&self.known_of(job).name).cloned();
+        let row = seen.value.get(&self.known_of(job).name).cloned();
         let Some(row) = row else {
             let trouble = Some(seen.trouble?);
             return Some(Place { trouble, ..Place::default() });
@@ -250,21 +272,25 @@ impl Executor for Slurm {
     fn unfinished(&self) -> Vec<(RunId, u32)> {
         let seen = self.queue.look();
         let works = |name: &Name| {
-            seen.rows.get(name).is_some_and(|row| !matches!(row.phase(), JobPhase::Ended(_)))
+            seen.value.get(name).is_some_and(|row| !matches!(row.phase(), JobPhase::Ended(_)))
         };
         let known = self.known();
         let tasks = known.iter().filter(|(_, known)| known.name.task.is_some());
         let tasks = tasks.filter(|(_, known)| works(&known.name)).map(|(key, _)| *key);
-        let single = seen.rows.keys().filter(|name| works(name)).filter_map(attempt_of);
+        let single = seen.value.keys().filter(|name| works(name)).filter_map(attempt_of);
         tasks.chain(single).collect()
     }
 }
 
-fn refusal(error: &CommandError) -> ExecutorError {
-    if error.is_temporary() {
-        return ExecutorError::Unreachable(format!("Slurm takes no job at present: {error}"));
+fn refusal(error: &SlurmError) -> ExecutorError {
+    match error.is_temporary() {
+        true => unreachable(error),
+        false => ExecutorError::Refused(error.to_string()),
     }
-    ExecutorError::Refused(error.to_string())
+}
+
+fn unreachable(error: &SlurmError) -> ExecutorError {
+    ExecutorError::Unreachable(format!("Slurm takes no job at present: {error}"))
 }
 
 /// Where it is noted which task of which array works on an attempt.

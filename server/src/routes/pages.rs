@@ -17,6 +17,7 @@ mod frame;
 mod ladder;
 mod list;
 mod new;
+mod queue;
 mod show;
 mod small;
 mod studies;
@@ -40,6 +41,7 @@ use self::form::{Offer, OwnDataset};
 use self::frame::{Busy, DeviceBox, Frame};
 use self::list::{ListPage, Query as ListWords};
 use self::new::{NewPage, Query as NewWords};
+use self::queue::{Parts, QueuePage};
 use self::show::ShowPage;
 use self::small::{ErrorPage, LoginPage, Strip};
 use self::studies::{StudiesPage, StudyPage};
@@ -64,6 +66,7 @@ pub fn router() -> Router<AppState> {
         .route("/runs/new", get(new_run))
         .route("/runs/{id}", get(show))
         .route("/runs/{id}/architectures", get(architectures))
+        .route("/queue", get(queue))
         .route("/datasets", get(datasets))
         .route("/datasets/{id}", get(dataset))
         .route("/studies", get(studies))
@@ -201,6 +204,23 @@ async fn dataset(
     Ok(html(&page))
 }
 
+async fn queue(State(app): State<AppState>) -> Result<Response, ApiError> {
+    let view = |run: String| {
+        let entry = app.runs.entry(RunId::parse(&run)?).ok()?;
+        Some(entry.view())
+    };
+    let queue = app.runs.queue().into_iter();
+    let queue = queue.filter_map(|waiting| Some((waiting.clone(), view(waiting.run)?)));
+    let parts = Parts {
+        holders: app.runs.holding().iter().map(|entry| entry.view()).collect(),
+        queue: queue.collect(),
+        devices: app.runs.devices.clone(),
+        cluster: app.runs.cluster().await?,
+    };
+    let page = QueuePage::new(frame(&app, "queue"), parts, OffsetDateTime::now_utc());
+    Ok(html(&page))
+}
+
 async fn studies(State(app): State<AppState>) -> Response {
     let list = app.studies.list();
     html(&StudiesPage::new(frame(&app, "studies"), list, OffsetDateTime::now_utc()))
@@ -261,7 +281,7 @@ fn frame(app: &AppState, page: &'static str) -> Frame {
     let cluster = app.runs.executors.slurm().map(|_| {
         let (working, waiting) = app.runs.on_cluster();
         DeviceBox {
-            id: "slurm".to_owned(),
+            id: frame::CLUSTER.to_owned(),
             title: "Slurm".to_owned(),
             runs: vec![],
             said: Some(format!("{working} at work, {waiting} in its queue")),

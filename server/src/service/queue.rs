@@ -76,12 +76,16 @@ impl Runs {
     /// The runs that hold a device, the oldest first.
     #[must_use]
     pub fn holders(&self, device: &str) -> Vec<Arc<Entry>> {
+        let mut holders = self.holding();
+        holders.retain(|entry| entry.state().record.device.as_deref() == Some(device));
+        holders
+    }
+
+    /// The runs that hold any device or have a job on a cluster, the oldest first.
+    #[must_use]
+    pub fn holding(&self) -> Vec<Arc<Entry>> {
         let mut holders = self.all();
-        holders.retain(|entry| {
-            let state = entry.state();
-            state.record.status.holds_device() && state.record.device.as_deref() == Some(device)
-        });
-        holders.sort_by_key(|entry| entry.id);
+        holders.retain(|entry| entry.status().holds_device());
         holders
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::cluster::SetUpCheck;
 use super::datasets::Datasets;
 use super::entry::Entry;
 use super::package::Digests;
@@ -55,6 +56,8 @@ pub struct Inner {
     pub streams: AtomicUsize,
     /// One creation at a time, so that a repeated request finds the first one's answer.
     pub creating: tokio::sync::Mutex<()>,
+    /// The newest check of the way to the cluster.
+    pub set_up: SetUpCheck,
     /// Digests of files that no manifest lists.
     pub digests: Digests,
     /// All runs.

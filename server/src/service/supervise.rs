@@ -106,12 +106,16 @@ impl Watch {
             (Some(record), state) => {
                 let closing = *self.closing.get_or_insert_with(Instant::now);
                 let late = closing.elapsed() > TIDY;
-                if late && state == JobState::Unknown {
+                // A cluster may say for long that a job works which has ended; one that does is
+                // cancelled when jobs are next held against the runs.
+                let over = late && (state == JobState::Unknown || executor.outlives_server());
+                if over {
+                    self.follow();
                     self.entry.finish(&runs.db, record);
                 } else if late {
                     self.stop(runs, Stop::Kill);
                 }
-                late && state == JobState::Unknown
+                over
             }
             (None, JobState::Alive | JobState::Pending | JobState::Unknown) => self.mind(runs),
             (None, JobState::Gone(exit)) => {

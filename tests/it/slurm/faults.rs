@@ -183,8 +183,10 @@ fn of_two_copies_none_hurts_the_other_when_a_link_is_cut_and_heals() {
 #[test]
 fn while_slurm_does_not_answer_runs_go_on_and_pages_say_so() {
     let Some(cluster) = Cluster::usual("") else { return };
-    let id = cluster.create("steps=400 pace=50");
+    let id = cluster.create("steps=600 pace=50");
+    let ends = cluster.create("steps=100 pace=50");
     cluster.server.wait_step(&id, 5);
+    cluster.server.wait_step(&ends, 5);
     cluster.lab.pause_controller();
     let silent = |run: &Value| {
         run["cluster"]["summary"].as_str().is_some_and(|said| said.contains("does not answer"))
@@ -197,6 +199,9 @@ fn while_slurm_does_not_answer_runs_go_on_and_pages_say_so() {
     assert_eq!(cluster.server.wait(&waiting, "told", told)["status"], "queued");
     let step = cluster.server.run(&id)["progress"]["step"].as_u64().unwrap();
     cluster.server.wait_step(&id, step + 10);
+    // What a run has found counts, whatever Slurm says of its job.
+    cluster.server.wait_within(LONG, &ends, "ended", |run| run["status"] == "succeeded");
+    assert!(cluster.server.run(&id)["cluster"]["summary"].to_string().contains("does not answer"));
     cluster.lab.resume_controller();
     assert_eq!(cluster.ended(&waiting)["status"], "succeeded");
     let run = cluster.ended(&id);

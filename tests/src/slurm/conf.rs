@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::place::Place;
-use super::{LabOptions, node_name};
+use super::{LabOptions, node_name, rest};
 
 /// Socket of the lab's `munged`.
 pub(super) fn munge_socket(folder: &Path) -> PathBuf {
@@ -41,7 +41,7 @@ pub(super) fn write(folder: &Path, options: &LabOptions, place: &Place) -> PathB
     conf
 }
 
-fn write_key(path: &Path) {
+pub(super) fn write_key(path: &Path) {
     let mut key = [0; 128];
     let mut random = fs::File::open("/dev/urandom").expect("random bytes");
     random.read_exact(&mut key).expect("random bytes");
@@ -57,7 +57,8 @@ fn host() -> String {
 
 /// The settings of the lab, with those of its options in their place.
 fn settings(folder: &Path, options: &LabOptions, place: &Place) -> Vec<(String, String)> {
-    let own = [identity(folder, place), behaviour(options)].concat();
+    let tokens = if options.rest { rest::settings(folder) } else { Vec::new() };
+    let own = [identity(folder, place), behaviour(options), tokens].concat();
     let is_replaced = |name: &str| options.settings.iter().any(|(other, _)| other == name);
     let own = own.into_iter().filter(|(name, _)| !is_replaced(name));
     own.map(|(name, value)| (name.to_owned(), value)).chain(options.settings.clone()).collect()

@@ -31,7 +31,7 @@ impl Place {
             let name = SocketAddr::from_abstract_name(format!("skein-slurm-{number}")).ok()?;
             let held = UnixListener::bind_addr(&name).ok()?;
             let place = Self { number, is_networked, _held: held };
-            let ports = (0..=nodes).map(|node| place.port(node));
+            let ports = (0..=nodes).map(|node| place.port(node)).chain([place.rest_port()]);
             let free = !place.has_left_addresses() && ports.into_iter().all(is_free);
             free.then_some(place)
         })
@@ -40,6 +40,11 @@ impl Place {
     /// Port of the controller.
     pub(super) fn controller_port(&self) -> u16 {
         self.port(0)
+    }
+
+    /// Port of the REST interface.
+    pub(super) fn rest_port(&self) -> u16 {
+        self.port(usize::from(PORTS) - 1)
     }
 
     /// Port of a node, counted from 1.
@@ -65,7 +70,7 @@ impl Place {
 
     fn port(&self, offset: usize) -> u16 {
         let offset = u16::try_from(offset).expect("a port");
-        assert!(offset < PORTS, "a lab has fewer than {PORTS} nodes");
+        assert!(offset < PORTS, "a lab has fewer than {} nodes", PORTS - 1);
         FIRST_PORT + u16::from(self.number) * PORTS + offset
     }
 

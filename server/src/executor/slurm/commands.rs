@@ -1,4 +1,4 @@
-//! Slurm's commands, on this machine or on another host; none of them may take long.
+//! Commands on this machine or on another host; none of them may take long.
 
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -8,115 +8,42 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::transport::{SlurmError, one_line};
+
 /// Most bytes of an answer.
 const MOST_BYTES: u64 = 64 << 20;
 /// Wait between two looks at a command.
 const LOOK: Duration = Duration::from_millis(10);
-/// What Slurm says when a later attempt may succeed.
-const TEMPORARY: [&str; 8] = [
-    "unable to contact",
-    "timed out",
-    "temporarily",
-    "connection refused",
-    "connection failure",
-    "zero bytes were transmitted",
-    "submit limit",
-    "too many jobs",
-];
-
-/// Where Slurm's commands are.
+/// Where commands are started.
 #[derive(Debug)]
 pub(super) struct Commands {
     host: Option<String>,
     limit: Duration,
-    /// Where programs are looked for, if not where this process looks.
-    path: Option<String>,
-}
-
-/// Why a command gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CommandError {
-    /// It cannot be started.
-    #[error("`{program}` cannot be started: {source}")]
-    Start {
-        /// Its name.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// What it needs cannot be written.
-    #[error("`{file}` cannot be written: {source}")]
-    Write {
-        /// Its path.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It took too long, and was killed.
-    #[error("`{program}` gave no answer within {seconds} s")]
-    Slow {
-        /// Its name.
-        program: String,
-        /// How long it had.
-        seconds: u64,
-    },
-    /// It failed.
-    #[error("`{program}` failed: {said}")]
-    Failed {
-        /// Its name.
-        program: String,
-        /// What it wrote to its standard error.
-        said: String,
-    },
-    /// Its answer cannot be understood.
-    #[error("`{program}` answered what Skein does not understand: {said}")]
-    Nonsense {
-        /// Its name.
-        program: String,
-        /// The beginning of its answer.
-        said: String,
-    },
-}
-
-impl CommandError {
-    /// Whether a later attempt may succeed without anybody doing anything.
-    pub(super) fn is_temporary(&self) -> bool {
-        match self {
-            Self::Start { .. } | Self::Write { .. } | Self::Slow { .. } | Self::Nonsense { .. } => {
-                true
-            }
-            Self::Failed { said, .. } => {
-                let said = said.to_lowercase();
-                TEMPORARY.iter().any(|words| said.contains(words))
-            }
-        }
-    }
 }
 
 impl Commands {
     /// On this machine, or through `ssh` on another; each may take so long.
     pub(super) fn new(host: Option<String>, limit: Duration) -> Self {
-        Self { host, limit, path: None }
-    }
-
-    /// On this machine, with programs from these folders.
-    #[cfg(test)]
-    pub(super) fn with_path(path: String, limit: Duration) -> Self {
-        Self { host: None, limit, path: Some(path) }
+        Self { host, limit }
     }
 
     /// What a command answers.
     ///
     /// # Errors
-    /// - [`CommandError`].
+    /// - [`SlurmError`].
     pub(super) fn run(
         &self,
         program: &str,
-        args: &[String],
+        args: &[impl AsRef<str>],
         input: &str,
-    ) -> Result<String, CommandError> {
-        let start = |source| CommandError::Start { program: program.to_owned(), source };
-        let mut child = self.command(program, args).spawn().map_err(start)?;
+    ) -> Result<String, SlurmError> {
+        let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
+        let start = |error: std::io::Error| SlurmError::Start {
+            program: program.to_owned(),
+            what: "started",
+            why: error.to_string(),
+        };
+        let mut child = self.command(program, &args).spawn().map_err(start)?;
         let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
         let stdin = child.stdin.take();
         let input = input.to_owned();
@@ -126,18 +53,17 @@ impl Commands {
         let (out, err) = (text(out), text(err));
         drop(feed.join());
         match status.map_err(start)? {
-            None => Err(CommandError::Slow {
-                program: program.to_owned(),
-                seconds: self.limit.as_secs(),
-            }),
+            None => {
+                Err(SlurmError::Slow { program: program.to_owned(), seconds: self.limit.as_secs() })
+            }
             Some(true) => Ok(out),
             Some(false) => {
-                Err(CommandError::Failed { program: program.to_owned(), said: one_line(&err) })
+                Err(SlurmError::Failed { program: program.to_owned(), said: one_line(&err) })
             }
         }
     }
 
-    fn command(&self, program: &str, args: &[String]) -> Command {
+    fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = match &self.host {
             None => {
                 let mut command = Command::new(program);
@@ -145,7 +71,7 @@ impl Commands {
                 command
             }
             Some(host) => {
-                let words = std::iter::once(program).chain(args.iter().map(String::as_str));
+                let words = std::iter::once(program).chain(args.iter().copied());
                 let line = words.map(quoted).collect::<Vec<_>>().join(" ");
                 let mut command = Command::new("ssh");
                 command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", host, "--", &line]);
@@ -157,8 +83,7 @@ impl Commands {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env_remove("SKEIN_TOKEN")
-            .process_group(0)
-            .envs(self.path.iter().map(|path| ("PATH", path)));
+            .process_group(0);
         command
     }
 
@@ -197,12 +122,6 @@ fn text(bytes: JoinHandle<Vec<u8>>) -> String {
     String::from_utf8_lossy(&bytes.join().unwrap_or_default()).trim().to_owned()
 }
 
-/// A text as one line of at most 400 characters.
-pub(super) fn one_line(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join("; ").chars().take(400).collect()
-}
-
 /// A word as a shell reads it back.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
@@ -212,8 +131,8 @@ pub(super) fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, limit: Duration) -> Result<String, CommandError> {
-        Commands::new(None, limit).run("sh", &["-c".to_owned(), script.to_owned()], "given\n")
+    fn shell(script: &str, limit: Duration) -> Result<String, SlurmError> {
+        Commands::new(None, limit).run("sh", &["-c", script], "given\n")
     }
 
     const LONG: Duration = Duration::from_secs(20);
@@ -230,7 +149,7 @@ mod tests {
         assert!(!error.is_temporary());
         let error = shell("echo 'Unable to contact slurm controller' >&2; exit 1", LONG);
         assert!(error.unwrap_err().is_temporary());
-        let missing = Commands::new(None, LONG).run("no-such-command", &[], "").unwrap_err();
+        let missing = Commands::new(None, LONG).run("no-such-command", &[""; 0], "").unwrap_err();
         assert!(missing.to_string().starts_with("`no-such-command` cannot be started: "));
         assert!(missing.is_temporary(), "a file system may be away for a while");
     }
@@ -246,7 +165,7 @@ mod tests {
     #[test]
     fn words_reach_another_host_as_they_are() {
         let commands = Commands::new(Some("login".to_owned()), LONG);
-        let command = commands.command("sbatch", &["--comment=it's; $HOME".to_owned()]);
+        let command = commands.command("sbatch", &["--comment=it's; $HOME"]);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         assert_eq!(command.get_program(), "ssh");
         assert_eq!(&words[4..], ["login", "--", r"'sbatch' '--comment=it'\''s; $HOME'"]);

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use skein_disk::kind;
 
-use super::commands::{one_line, quoted};
-use super::{Slurm, absolute, script};
+use super::commands::quoted;
+use super::partitions::Partition;
+use super::table::{JobPhase, Name, Row};
+use super::transport::{End, Order, one_line};
+use super::{Slurm, absolute, words};
 use crate::executor::devices::Device;
 use crate::views::Check;
 
@@ -31,13 +34,13 @@ impl Slurm {
     /// Looks at Slurm's commands and, from a compute node, at folders, worker and clock.
     #[must_use]
     pub fn checks(&self, data: &Path) -> Vec<Check> {
-        let version = self.queue.run("sinfo", &["--version"]).map_err(|error| error.to_string());
+        let version = self.queue.slurm().version().map_err(|error| error.to_string());
         let reachable = version.is_ok();
         let mut found = vec![Check::new("slurm", version)];
         if !reachable {
             return found;
         }
-        found.push(Check::new("partitions", self.partitions()));
+        found.push(Check::new("partitions", self.partitions_are_there()));
         found.push(Check::new("shared folder", shared(data)));
         match self.ask_a_node(data) {
             Err(problem) => found.push(Check::new("compute node", Err(problem))),
@@ -46,20 +49,20 @@ impl Slurm {
         found
     }
 
-    fn partitions(&self) -> Result<String, String> {
-        let words = ["-h", "-o", "%P (%a, at most %l, %D nodes, %G)"];
-        let text = self.queue.run("sinfo", &words).map_err(|error| error.to_string())?;
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let asked = self.settings.asked(None).partition;
-        let known = |name: &String| {
-            let names = lines.iter().filter_map(|line| line.split(' ').next());
-            names.map(|found| found.trim_end_matches('*')).any(|found| found == name)
+    fn partitions_are_there(&self) -> Result<String, String> {
+        let found = self.queue.slurm().partitions().map_err(|error| error.to_string())?;
+        let one = |partition: &Partition| {
+            let Partition { name, time_limit, .. } = partition;
+            let (nodes, gpus) = (partition.nodes_in_words(), partition.gpus_in_words());
+            format!("{name} ({nodes}; at most {time_limit}; GPUs: {gpus})")
         };
-        match asked {
-            Some(name) if !known(&name) => {
-                Err(format!("there is no partition `{name}`; there are {}", lines.join("; ")))
-            }
-            _ => Ok(lines.join("; ")),
+        let all = found.iter().map(one).collect::<Vec<_>>().join("; ");
+        let asked = self.settings.asked(None).partition.unwrap_or_default();
+        // A job may name several, of which Slurm takes the first that is free.
+        let known = |name: &str| found.iter().any(|partition| partition.name == name);
+        match asked.split(',').find(|name| !name.is_empty() && !known(name)) {
+            Some(name) => Err(format!("there is no partition `{name}`; there are {all}")),
+            None => Ok(all),
         }
     }
 
@@ -76,8 +79,9 @@ impl Slurm {
 
     fn ask_in(&self, folder: &Path) -> Result<Answer, String> {
         let name = format!("skein-check-{}", uuid::Uuid::new_v4());
-        let args = script::arguments(&name, 1, &self.settings.asked(None), &self.settings);
-        let sent = self.queue.submit(&args, &self.tiny(folder));
+        let asked = self.settings.asked(None);
+        let order = Order { name: name.clone(), tasks: 1, asked, script: self.tiny(folder) };
+        let sent = self.queue.submit(&order);
         sent.map_err(|error| format!("the tiny job is not taken: {error}"))?;
         let (place, began) = (folder.join("answer"), Instant::now());
         let mut gone: Option<Instant> = None;
@@ -87,8 +91,8 @@ impl Slurm {
                     format!("the worker cannot be started on a node: {}", one_line(&text))
                 });
             }
-            let state = self.state_of(&name);
-            if state.as_ref().is_none_or(|(ended, _)| *ended) {
+            let row = self.row_of(&name);
+            if row.as_ref().is_none_or(|row| matches!(row.phase(), JobPhase::Ended(_))) {
                 let since = *gone.get_or_insert_with(Instant::now);
                 if since.elapsed() > LATE {
                     return Err(format!(
@@ -99,22 +103,21 @@ impl Slurm {
                 }
             }
             if began.elapsed() > PATIENCE {
-                let _ = self.queue.run("scancel", &["--name", &name]);
-                let state = state.map_or_else(String::new, |(_, words)| format!(" ({words})"));
                 let seconds = PATIENCE.as_secs();
+                let state = row.map_or_else(String::new, |row| {
+                    // It may be that Slurm does not answer any more.
+                    let _ = self.queue.end(&row.id, End::Withdraw);
+                    format!(" ({}: {})", row.state, words::reason(&row.reason))
+                });
                 return Err(format!("the tiny job gave no answer within {seconds} s{state}"));
             }
             std::thread::sleep(Duration::from_millis(500));
         }
     }
 
-    /// Whether the tiny job has ended, and Slurm's words for its state.
-    fn state_of(&self, name: &str) -> Option<(bool, String)> {
-        let words = ["--me", "-h", "--states=all", "-o", "%T %r", "--name", name];
-        let text = self.queue.run("squeue", &words).ok()?;
-        let line = text.lines().last()?.trim().to_owned();
-        let ended = ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"];
-        Some((ended.iter().any(|word| line.starts_with(word)), line))
+    fn row_of(&self, name: &str) -> Option<Row> {
+        let name = Name { job: name.to_owned(), task: None };
+        self.queue.look_now().ok()?.get(&name).cloned()
     }
 
     fn tiny(&self, folder: &Path) -> String {

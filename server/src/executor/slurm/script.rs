@@ -1,12 +1,10 @@
 //! The text of a job, and what `sbatch` is told of it.
 
-use std::fmt::Write as _;
 use std::path::Path;
-
-use skein_core::spec::SlurmSpec;
 
 use super::commands::quoted;
 use super::settings::SlurmSettings;
+use super::transport::Order;
 use crate::executor::Job;
 
 /// Where a job's programs and data are.
@@ -55,12 +53,8 @@ pub(super) fn text(jobs: &[Job], settings: &SlurmSettings, places: &Places<'_>) 
 }
 
 /// What `sbatch` is told beside the text.
-pub(super) fn arguments(
-    name: &str,
-    tasks: usize,
-    asked: &SlurmSpec,
-    settings: &SlurmSettings,
-) -> Vec<String> {
+pub(super) fn arguments(order: &Order, settings: &SlurmSettings) -> Vec<String> {
+    let asked = &order.asked;
     let mut args: Vec<String> = [
         "--parsable",
         // The server submits the next attempt itself: it counts attempts, and each has a folder.
@@ -70,16 +64,9 @@ pub(super) fn arguments(
     ]
     .map(str::to_owned)
     .to_vec();
-    args.push(format!("--job-name={name}"));
+    args.push(format!("--job-name={}", order.name));
     args.push(format!("--signal=B:TERM@{}", settings.leave_seconds));
-    if tasks > 1 {
-        let mut array = format!("--array=0-{}", tasks - 1);
-        if settings.array_at_once > 0 {
-            // A text takes it.
-            let _ = write!(array, "%{}", settings.array_at_once);
-        }
-        args.push(array);
-    }
+    args.extend(tasks(order, settings).map(|tasks| format!("--array={tasks}")));
     let texts = [
         ("partition", &asked.partition),
         ("account", &asked.account),
@@ -95,10 +82,22 @@ pub(super) fn arguments(
     args
 }
 
+/// The tasks of an array, as Slurm writes them; none for a single job.
+pub(super) fn tasks(order: &Order, settings: &SlurmSettings) -> Option<String> {
+    let last = order.tasks.checked_sub(1).filter(|last| *last > 0)?;
+    let most = Some(settings.array_at_once as u64).filter(|most| *most > 0);
+    let at_once = most.into_iter().chain(order.asked.at_once).min();
+    Some(match at_once {
+        None => format!("0-{last}"),
+        Some(at_once) => format!("0-{last}%{at_once}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ids::RunId;
+    use skein_core::spec::SlurmSpec;
 
     fn job(folder: &str, attempt: u32) -> Job {
         Job {
@@ -147,8 +146,17 @@ mod tests {
             minutes: Some(90),
             ..SlurmSpec::default()
         };
-        let args = arguments("skein-array-x", 2, &asked, &settings).join(" ");
-        assert!(args.contains("--array=0-1%4 --partition=gpu --mem=4000M --time=90"), "{args}");
-        assert!(!arguments("skein-x-1", 1, &asked, &settings).join(" ").contains("--array"));
+        let order = |tasks, at_once| Order {
+            name: "skein-array-x".to_owned(),
+            tasks,
+            asked: SlurmSpec { at_once, ..asked.clone() },
+            script: String::new(),
+        };
+        let args = |tasks, at_once| arguments(&order(tasks, at_once), &settings).join(" ");
+        let text = args(2, None);
+        assert!(text.contains("--array=0-1%4 --partition=gpu --mem=4000M --time=90"), "{text}");
+        assert!(args(2, Some(1)).contains("--array=0-1%1 "), "what the run asks for");
+        assert!(args(2, Some(9)).contains("--array=0-1%4 "), "within what the settings allow");
+        assert!(!args(1, None).contains("--array"));
     }
 }

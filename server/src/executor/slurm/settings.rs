@@ -11,6 +11,8 @@ use skein_core::spec::{SlurmSpec, Violation};
 pub struct SlurmSettings {
     /// Host on which Slurm's commands run, through `ssh`; this machine if absent.
     pub host: Option<String>,
+    /// Slurm's REST interface, used instead of its commands.
+    pub rest: Option<RestSettings>,
     /// The worker as compute nodes see it; the server's if absent.
     pub worker: Option<PathBuf>,
     /// Command before the worker, for example `apptainer exec --nv /shared/skein.sif`.
@@ -33,6 +35,18 @@ pub struct SlurmSettings {
     pub at_once: usize,
     /// Tasks of one array that work at once at most; 0 for as many as Slurm starts.
     pub array_at_once: usize,
+}
+
+/// Where `slurmrestd` is, and as whom it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestSettings {
+    /// Its address, for example `http://slurm:6820`.
+    pub url: String,
+    /// The account that jobs belong to.
+    pub user: String,
+    /// File that holds the account's JSON Web Token; it is read anew each time.
+    pub token_file: PathBuf,
 }
 
 /// What runs may ask for beside the settings of `job`.
@@ -80,6 +94,7 @@ impl Default for SlurmSettings {
     fn default() -> Self {
         Self {
             host: None,
+            rest: None,
             worker: None,
             container: None,
             setup: vec![],
@@ -115,11 +130,29 @@ impl SlurmSettings {
                 return Err(wrong(format!("`{name}` must be from 1 to 3600, not {value}")));
             }
         }
+        if let Some(problem) = settings.misfit() {
+            return Err(wrong(problem));
+        }
         if let Some((field, text)) = texts(&settings.job).into_iter().find(|(_, text)| !plain(text))
         {
             return Err(wrong(format!("`job.{field}` must not be {text:?}")));
         }
         Ok(settings)
+    }
+
+    /// Settings that do not go together.
+    fn misfit(&self) -> Option<String> {
+        let rest = self.rest.as_ref()?;
+        let said = if self.host.is_some() {
+            "`host` is for Slurm's commands; `rest` does without them"
+        } else if !self.lines.is_empty() {
+            "`lines` are read by `sbatch` alone; with `rest` they would be ignored"
+        } else if !(rest.url.starts_with("http://") || rest.url.starts_with("https://")) {
+            "`rest.url` must begin with http:// or https://"
+        } else {
+            return None;
+        };
+        Some(said.to_owned())
     }
 
     /// What a run's job asks for.
@@ -134,6 +167,7 @@ impl SlurmSettings {
             cpus: run.cpus.or(job.cpus),
             memory_mb: run.memory_mb.or(job.memory_mb),
             minutes: run.minutes.or(job.minutes),
+            at_once: run.at_once.or(job.at_once),
         }
     }
 
@@ -265,6 +299,12 @@ mod tests {
         let said = |text: &str| read(text).unwrap_err().to_string();
         assert!(said("partition = 'gpu'").contains("unknown field `partition`"));
         assert!(said("poll_seconds = 0").ends_with("`poll_seconds` must be from 1 to 3600, not 0"));
+        let rest = "rest = { url = 'http://slurm:6820', user = 'me', token_file = '/t' }";
+        assert!(said(&format!("host = 'login'\n{rest}")).contains("`rest` does without them"));
+        assert!(said(&format!("lines = ['--exclusive']\n{rest}")).contains("would be ignored"));
+        assert!(
+            said(&rest.replace("http:", "tcp:")).ends_with("must begin with http:// or https://")
+        );
         assert!(said("job.gres = '--wrap=x'").ends_with("`job.gres` must not be \"--wrap=x\""));
         let missing = SlurmSettings::read(Path::new("/no/such.toml")).unwrap_err().to_string();
         assert!(missing.starts_with("the Slurm settings `/no/such.toml` cannot be read: "));

@@ -1,8 +1,8 @@
-//! What `squeue` says of jobs.
+//! Jobs as Slurm lists them.
 
 use std::collections::HashMap;
 
-use super::commands::{CommandError, one_line};
+use super::transport::SlurmError;
 use crate::executor::{Exit, Interruption};
 
 /// The columns that are asked for, each with `|` behind it.
@@ -22,14 +22,14 @@ pub(super) struct Row {
     pub(super) name: Name,
     /// As `scancel` takes it.
     pub(super) id: String,
-    number: u64,
+    pub(super) number: u64,
     pub(super) state: String,
     pub(super) reason: String,
     pub(super) nodes: String,
     /// Seconds since 1970: when it began, or is expected to.
     pub(super) start: Option<i64>,
     /// As `wait` gives it.
-    status: i32,
+    pub(super) status: i32,
 }
 
 /// What a job does.
@@ -96,19 +96,23 @@ impl Row {
 }
 
 /// Jobs by their names; of several with one name, that which has not ended, or else the newest.
-pub(super) fn read(text: &str) -> Result<HashMap<Name, Row>, CommandError> {
+pub(super) fn read(text: &str) -> Result<HashMap<Name, Row>, SlurmError> {
     let mut rows = HashMap::<Name, Row>::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let Some(row) = Row::read(line) else {
-            let said = one_line(line).chars().take(200).collect();
-            return Err(CommandError::Nonsense { program: "squeue".to_owned(), said });
+            return Err(SlurmError::nonsense("squeue", line));
         };
-        match rows.get(&row.name) {
-            Some(known) if !row.outranks(known) => {}
-            _ => drop(rows.insert(row.name.clone(), row)),
-        }
+        add(&mut rows, row);
     }
     Ok(rows)
+}
+
+/// Adds a job, unless one of its name that matters more is there.
+pub(super) fn add(rows: &mut HashMap<Name, Row>, row: Row) {
+    match rows.get(&row.name) {
+        Some(known) if !row.outranks(known) => {}
+        _ => drop(rows.insert(row.name.clone(), row)),
+    }
 }
 
 #[cfg(test)]

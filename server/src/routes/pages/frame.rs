@@ -6,6 +6,9 @@ use super::list::is_stopping;
 use super::{assets, format};
 use crate::views::RunView;
 
+/// The cluster among the devices of the strip.
+pub(super) const CLUSTER: &str = "slurm";
+
 /// What every template needs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Frame {
@@ -48,6 +51,11 @@ pub(super) struct Busy {
 }
 
 impl Frame {
+    /// Whether runs can work on a cluster.
+    pub(super) fn has_cluster(&self) -> bool {
+        self.devices.iter().any(|device| device.id == CLUSTER)
+    }
+
     /// Address of a bundled file.
     pub(super) fn asset(&self, name: &str) -> String {
         assets::address(&self.prefix, name)

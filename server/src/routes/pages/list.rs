@@ -76,10 +76,11 @@ struct Row {
     run: RunView,
 }
 
-const CHIPS: [(&str, &str); 6] = [
+const CHIPS: [(&str, &str); 7] = [
     ("", "All"),
     ("running", "Running"),
     ("queued", "Queued"),
+    ("pending", "In Slurm"),
     ("succeeded", "Succeeded"),
     ("failed", "Failed"),
     ("cancelled", "Cancelled"),
@@ -116,10 +117,13 @@ impl ListPage {
             changed.text()
         };
         Self {
-            frame,
             first_visit: list.runs.is_empty() && !filtered,
             examples: EXAMPLES,
-            chips: CHIPS.map(|(status, label)| chip(status, label, &query)).into(),
+            chips: CHIPS
+                .iter()
+                .filter(|(status, _)| *status != "pending" || frame.has_cluster())
+                .map(|(status, label)| chip(status, label, &query))
+                .collect(),
             columns: COLUMNS.map(|column| column_head(column, &query)).into(),
             next: list
                 .next
@@ -128,6 +132,7 @@ impl ListPage {
             rows: list.runs.into_iter().map(|run| row(run, names, now)).collect(),
             status: query.status,
             q: query.q,
+            frame,
         }
     }
 }
@@ -206,6 +211,7 @@ fn row(run: RunView, names: &Names, now: OffsetDateTime) -> Row {
             .as_ref()
             .map(|failure| failure.message.clone())
             .or_else(|| run.reason.clone())
+            .or_else(|| run.cluster.as_ref()?.reason.clone())
             .map(|why| format::quoted(&why)),
         space: fields::label("space.preset", &run.space).to_owned(),
         optimizer: fields::label("search.optimizer.kind", &run.optimizer)

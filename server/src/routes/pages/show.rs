@@ -289,8 +289,11 @@ fn shown(field: &Field, value: &Value) -> String {
     let typed = text(Some(value));
     match (field.kind, value) {
         (_, Value::Null) if field.path.starts_with("constraints.") => "no limit".to_owned(),
-        (_, Value::Null) if field.path.starts_with("benchmark.") => "–".to_owned(),
-        (_, Value::Null) => "all".to_owned(),
+        (_, Value::Null) if field.path.starts_with("resources.slurm.") => "the server's".to_owned(),
+        (_, Value::Null) if field.path.ends_with("limit") || field.path.ends_with("subset") => {
+            "all".to_owned()
+        }
+        (_, Value::Null) => format::dash(),
         (Kind::OneOf(_) | Kind::Dataset(_), _) => fields::label(field.path, &typed).to_owned(),
         (_, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
         _ if field.path == "resources.threads" && typed == "0" => "one per core".to_owned(),
@@ -305,6 +308,7 @@ fn phase(run: &RunView) -> &'static str {
     use skein_core::event::PhaseName;
     match (run.status.as_str(), run.progress.as_ref().map(|progress| progress.phase)) {
         ("queued", _) => "waiting",
+        ("pending", _) => "waiting in Slurm",
         ("starting", _) | (_, None) => "starting",
         ("succeeded", _) => "finished",
         (_, Some(PhaseName::Search)) => "searching",
@@ -321,7 +325,7 @@ fn remaining(run: &RunView) -> String {
     match run.progress.as_ref().and_then(|progress| progress.remaining_s) {
         _ if is_stopping(&run.status) => "stopping".to_owned(),
         Some(Num(seconds)) if seconds.is_finite() => format!("{} left", number::duration(seconds)),
-        _ if run.status == "queued" => "not started yet".to_owned(),
+        _ if matches!(run.status.as_str(), "queued" | "pending") => "not started yet".to_owned(),
         _ => "time left not known yet".to_owned(),
     }
 }
