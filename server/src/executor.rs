@@ -61,6 +61,9 @@ pub enum Exit {
     /// Killed by this signal.
     #[display("signal {_0}")]
     Signal(i32),
+    /// It did not report in time, and was killed.
+    #[display("it did not report in time, and was killed")]
+    Silent,
     /// Nobody saw it go.
     #[display("no trace of its process")]
     Unseen,
@@ -158,11 +161,11 @@ pub trait Executor: Send + Sync {
     /// What the attempt's worker does. The final record is not looked at: it outranks this.
     fn poll(&self, job: &Job) -> JobState;
 
-    /// Stops the attempt's worker; fine if it is gone.
+    /// Stops the attempt's worker; says whether one was told.
     ///
     /// # Errors
     /// - [`ExecutorError`].
-    fn cancel(&self, job: &Job, how: Stop) -> Result<(), ExecutorError>;
+    fn cancel(&self, job: &Job, how: Stop) -> Result<bool, ExecutorError>;
 
     /// The last lines that the worker wrote to its standard error.
     fn logs(&self, job: &Job, tail: usize) -> Vec<String>;
@@ -190,10 +193,13 @@ pub trait Executor: Send + Sync {
         None
     }
 
-    /// Attempts that have a job which has not ended.
-    fn unfinished(&self) -> Vec<(RunId, u32)> {
-        Vec::new()
+    /// A worker that has its place must report for the first time within this time.
+    fn start_limit(&self) -> Duration {
+        Duration::from_secs(180)
     }
+
+    /// Cancels jobs of this server's runs other than these.
+    fn cancel_strays(&self, _at_work: &[Job], _is_known: &dyn Fn(RunId) -> bool) {}
 }
 
 /// The executors of this server.

@@ -96,6 +96,7 @@ impl Server {
         let (runs, studies, alive) = blocking(move || Ok(open(&args, shutdown))).await??;
         let auth = Auth::new(token, &runs.db.secret()?, port, &settings.prefix);
         runs.tracker.spawn(queue::work(runs.clone()));
+        runs.tracker.spawn(queue::work_on_cluster(runs.clone()));
         if runs.executors.slurm().is_some() {
             runs.tracker.spawn(runs.clone().audit());
         }
@@ -196,7 +197,9 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         predictor: Predictor::new(worker.clone(), args.predict_seconds),
         executors: Executors::new(
             Arc::new(Local::new(worker.clone(), datasets.clone())),
-            cluster.map(|settings| Arc::new(Slurm::new(settings, &worker, &datasets))),
+            cluster.map(|settings| {
+                Arc::new(Slurm::new(settings, &worker, &datasets, &args.places.data))
+            }),
         ),
         datasets: Datasets::new(datasets::Inner {
             folder: datasets,
@@ -223,6 +226,9 @@ fn open(args: &ServeArgs, shutdown: CancellationToken) -> Result<Opened, ServeEr
         entries: std::sync::RwLock::default(),
     });
     runs.datasets.recover();
+    if let Some(slurm) = runs.executors.slurm() {
+        slurm.wait_for_jobs();
+    }
     let alive = runs.recover()?;
     let studies = Studies::load(runs.clone())?;
     Ok((runs, studies, alive))

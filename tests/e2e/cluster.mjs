@@ -19,7 +19,7 @@ for job in "$jobs"/*; do
     [ -e "$job/began" ] || { touch "$job/began"; bash "$job/script" > "$job/log" 2>&1 & }
     state=RUNNING reason=None node=n1
   fi
-  echo "\${job##*/}|N/A|\${job##*/}|$(cat "$job/name")|$state|$reason|$node|$(( $(date +%s) + 3600 ))|0|"
+  echo "\${job##*/}|N/A|\${job##*/}|$state|$reason|$node|$(( $(date +%s) + 3600 ))|0|$(cat "$job/name")|"
 done`;
 const SINFO = `
 [ "$1" = --version ] && { echo "slurm 22.05.8"; exit; }

@@ -23,6 +23,7 @@ mod queue;
 mod real_worker;
 mod shutdown;
 mod slurm;
+mod slurm_commands;
 mod slurm_lab;
 mod storage;
 mod studies;

@@ -3,6 +3,7 @@
 mod faults;
 mod rest;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,24 +33,23 @@ impl Cluster {
     fn start(options: LabOptions, settings: &str, real: bool) -> Option<Self> {
         let turn = Self::turn();
         let lab = SlurmLab::start(options)?;
-        let conf = lab.conf().to_str().unwrap().to_owned();
-        Some(Self::serve(lab, turn, settings, &conf, real))
+        let options = Options { real, ..Options::default() };
+        let options = options.env("SLURM_CONF", lab.conf().to_str().unwrap());
+        Some(Self::serve(lab, turn, settings, options))
     }
 
-    /// A server for a cluster, whose commands of Slurm read such settings.
+    /// A server for a cluster.
     fn serve(
         lab: SlurmLab,
         turn: MutexGuard<'static, ()>,
         settings: &str,
-        conf: &str,
-        real: bool,
+        mut options: Options,
     ) -> Self {
         let file = lab.folder().join("skein.toml");
         let text = format!("poll_seconds = 1\ncommand_seconds = 3\n{settings}");
         std::fs::write(&file, text).unwrap();
-        let mut options = Options::args(&["--slurm", file.to_str().unwrap()]);
-        options.real = real;
-        let server = TestServer::with(options.env("SLURM_CONF", conf));
+        options.args = vec!["--slurm".to_owned(), file.to_str().unwrap().to_owned()];
+        let server = TestServer::with(options);
         Self { server, lab, _turn: turn }
     }
 
@@ -150,6 +150,35 @@ fn runs_that_come_together_are_one_array_within_its_limit() {
     );
 }
 
+/// `ssh` that stays here, and gives the line to a shell as a server would.
+const SSH: &str = r#"#!/bin/sh
+echo "$7" >> "$(dirname "$0")/hosts"
+[ "$1 $2 $3 $4 $5 $6 $8" = "-o BatchMode=yes -o ConnectTimeout=5 -o ControlMaster=no --" ] && exec sh -c "$9"
+echo "not these options: $*" >&2; exit 1
+"#;
+
+#[test]
+fn slurm_s_commands_may_be_on_another_host() {
+    let turn = Cluster::turn();
+    let Some(lab) = SlurmLab::start(LabOptions::default()) else { return };
+    let bin = lab.folder().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("ssh"), SSH).unwrap();
+    std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let options = Options::default().env("PATH", &path);
+    let options = options.env("SLURM_CONF", lab.conf().to_str().unwrap());
+    let cluster = Cluster::serve(lab, turn, "host = 'me@login'", options);
+    let (first, second) = (cluster.create("steps=20"), cluster.create("steps=900 pace=50"));
+    cluster.server.wait_step(&second, 3);
+    let answer = cluster.server.post(&format!("/api/v1/runs/{second}/cancel"), &json!({}));
+    assert_eq!(answer.status, 202);
+    assert_eq!(cluster.ended(&first)["status"], "succeeded");
+    cluster.server.wait_status(&second, "cancelled");
+    let hosts = std::fs::read_to_string(bin.join("hosts")).unwrap();
+    assert!(hosts.lines().count() > 3 && hosts.lines().all(|host| host == "me@login"), "{hosts}");
+}
+
 #[test]
 fn runs_are_cancelled_and_paused_wherever_they_are() {
     let Some(cluster) = Cluster::usual("") else { return };
@@ -205,7 +234,7 @@ fn what_the_cluster_or_its_administrator_does_not_allow_is_said() {
 }
 
 #[test]
-fn a_server_without_a_cluster_refuses_and_one_that_lost_it_waits() {
+fn a_server_without_a_cluster_refuses_and_its_form_has_no_such_fields() {
     let Some(cluster) = Cluster::usual("") else { return };
     let plain = TestServer::start();
     let answer = plain.post("/api/v1/runs", &on_slurm(spec("steps=5"), &json!({})));

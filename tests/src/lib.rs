@@ -9,6 +9,7 @@
 )]
 
 mod answer;
+pub mod fake_slurm;
 pub mod pictures;
 mod process;
 pub mod slurm;

@@ -98,7 +98,7 @@ fn cluster(args: &Args) -> Result<Vec<Check>, ClientError> {
         Err(error) => Ok(vec![Check::new("slurm settings", Err(error.to_string()))]),
         Ok(settings) => {
             let places = places(args)?;
-            let slurm = Slurm::new(settings, &places.worker(), &places.datasets());
+            let slurm = Slurm::new(settings, &places.worker(), &places.datasets(), &places.data);
             Ok(slurm.checks(&places.data))
         }
     }

@@ -20,7 +20,7 @@ impl Executor for Absent {
         JobState::Unknown
     }
 
-    fn cancel(&self, _job: &Job, _how: Stop) -> Result<(), ExecutorError> {
+    fn cancel(&self, _job: &Job, _how: Stop) -> Result<bool, ExecutorError> {
         Err(ExecutorError::Unreachable(WHY.to_owned()))
     }
 

@@ -128,14 +128,15 @@ impl Executor for Local {
         JobState::Gone(exit)
     }
 
-    fn cancel(&self, job: &Job, how: Stop) -> Result<(), ExecutorError> {
-        let Some(leader) = self.leader(job) else { return Ok(()) };
+    fn cancel(&self, job: &Job, how: Stop) -> Result<bool, ExecutorError> {
+        let Some(leader) = self.leader(job) else { return Ok(false) };
         let signal = match how {
             Stop::Ask => Signal::TERM,
             Stop::Kill => Signal::KILL,
         };
         match kill_process_group(leader, signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
             Err(error) => Err(ExecutorError::Signal(error.into())),
         }
     }

@@ -18,23 +18,25 @@ mod transport;
 mod watched;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use skein_core::folder;
 use skein_core::spec::SlurmSpec;
 
 use self::cli::CommandLine;
 use self::commands::Commands;
 pub use self::partitions::Partition;
-use self::queue::Queue;
+use self::queue::{Jobs, Queue};
 use self::rest::Rest;
 use self::settings::SlurmSettings;
 use self::table::{JobPhase, Name, Row};
 use self::transport::{End, Order, SlurmError, Transport};
+use self::watched::Seen;
 use super::held::Held;
 use super::local::read_tail;
 use super::{Executor, ExecutorError, Exit, Interruption, Job, JobState, Place, Started, Stop};
@@ -44,6 +46,8 @@ use crate::domain::ids::RunId;
 const CLAIMED: i32 = 3;
 /// A worker that is asked to stop may take so long: Slurm has to be asked twice, too.
 const GRACE: Duration = Duration::from_secs(40);
+/// A server that starts waits so long for Slurm.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What the names of our jobs begin with.
 const PREFIX: &str = "skein-";
 /// What the names of arrays begin with.
@@ -56,6 +60,8 @@ pub struct Slurm {
     datasets: PathBuf,
     queue: Queue,
     held: Held,
+    /// What the names of this server's arrays begin with; another of the same account has its own.
+    arrays: String,
     known: Mutex<HashMap<(RunId, u32), Known>>,
 }
 
@@ -70,9 +76,9 @@ struct Known {
 }
 
 impl Slurm {
-    /// A cluster as the settings describe it. Compute nodes see `worker` and `datasets`.
+    /// A cluster as the settings describe it. Compute nodes see `worker` and the folders.
     #[must_use]
-    pub fn new(settings: SlurmSettings, worker: &Path, datasets: &Path) -> Self {
+    pub fn new(settings: SlurmSettings, worker: &Path, datasets: &Path, data: &Path) -> Self {
         let limit = Duration::from_secs(settings.command_seconds);
         let transport: Arc<dyn Transport> = match &settings.rest {
             Some(rest) => Arc::new(Rest::new(rest, limit, settings.clone())),
@@ -84,7 +90,25 @@ impl Slurm {
         let queue = Queue::new(transport, Duration::from_secs(settings.poll_seconds));
         let worker = absolute(settings.worker.as_deref().unwrap_or(worker));
         let (datasets, held) = (absolute(datasets), Held::default());
-        Self { settings, worker, datasets, queue, held, known: Mutex::default() }
+        let data = absolute(data);
+        let data = fs::canonicalize(&data).unwrap_or(data);
+        let mark = Sha256::digest(data.to_string_lossy().as_bytes());
+        let arrays =
+            format!("{ARRAY}{:02x}{:02x}{:02x}{:02x}-", mark[0], mark[1], mark[2], mark[3]);
+        let known = Mutex::default();
+        let slurm = Self { settings, worker, datasets, queue, held, arrays, known };
+        // So that the first who wants to know finds answers.
+        let _ = (slurm.queue.look(), slurm.queue.partitions());
+        slurm
+    }
+
+    /// Waits until Slurm has told of its jobs, or does not answer, or has taken too long.
+    pub fn wait_for_jobs(&self) {
+        let end = Instant::now() + PATIENCE;
+        let told = |seen: Seen<Jobs>| seen.asked.is_some() || seen.trouble.is_some();
+        while !told(self.queue.look()) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The administrator's settings.
@@ -115,14 +139,9 @@ impl Slurm {
         found.clone()
     }
 
-    fn row(&self, job: &Job) -> Option<Row> {
-        let name = self.known_of(job).name;
-        self.queue.look().value.get(&name).cloned()
-    }
-
     /// Submits jobs that ask for the same: one as a job, several as an array.
     fn send(&self, jobs: &[Job]) -> Result<(), SlurmError> {
-        let array = format!("{ARRAY}{}", uuid::Uuid::new_v4());
+        let array = format!("{}{}", self.arrays, uuid::Uuid::new_v4());
         let names: Vec<Name> = match jobs {
             [job] => vec![name(job)],
             _ => {
@@ -130,6 +149,10 @@ impl Slurm {
                 tasks.map(|task| Name { job: array.clone(), task: Some(task) }).collect()
             }
         };
+        if let [job] = jobs {
+            // It may have been one of an array that was not taken.
+            let _ = fs::remove_file(name_file(job));
+        }
         for (job, name) in jobs.iter().zip(&names).filter(|(_, name)| name.task.is_some()) {
             let text = serde_json::to_vec(name).unwrap_or_default();
             let file = name_file(job).display().to_string();
@@ -154,18 +177,42 @@ impl Slurm {
         answer
     }
 
+    /// Submits jobs that ask for the same; what went wrong, by run. An array that Slurm does not take, perhaps
+    /// for its size, is submitted job by job.
+    fn send_all(&self, jobs: &[Job]) -> HashMap<RunId, ExecutorError> {
+        let failed = |jobs: &[Job], error: &SlurmError| {
+            jobs.iter().map(|job| (job.run, refusal(error))).collect::<HashMap<_, _>>()
+        };
+        match self.send(jobs) {
+            Ok(()) => HashMap::new(),
+            Err(SlurmError::Failed { .. }) if jobs.len() > 1 => {
+                let mut faults = HashMap::new();
+                for (at, job) in jobs.iter().enumerate() {
+                    match self.send(std::slice::from_ref(job)) {
+                        Ok(()) => {}
+                        Err(error) if error.is_temporary() => {
+                            faults.extend(failed(&jobs[at..], &error));
+                            break;
+                        }
+                        Err(error) => drop(faults.insert(job.run, refusal(&error))),
+                    }
+                }
+                faults
+            }
+            Err(error) => failed(jobs, &error),
+        }
+    }
+
     /// What it means that Slurm does not list a job.
-    fn missing(&self, job: &Job, known: &Known) -> JobState {
-        let seen = self.queue.look();
-        let told = seen.asked.is_some_and(|asked| known.submitted.is_none_or(|at| asked > at));
+    fn missing(&self, job: &Job, known: &Known, seen: &Seen<Jobs>) -> JobState {
+        if self.held.is_held(job) {
+            return JobState::Alive;
+        }
         if seen.trouble.is_some() {
             return JobState::Unknown;
         }
-        if !told {
+        if seen.asked.is_none_or(|asked| known.submitted.is_some_and(|at| asked <= at)) {
             return JobState::Pending;
-        }
-        if self.held.is_held(job) {
-            return JobState::Alive;
         }
         let mut all = self.known();
         let Some(known) = all.get_mut(&(job.run, job.attempt)) else { return JobState::Unknown };
@@ -193,9 +240,7 @@ impl Executor for Slurm {
         }
         let mut faults = HashMap::<RunId, ExecutorError>::new();
         for group in groups.into_values() {
-            if let Err(error) = self.send(&group) {
-                faults.extend(group.iter().map(|job| (job.run, refusal(&error))));
-            }
+            faults.extend(self.send_all(&group));
         }
         jobs.iter().map(|job| faults.remove(&job.run).map_or(Ok(None), Err)).collect()
     }
@@ -203,25 +248,33 @@ impl Executor for Slurm {
     fn poll(&self, job: &Job) -> JobState {
         let known = self.known_of(job);
         let seen = self.queue.look();
-        let Some(row) = seen.value.get(&known.name) else { return self.missing(job, &known) };
+        let Some(row) = seen.value.get(&known.name) else {
+            return self.missing(job, &known, &seen);
+        };
+        if known.missing.is_some() {
+            self.known().entry((job.run, job.attempt)).and_modify(|known| known.missing = None);
+        }
         match row.phase() {
             JobPhase::Waiting => JobState::Pending,
             JobPhase::Working => JobState::Alive,
-            // The node may be out of Slurm's sight only.
+            // Slurm may only have lost contact with the node.
             JobPhase::Ended(_) if self.held.is_held(job) => JobState::Alive,
             JobPhase::Ended(exit) => JobState::Gone(exit),
         }
     }
 
-    fn cancel(&self, job: &Job, how: Stop) -> Result<(), ExecutorError> {
-        let Some(row) = self.row(job) else { return Ok(()) };
-        let how = match (how, row.phase()) {
-            (_, JobPhase::Ended(_)) => return Ok(()),
-            (Stop::Ask, JobPhase::Working) => End::Ask,
-            (Stop::Kill, JobPhase::Working) => End::Kill,
-            (_, JobPhase::Waiting) => End::Withdraw,
+    fn cancel(&self, job: &Job, how: Stop) -> Result<bool, ExecutorError> {
+        let seen = self.queue.look();
+        let Some(row) = seen.value.get(&self.known_of(job).name) else {
+            self.queue.soon();
+            return Ok(false);
         };
-        self.queue.end(&row.id, how).map_err(|error| refusal(&error))
+        let how = match (how, row.phase()) {
+            (_, JobPhase::Ended(_)) => return Ok(false),
+            (Stop::Ask, JobPhase::Working) => End::Ask,
+            (Stop::Kill, _) | (_, JobPhase::Waiting) => End::Cancel,
+        };
+        self.queue.end(&row.id, how).map(|()| true).map_err(|error| unreachable(&error))
     }
 
     fn logs(&self, job: &Job, tail: usize) -> Vec<String> {
@@ -234,6 +287,10 @@ impl Executor for Slurm {
 
     fn grace(&self) -> Duration {
         GRACE
+    }
+
+    fn start_limit(&self) -> Duration {
+        Duration::from_secs(self.settings.start_seconds)
     }
 
     fn outlives_server(&self) -> bool {
@@ -269,16 +326,22 @@ impl Executor for Slurm {
         })
     }
 
-    fn unfinished(&self) -> Vec<(RunId, u32)> {
+    fn cancel_strays(&self, at_work: &[Job], is_known: &dyn Fn(RunId) -> bool) {
+        let names: HashSet<Name> = at_work.iter().map(|job| self.known_of(job).name).collect();
         let seen = self.queue.look();
-        let works = |name: &Name| {
-            seen.value.get(name).is_some_and(|row| !matches!(row.phase(), JobPhase::Ended(_)))
+        let is_ours = |name: &Name| match attempt_of(name) {
+            Some((run, _)) => is_known(run),
+            None => name.job.starts_with(&self.arrays),
         };
-        let known = self.known();
-        let tasks = known.iter().filter(|(_, known)| known.name.task.is_some());
-        let tasks = tasks.filter(|(_, known)| works(&known.name)).map(|(key, _)| *key);
-        let single = seen.value.keys().filter(|name| works(name)).filter_map(attempt_of);
-        tasks.chain(single).collect()
+        let lives = |row: &&Row| !matches!(row.phase(), JobPhase::Ended(_));
+        let strays = seen.value.values().filter(lives);
+        for row in strays.filter(|row| is_ours(&row.name) && !names.contains(&row.name)) {
+            tracing::warn!(job = %row.id, name = %row.name.job, "a job works on an attempt that is over; cancelled");
+            if let Err(error) = self.queue.end(&row.id, End::Cancel) {
+                tracing::warn!(job = %row.id, %error, "it cannot be cancelled yet");
+                return;
+            }
+        }
     }
 }
 

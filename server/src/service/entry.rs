@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use skein_core::event::Warning;
@@ -47,6 +47,8 @@ pub struct State {
     pub outcome: Option<Outcome>,
     /// A lost run is tried again at this time.
     pub retry_at: Option<Instant>,
+    /// How long a cluster that does not take its job is left alone.
+    pub delay: Duration,
     /// Where its job is on a cluster.
     pub place: Option<Place>,
 }
@@ -90,7 +92,14 @@ impl Entry {
     #[must_use]
     pub fn new(id: RunId, folder: PathBuf, spec: RunSpec, record: RunRecord) -> Self {
         let digest = record.digest.clone().unwrap_or_default();
-        let state = State { record, digest, outcome: None, retry_at: None, place: None };
+        let state = State {
+            record,
+            digest,
+            outcome: None,
+            retry_at: None,
+            delay: Duration::ZERO,
+            place: None,
+        };
         Self {
             id,
             folder,

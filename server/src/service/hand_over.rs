@@ -1,7 +1,7 @@
 //! Handing runs over to a cluster, and seeing that it works on nothing that is over.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skein_core::event::{Failure, FailureClass};
 use skein_core::spec::ExecutorKind;
@@ -11,7 +11,8 @@ use super::entry::Entry;
 use super::runs::Runs;
 use super::{ServiceError, blocking};
 use crate::domain::run::{RunEvent, RunStatus};
-use crate::executor::{ExecutorError, Job, Started, Stop};
+use crate::executor::{ExecutorError, Job, Started};
+use crate::storage::runs::Wanted;
 
 /// The device of a run on a cluster, before it says which it has.
 const CLUSTER: &str = "slurm";
@@ -19,12 +20,18 @@ const CLUSTER: &str = "slurm";
 const QUIET: Duration = Duration::from_secs(1);
 /// ...but the oldest waits no longer than this.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A job that Slurm has not taken is submitted again after a time that grows between these.
+const SHORTEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(60);
 /// How often the cluster's jobs are held against the runs.
 const AUDIT: Duration = Duration::from_secs(30);
 
 impl Runs {
     /// Hands runs over that wait for the cluster, as far as it has room; gives those it took.
     pub(super) fn hand_over(&self, waiting: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
+        let is_due =
+            |entry: &Arc<Entry>| entry.state().retry_at.is_none_or(|at| at <= Instant::now());
+        let waiting: Vec<_> = waiting.into_iter().filter(is_due).collect();
         if waiting.is_empty() || self.shutdown.is_cancelled() || still_coming(&waiting) {
             return Vec::new();
         }
@@ -48,7 +55,10 @@ impl Runs {
         let answers = executor.submit(&jobs);
         let with_answers = taken.into_iter().zip(answers);
         let accepted = |(entry, answer): (Arc<Entry>, Started)| match answer {
-            Ok(_) => Some(entry),
+            Ok(_) => {
+                entry.state().delay = Duration::ZERO;
+                Some(entry)
+            }
             Err(error) => {
                 self.not_taken(&entry, &error);
                 None
@@ -66,23 +76,38 @@ impl Runs {
         (there.len() - waiting, waiting)
     }
 
+    /// Slurm has not taken the run's job, as far as it said.
     fn not_taken(&self, entry: &Entry, error: &ExecutorError) {
-        if let ExecutorError::Refused(_) = error {
-            let failure = Failure {
-                class: FailureClass::User,
-                message: error.to_string(),
-                hint: "change what the run asks of Slurm (`resources.slurm`), or ask the \
-                       administrator; then start it again"
-                    .to_owned(),
+        // Somebody may ask for something else meanwhile.
+        for _ in 0..3 {
+            let (wanted, attempt) = {
+                let record = &entry.state().record;
+                (record.wanted, record.attempt)
             };
-            return self.fail(entry, failure);
+            // What was taken before may be again: a partition may be closed for a while.
+            let is_final = matches!(error, ExecutorError::Refused(_)) && attempt <= 1;
+            if wanted == Wanted::Cancel || (is_final && wanted == Wanted::Work) {
+                return self.fail(entry, refused(error));
+            }
+            let pauses = wanted == Wanted::Pause;
+            let event = if pauses { RunEvent::Stopped } else { RunEvent::Requeued };
+            let changed = entry.change(&self.db, event, |state| {
+                state.record.reason = Some(error.to_string());
+                if pauses {
+                    state.record.wanted = Wanted::Work;
+                    return;
+                }
+                // The same attempt is submitted again, and found if it was taken all the same.
+                state.record.attempt = attempt.saturating_sub(1);
+                state.delay = (2 * state.delay).clamp(SHORTEST, LONGEST);
+                state.retry_at = Some(Instant::now() + state.delay);
+            });
+            match changed {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(run.id = %entry.id, %error, "not put back"),
+            }
         }
-        let requeued = entry.change(&self.db, RunEvent::Requeued, |state| {
-            state.record.reason = Some(error.to_string());
-        });
-        if let Err(error) = requeued {
-            tracing::debug!(run.id = %entry.id, %error, "not put back");
-        }
+        tracing::error!(run.id = %entry.id, "a run that Slurm did not take cannot be put back");
     }
 
     /// Every half minute, cancels jobs of attempts that are over: a controller that was killed may bring such a job
@@ -106,22 +131,37 @@ impl Runs {
 
     fn cancel_strays(&self) {
         let executor = self.executors.of(ExecutorKind::Slurm);
-        for (run, attempt) in executor.unfinished() {
-            let Ok(entry) = self.entry(run) else { continue };
-            let job = Job { attempt, ..entry.job() };
-            if entry.status().holds_device() && attempt >= entry.job().attempt {
-                continue;
+        let here = self.all().into_iter().filter(|entry| is_on_cluster(entry));
+        let at_work = here.filter_map(|entry| match entry.status() {
+            status if status.holds_device() => Some(entry.job()),
+            // What is submitted next may have been taken before, by a command that failed.
+            RunStatus::Queued => {
+                let job = entry.job();
+                Some(Job { attempt: job.attempt + 1, ..job })
             }
-            tracing::warn!(run.id = %run, attempt, "a job works on an attempt that is over; cancelled");
-            if let Err(error) = executor.cancel(&job, Stop::Kill) {
-                tracing::warn!(run.id = %run, attempt, %error, "it cannot be cancelled yet");
-            }
-        }
+            _ => None,
+        });
+        executor.cancel_strays(&at_work.collect::<Vec<_>>(), &|run| self.entry(run).is_ok());
     }
 }
 
+fn refused(error: &ExecutorError) -> Failure {
+    Failure {
+        class: FailureClass::User,
+        message: error.to_string(),
+        hint: "change what the run asks of Slurm (`resources.slurm`), or ask the administrator; \
+               then start it again"
+            .to_owned(),
+    }
+}
+
+/// Whether a run works on the cluster, or will.
+pub(super) fn is_on_cluster(entry: &Entry) -> bool {
+    entry.spec.resources.executor == ExecutorKind::Slurm
+}
+
 fn is_there(entry: &Entry) -> bool {
-    entry.spec.resources.executor == ExecutorKind::Slurm && entry.status().holds_device()
+    is_on_cluster(entry) && entry.status().holds_device()
 }
 
 /// Whether more runs may be about to come that should be one array with these.

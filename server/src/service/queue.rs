@@ -1,6 +1,6 @@
 //! Which run starts next: first in, first out, one run a device; a cluster has a queue of its own.
 //!
-//! The queue's task is the only one that starts workers. Places are stored, so the order survives
+//! The queue's two tasks, one for this machine and one for a cluster, alone start workers. Places are stored, so the order survives
 //! a restart; a run that is tried again keeps its place, a resumed one goes to the end.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use skein_core::record::Outcome;
 use skein_core::spec::{ExecutorKind, ResourcesSpec, RunSpec, Violation};
 
 use super::entry::Entry;
+use super::hand_over::is_on_cluster;
 use super::runs::Runs;
 use super::supervise::supervise;
 use super::{ServiceError, blocking, final_record, tail};
@@ -32,14 +33,28 @@ pub struct Waiting {
     pub reason: String,
 }
 
-/// Starts runs until the server stops.
+/// Starts runs on this machine until the server stops.
 pub async fn work(runs: Runs) {
+    start_again_and_again(runs, Runs::schedule, true).await;
+}
+
+/// Hands runs over to the cluster until the server stops; by itself, since a cluster may take long to answer.
+pub async fn work_on_cluster(runs: Runs) {
+    let hand_over = |runs: &Runs| {
+        let waiting = runs.waiting().into_iter().filter(|entry| is_on_cluster(entry));
+        runs.hand_over(waiting.collect())
+    };
+    // Runs wait a second for others to come along anyway.
+    start_again_and_again(runs, hand_over, false).await;
+}
+
+async fn start_again_and_again(runs: Runs, start: fn(&Runs) -> Vec<Arc<Entry>>, is_woken: bool) {
     loop {
         if runs.shutdown.is_cancelled() {
             return;
         }
         let scheduler = runs.clone();
-        let started = blocking(move || Ok::<_, ServiceError>(scheduler.schedule())).await;
+        let started = blocking(move || Ok::<_, ServiceError>(start(&scheduler))).await;
         match started {
             Ok(started) => {
                 for entry in started {
@@ -49,7 +64,7 @@ pub async fn work(runs: Runs) {
             Err(error) => tracing::error!(%error, "the queue could not be worked on"),
         }
         tokio::select! {
-            () = runs.wake.notified() => {}
+            () = runs.wake.notified(), if is_woken => {}
             () = tokio::time::sleep(TICK) => {}
             () = runs.shutdown.cancelled() => {}
         }
@@ -105,11 +120,8 @@ impl Runs {
             .filter(|entry| entry.status().holds_device())
             .filter_map(|entry| entry.state().record.device.clone())
             .collect();
-        let (here, cluster): (Vec<_>, Vec<_>) =
-            self.waiting().into_iter().partition(|entry| !on_cluster(entry));
-        let mut started = self.hand_over(cluster);
-        let mut ahead = 0;
-        for entry in here {
+        let (mut started, mut ahead) = (Vec::new(), 0);
+        for entry in self.waiting().into_iter().filter(|entry| !is_on_cluster(entry)) {
             if self.shutdown.is_cancelled() {
                 break;
             }
@@ -241,10 +253,6 @@ impl Runs {
             false => format!("waits for {}; {ahead}", held.join(" or ")),
         }
     }
-}
-
-fn on_cluster(entry: &Entry) -> bool {
-    entry.spec.resources.executor == ExecutorKind::Slurm
 }
 
 /// Whether a device is what a specification asks for.

@@ -14,6 +14,7 @@ use skein_core::record::{FinalRecord, Outcome};
 use skein_core::spec::RunSpec;
 
 use super::entry::Entry;
+use super::hand_over::is_on_cluster;
 use super::runs::Runs;
 use super::supervise::{STOPPED, supervise};
 use super::{ServiceError, final_record, tail};
@@ -96,7 +97,8 @@ impl Runs {
         let works = match state {
             JobState::Alive => true,
             JobState::Pending | JobState::Unknown => entry.status().holds_device(),
-            JobState::Gone(_) => false,
+            // A cluster says how its job ended, which its supervisor sees to.
+            JobState::Gone(_) => is_on_cluster(entry) && entry.status().holds_device(),
         };
         if let Some(record) = final_record::read(&entry.folder).filter(|_| !works) {
             self.take_over(entry, record);

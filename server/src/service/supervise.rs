@@ -2,6 +2,8 @@
 //!
 //! The final record outranks everything; then comes what the executor says of the worker.
 
+mod request;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,13 +12,14 @@ use skein_core::event::{Failure, FailureClass};
 use skein_core::folder;
 use skein_core::record::Outcome;
 
+use self::request::Request;
 use super::create::free_bytes;
 use super::entry::Entry;
 use super::runs::Runs;
 use super::tail::Tail;
 use super::{ServiceError, blocking, final_record};
 use crate::domain::run::{RunEvent, RunStatus, TransitionError};
-use crate::executor::{Executor, Exit, JobState, Stop};
+use crate::executor::{Executor, Exit, Interruption, JobState, Stop};
 use crate::storage::runs::Wanted;
 
 /// How often a worker's events are looked at.
@@ -27,8 +30,10 @@ const LOOK_PENDING: Duration = Duration::from_secs(1);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(7);
 /// A worker that has written its final record may tidy up for so long.
 const TIDY: Duration = Duration::from_secs(10);
-/// A worker must report for the first time within this time.
-const START_LIMIT: Duration = Duration::from_secs(180);
+/// A worker that was killed and lives is killed again after this time.
+const KILL_AGAIN: Duration = Duration::from_secs(30);
+/// A job that its cluster ends sooner than this gets nothing done, which counts as a retry.
+const SHORT: Duration = Duration::from_secs(10);
 /// Times that a lost run is tried again.
 pub const RETRIES: u32 = 3;
 /// Why a run waits whose worker was asked to stop because the server was.
@@ -71,8 +76,14 @@ struct Watch {
     entry: Arc<Entry>,
     tail: Tail,
     since: Instant,
+    /// When it was first to stop.
     asked: Option<Instant>,
-    killed: bool,
+    ask: Request,
+    kill: Request,
+    /// When its job was seen to begin.
+    began: Option<Instant>,
+    /// Whether it was killed since it did not report.
+    is_given_up: bool,
     closing: Option<Instant>,
 }
 
@@ -82,7 +93,9 @@ impl Watch {
         let after = entry.state().digest_end(attempt);
         let tail = Tail::new(attempt, after);
         let since = Instant::now();
-        Self { entry, tail, since, asked: None, killed: false, closing: None }
+        let (ask, kill) = (Request::default(), Request::default());
+        let (asked, began, is_given_up, closing) = (None, None, false, None);
+        Self { entry, tail, since, asked, ask, kill, began, is_given_up, closing }
     }
 
     /// One look at the worker; true once it is over.
@@ -92,8 +105,11 @@ impl Watch {
         let executor = self.executor(runs);
         let state = executor.poll(&self.entry.job());
         self.entry.note_place(executor.place(&self.entry.job()));
-        if state == JobState::Alive {
-            self.note_allocation(runs);
+        match state {
+            JobState::Alive => self.note_allocation(runs),
+            // Its time to report has not begun yet.
+            JobState::Pending => self.since = Instant::now(),
+            JobState::Unknown | JobState::Gone(_) => {}
         }
         // Read after the worker was seen gone, so that nothing can come after it.
         let record = final_record::read(&self.entry.folder);
@@ -165,6 +181,7 @@ impl Watch {
     fn note_allocation(&mut self, runs: &Runs) {
         if self.entry.status() == RunStatus::Pending {
             self.since = Instant::now();
+            self.began = Some(self.since);
             if let Err(error) = self.entry.change(&runs.db, RunEvent::Submitted, |_| {}) {
                 tracing::debug!(run.id = %self.entry.id, %error, "not begun");
             }
@@ -175,34 +192,36 @@ impl Watch {
     fn mind(&mut self, runs: &Runs) -> bool {
         let wanted = self.entry.state().record.wanted;
         let stopping = runs.shutdown.is_cancelled();
-        let silent =
-            self.entry.status() == RunStatus::Starting && self.since.elapsed() > START_LIMIT;
+        let executor = self.executor(runs);
+        let silent = self.entry.status() == RunStatus::Starting
+            && self.since.elapsed() > executor.start_limit();
         if silent {
-            tracing::warn!(run.id = %self.entry.id, "the worker does not report; killed");
+            if !self.is_given_up {
+                self.is_given_up = true;
+                tracing::warn!(run.id = %self.entry.id, "the worker does not report; killed");
+            }
             self.stop(runs, Stop::Kill);
             return false;
         }
-        let executor = self.executor(runs);
         let (grace, stays) = (executor.grace(), executor.outlives_server());
         if wanted == Wanted::Work && (stays || !stopping) {
             return stopping;
         }
-        let Some(asked) = self.asked else {
-            self.stop(runs, Stop::Ask);
-            self.asked = Some(Instant::now());
-            return false;
-        };
-        let waited = asked.elapsed();
+        let waited = self.asked.get_or_insert_with(Instant::now).elapsed();
+        self.stop(runs, Stop::Ask);
+        // One that could not be asked yet has had no time for its checkpoint.
+        let had = self.ask.reached.map_or(Duration::ZERO, |at| at.elapsed());
         match wanted {
             Wanted::Cancel if waited > 2 * grace => {
                 self.cancelled(runs);
                 true
             }
-            Wanted::Cancel | Wanted::Pause if waited > grace => {
-                if !self.killed {
-                    self.killed = true;
-                    self.stop(runs, Stop::Kill);
-                }
+            Wanted::Cancel if waited > grace => {
+                self.stop(runs, Stop::Kill);
+                false
+            }
+            Wanted::Pause if had > grace => {
+                self.stop(runs, Stop::Kill);
                 false
             }
             // It works on; the next server finds it, or knows why it is gone.
@@ -218,10 +237,19 @@ impl Watch {
         }
     }
 
-    fn stop(&self, runs: &Runs, how: Stop) {
-        if let Err(error) = self.executor(runs).cancel(&self.entry.job(), how) {
-            tracing::error!(run.id = %self.entry.id, %error, "cannot stop the worker");
+    /// Asks the worker to stop, or kills it, unless that was done.
+    fn stop(&mut self, runs: &Runs, how: Stop) {
+        let again = (how == Stop::Kill).then_some(KILL_AGAIN);
+        let request = if how == Stop::Kill { &self.kill } else { &self.ask };
+        if !request.is_due() {
+            return;
         }
+        let reached = self.executor(runs).cancel(&self.entry.job(), how);
+        if let Err(error) = &reached {
+            tracing::warn!(run.id = %self.entry.id, %error, "cannot stop the worker yet");
+        }
+        let request = if how == Stop::Kill { &mut self.kill } else { &mut self.ask };
+        request.note(reached.unwrap_or(false), again);
     }
 
     /// The worker has left no final record.
@@ -231,18 +259,27 @@ impl Watch {
             return self.cancelled(runs);
         }
         let changed = if wanted == Wanted::Pause {
-            self.entry.change(&runs.db, RunEvent::Stopped, |state| {
-                state.record.wanted = Wanted::Work;
-                state.record.reason = Some("paused; resume it to go on".to_owned());
-            })
+            self.paused(runs, "paused; resume it to go on")
+        } else if self.is_given_up {
+            self.lost(runs, Exit::Silent);
+            Ok(())
         } else if self.asked.is_some() {
             self.entry.change(&runs.db, RunEvent::Requeued, |state| {
                 state.record.reason = Some(STOPPED.to_owned());
             })
         } else {
             match exit {
-                Exit::Interrupted(_) if self.has_checkpoint() => self.interrupted(runs, exit),
-                Exit::CancelledElsewhere => self.paused_elsewhere(runs, exit),
+                Exit::Interrupted(_) if self.has_checkpoint() && !self.was_short() => {
+                    self.interrupted(runs, exit)
+                }
+                // Whoever cancelled the run's job wants it off the cluster; what it has done is kept.
+                Exit::CancelledElsewhere => {
+                    self.paused(runs, &format!("{exit}; resume the run to go on"))
+                }
+                Exit::Interrupted(Interruption::Asked) if !self.has_checkpoint() => {
+                    self.lost(runs, Exit::Code(0));
+                    Ok(())
+                }
                 exit => {
                     self.lost(runs, exit);
                     Ok(())
@@ -252,6 +289,10 @@ impl Watch {
         if let Err(error) = changed {
             tracing::error!(run.id = %self.entry.id, %error, "cannot note the worker's end");
         }
+    }
+
+    fn was_short(&self) -> bool {
+        self.began.is_some_and(|began| began.elapsed() < SHORT)
     }
 
     /// Whether the attempt left more than the one before, so that the next one goes on from there.
@@ -269,12 +310,11 @@ impl Watch {
         })
     }
 
-    /// Whoever cancelled the run's job wants it off the cluster; what it has done is kept.
-    fn paused_elsewhere(&self, runs: &Runs, exit: Exit) -> Result<(), TransitionError> {
+    fn paused(&self, runs: &Runs, why: &str) -> Result<(), TransitionError> {
         self.entry.change(&runs.db, RunEvent::PauseRequested, |_| {})?;
         self.entry.change(&runs.db, RunEvent::Stopped, |state| {
             state.record.wanted = Wanted::Work;
-            state.record.reason = Some(format!("{exit}; resume the run to go on"));
+            state.record.reason = Some(why.to_owned());
         })
     }
 
@@ -308,9 +348,16 @@ impl Watch {
             let log = self.executor(runs).logs(&self.entry.job(), 5).join("\n");
             let log = if log.is_empty() { log } else { format!("; its last words: {log}") };
             let message = format!("{what}, after {retries} retries{log}");
-            let hint = "read the log; signal 9 often means that memory ran out: take a smaller \
-                        batch. Resume the run to try again from its last checkpoint"
-                .to_owned();
+            let hint = match exit {
+                Exit::Silent => "read the log; on a cluster, `start_seconds` may be set higher",
+                Exit::Interrupted(_) => {
+                    "its jobs end before they get anything done: give them more time (`resources.slurm.minutes`), then resume the run"
+                }
+                _ => {
+                    "read the log; signal 9 often means that memory ran out: take a smaller batch. Resume the run to try again from its last checkpoint"
+                }
+            };
+            let hint = hint.to_owned();
             let class = FailureClass::Infrastructure;
             return runs.fail(&self.entry, Failure { class, message, hint });
         }

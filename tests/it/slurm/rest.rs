@@ -9,7 +9,8 @@ fn cluster(settings: &str) -> Option<Cluster> {
     let (url, token) = (lab.rest_url(), lab.token_file());
     let rest =
         format!("[rest]\nurl = '{url}'\nuser = 'root'\ntoken_file = '{}'\n", token.display());
-    Some(Cluster::serve(lab, turn, &format!("{settings}\n{rest}"), "/no/slurm.conf", false))
+    let options = Options::default().env("SLURM_CONF", "/no/slurm.conf");
+    Some(Cluster::serve(lab, turn, &format!("{settings}\n{rest}"), options))
 }
 
 #[test]

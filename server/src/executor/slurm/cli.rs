@@ -35,9 +35,9 @@ impl Transport for CommandLine {
 
     fn end(&self, id: &str, how: End) -> Result<(), SlurmError> {
         let args: &[&str] = match how {
-            End::Withdraw => &[id],
             End::Ask => &["--batch", "--signal=TERM", id],
-            End::Kill => &["--full", "--signal=KILL", id],
+            // Through the controller, whatever the job does and wherever it is.
+            End::Cancel => &[id],
         };
         self.commands.run("scancel", args, "").map(drop)
     }

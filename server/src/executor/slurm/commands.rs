@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -12,6 +12,10 @@ use super::transport::{SlurmError, one_line};
 
 /// Most bytes of an answer.
 const MOST_BYTES: u64 = 64 << 20;
+/// What a command that has ended has written is read within this time.
+const REST: Duration = Duration::from_secs(5);
+/// Exit code of `ssh` itself.
+const SSH_FAILED: i32 = 255;
 /// Wait between two looks at a command.
 const LOOK: Duration = Duration::from_millis(10);
 /// Where commands are started.
@@ -49,17 +53,20 @@ impl Commands {
         let input = input.to_owned();
         // A command that fails early does not read its input.
         let feed = std::thread::spawn(move || stdin.map(|mut to| to.write_all(input.as_bytes())));
-        let status = self.wait(&mut child);
-        let (out, err) = (text(out), text(err));
-        drop(feed.join());
-        match status.map_err(start)? {
-            None => {
-                Err(SlurmError::Slow { program: program.to_owned(), seconds: self.limit.as_secs() })
+        let status = self.wait(&mut child).map_err(start)?;
+        // Something else may hold on to its output, which is not waited for any longer.
+        let (out, err) = (out.recv_timeout(REST), err.recv_timeout(REST));
+        drop(feed);
+        let slow =
+            || SlurmError::Slow { program: program.to_owned(), seconds: self.limit.as_secs() };
+        let err = one_line(&err.unwrap_or_default());
+        match status.ok_or_else(slow)?.code() {
+            Some(0) => out.map_err(|_| slow()),
+            Some(SSH_FAILED) if self.host.is_some() => {
+                let (program, what) = (self.host.clone().unwrap_or_default(), "reached");
+                Err(SlurmError::Start { program, what, why: err })
             }
-            Some(true) => Ok(out),
-            Some(false) => {
-                Err(SlurmError::Failed { program: program.to_owned(), said: one_line(&err) })
-            }
+            _ => Err(SlurmError::Failed { program: program.to_owned(), said: err }),
         }
     }
 
@@ -74,7 +81,9 @@ impl Commands {
                 let words = std::iter::once(program).chain(args.iter().copied());
                 let line = words.map(quoted).collect::<Vec<_>>().join(" ");
                 let mut command = Command::new("ssh");
-                command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", host, "--", &line]);
+                // A master that it left behind would hold its output open.
+                command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]);
+                command.args(["-o", "ControlMaster=no", host, "--", &line]);
                 command
             }
         };
@@ -87,12 +96,12 @@ impl Commands {
         command
     }
 
-    /// Whether it succeeded; none if it took too long and was killed.
-    fn wait(&self, child: &mut Child) -> std::io::Result<Option<bool>> {
+    /// How it ended; none if it took too long and was killed.
+    fn wait(&self, child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
         let end = Instant::now() + self.limit;
         loop {
             if let Some(status) = child.try_wait()? {
-                return Ok(Some(status.success()));
+                return Ok(Some(status));
             }
             if Instant::now() >= end {
                 if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
@@ -107,19 +116,19 @@ impl Commands {
     }
 }
 
-fn reader(from: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+/// Reads to the end, in a thread of its own.
+fn reader(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(from) = from {
             // What was read before a fault is all there is.
             let _ = from.take(MOST_BYTES).read_to_end(&mut bytes);
         }
-        bytes
-    })
-}
-
-fn text(bytes: JoinHandle<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&bytes.join().unwrap_or_default()).trim().to_owned()
+        // Nobody listens any more if it took too long.
+        let _ = sender.send(String::from_utf8_lossy(&bytes).trim().to_owned());
+    });
+    receiver
 }
 
 /// A word as a shell reads it back.
@@ -163,12 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_on_to_the_output_of_a_command_is_not_waited_for() {
+        let began = Instant::now();
+        let error = shell("(sleep 100; echo late) & exit 0", LONG).unwrap_err();
+        assert!(error.to_string().contains("gave no answer"), "{error}");
+        assert!(began.elapsed() < LONG);
+    }
+
+    #[test]
     fn words_reach_another_host_as_they_are() {
         let commands = Commands::new(Some("login".to_owned()), LONG);
         let command = commands.command("sbatch", &["--comment=it's; $HOME"]);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         assert_eq!(command.get_program(), "ssh");
-        assert_eq!(&words[4..], ["login", "--", r"'sbatch' '--comment=it'\''s; $HOME'"]);
+        assert_eq!(&words[6..], ["login", "--", r"'sbatch' '--comment=it'\''s; $HOME'"]);
         let line = words.last().unwrap().replace("'sbatch' ", "printf %s ");
         assert_eq!(shell(&line, LONG).unwrap(), "--comment=it's; $HOME");
     }

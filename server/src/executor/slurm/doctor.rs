@@ -106,7 +106,7 @@ impl Slurm {
                 let seconds = PATIENCE.as_secs();
                 let state = row.map_or_else(String::new, |row| {
                     // It may be that Slurm does not answer any more.
-                    let _ = self.queue.end(&row.id, End::Withdraw);
+                    let _ = self.queue.end(&row.id, End::Cancel);
                     format!(" ({}: {})", row.state, words::reason(&row.reason))
                 });
                 return Err(format!("the tiny job gave no answer within {seconds} s{state}"));

@@ -69,6 +69,11 @@ impl Queue {
         answer
     }
 
+    /// The jobs are asked for soon.
+    pub(super) fn soon(&self) {
+        self.jobs.soon();
+    }
+
     /// For the set-up check, which wants answers of now.
     pub(super) fn slurm(&self) -> &dyn Transport {
         &*self.slurm

@@ -209,9 +209,11 @@ impl Transport for Rest {
     }
 
     fn end(&self, id: &str, how: End) -> Result<(), SlurmError> {
-        let signal = if how == End::Ask { "TERM" } else { "KILL" };
         // Without other flags all processes of a job get the signal.
-        let path = format!("/job/{id}?signal={signal}");
+        let path = match how {
+            End::Ask => format!("/job/{id}?signal=TERM"),
+            End::Cancel => format!("/job/{id}"),
+        };
         self.ask(Method::DELETE, &path, None).map(drop)
     }
 

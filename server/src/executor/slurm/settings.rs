@@ -31,6 +31,9 @@ pub struct SlurmSettings {
     pub command_seconds: u64,
     /// Seconds before the time limit at which a run leaves its checkpoint.
     pub leave_seconds: u64,
+    /// Seconds within which a worker that has its place must report: a container or libtorch may
+    /// have to be loaded first.
+    pub start_seconds: u64,
     /// Jobs in Slurm at once at most; 0 for as many as there are.
     pub at_once: usize,
     /// Tasks of one array that work at once at most; 0 for as many as Slurm starts.
@@ -104,6 +107,7 @@ impl Default for SlurmSettings {
             poll_seconds: 5,
             command_seconds: 20,
             leave_seconds: 120,
+            start_seconds: 900,
             at_once: 0,
             array_at_once: 0,
         }
@@ -124,11 +128,15 @@ impl SlurmSettings {
             ("poll_seconds", settings.poll_seconds),
             ("command_seconds", settings.command_seconds),
             ("leave_seconds", settings.leave_seconds),
+            ("start_seconds", settings.start_seconds),
         ];
         for (name, value) in seconds {
             if !(1..=3600).contains(&value) {
                 return Err(wrong(format!("`{name}` must be from 1 to 3600, not {value}")));
             }
+        }
+        if let Some(problem) = settings.too_short(&settings.job) {
+            return Err(wrong(format!("`job.minutes` {problem}")));
         }
         if let Some(problem) = settings.misfit() {
             return Err(wrong(problem));
@@ -138,6 +146,14 @@ impl SlurmSettings {
             return Err(wrong(format!("`job.{field}` must not be {text:?}")));
         }
         Ok(settings)
+    }
+
+    /// A job that is asked to leave when it begins gets nothing done.
+    fn too_short(&self, job: &SlurmSpec) -> Option<String> {
+        let seconds = self.leave_seconds;
+        (60 * job.minutes? <= seconds).then(|| {
+            format!("must be more than the {seconds} seconds that a job leaves before its end")
+        })
     }
 
     /// Settings that do not go together.
@@ -184,6 +200,9 @@ impl SlurmSettings {
             } else if let Some(detail) = self.text_not_allowed(field, text) {
                 add(field, detail);
             }
+        }
+        if let Some(problem) = self.too_short(run) {
+            add("minutes", problem);
         }
         let Some(allow) = &self.allow else { return found };
         let numbers = [
@@ -268,6 +287,11 @@ mod tests {
     #[test]
     fn what_the_administrator_does_not_allow_is_named() {
         let settings = read(LIMITED).unwrap();
+        let short = settings.forbidden(&SlurmSpec { minutes: Some(2), ..SlurmSpec::default() });
+        assert_eq!(
+            short[0].detail,
+            "must be more than the 120 seconds that a job leaves before its end"
+        );
         let run = SlurmSpec {
             partition: Some("debug".to_owned()),
             account: Some("them".to_owned()),
@@ -304,6 +328,9 @@ mod tests {
         assert!(said(&format!("lines = ['--exclusive']\n{rest}")).contains("would be ignored"));
         assert!(
             said(&rest.replace("http:", "tcp:")).ends_with("must begin with http:// or https://")
+        );
+        assert!(
+            said("job.minutes = 2").contains("`job.minutes` must be more than the 120 seconds")
         );
         assert!(said("job.gres = '--wrap=x'").ends_with("`job.gres` must not be \"--wrap=x\""));
         let missing = SlurmSettings::read(Path::new("/no/such.toml")).unwrap_err().to_string();

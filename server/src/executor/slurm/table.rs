@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::PREFIX;
 use super::transport::SlurmError;
 use crate::executor::{Exit, Interruption};
 
 /// The columns that are asked for, each with `|` behind it.
-pub(super) const COLUMNS: &str = "ArrayJobID:|,ArrayTaskID:|,JobID:|,Name:|,State:|,Reason:|,NodeList:|,\
-                                  StartTime:|,exit_code:|";
+pub(super) const COLUMNS: &str = "ArrayJobID:|,ArrayTaskID:|,JobID:|,State:|,Reason:|,NodeList:|,StartTime:|,\
+                                  exit_code:|,Name:|";
 
 /// How a job of ours is called; a task of an array has a number too.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -44,9 +45,9 @@ impl Row {
     fn read(line: &str) -> Option<Self> {
         let mut parts = line.trim().split('|').map(str::trim);
         let mut next = || parts.next();
-        let (array, task, job, name) = (next()?, next()?, next()?, next()?);
+        let (array, task, job) = (next()?, next()?, next()?);
         let (state, reason, nodes) = (next()?, next()?, next()?);
-        let (start, status) = (next()?, next()?);
+        let (start, status, name) = (next()?, next()?, next()?);
         let task = task.parse::<u32>().ok();
         Some(Self {
             name: Name { job: name.to_owned(), task },
@@ -98,12 +99,14 @@ impl Row {
 /// Jobs by their names; of several with one name, that which has not ended, or else the newest.
 pub(super) fn read(text: &str) -> Result<HashMap<Name, Row>, SlurmError> {
     let mut rows = HashMap::<Name, Row>::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let Some(row) = Row::read(line) else {
-            return Err(SlurmError::nonsense("squeue", line));
-        };
-        add(&mut rows, row);
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let read: Vec<Row> = lines().filter_map(Row::read).collect();
+    if let (true, Some(line)) = (read.is_empty(), lines().next()) {
+        return Err(SlurmError::nonsense("squeue", line));
     }
+    // A host may greet, and jobs that are not ours may have any name.
+    let own = read.into_iter().filter(|row| row.name.job.starts_with(PREFIX));
+    own.for_each(|row| add(&mut rows, row));
     Ok(rows)
 }
 
@@ -125,31 +128,31 @@ mod tests {
     }
 
     #[rstest]
-    #[case::pending("7|N/A|7|skein-a-1|PENDING|Priority||N/A|0|", "7", JobPhase::Waiting)]
-    #[case::running("7|N/A|7|skein-a-1|RUNNING|None|n1|1796000000|0|", "7", JobPhase::Working)]
-    #[case::task("7|3|9|skein-array-x|COMPLETING|None|n1|N/A|0|", "7_3", JobPhase::Working)]
+    #[case::pending("7|N/A|7|PENDING|Priority||N/A|0|skein-a-1|", "7", JobPhase::Waiting)]
+    #[case::running("7|N/A|7|RUNNING|None|n1|1796000000|0|skein-a-1|", "7", JobPhase::Working)]
+    #[case::task("7|3|9|COMPLETING|None|n1|N/A|0|skein-array-x|", "7_3", JobPhase::Working)]
     #[case::left(
-        "7|N/A|7|s|COMPLETED|None|n1|N/A|0|",
+        "7|N/A|7|COMPLETED|None|n1|N/A|0|skein-s|",
         "7",
         JobPhase::Ended(Exit::Interrupted(Interruption::Asked))
     )]
     #[case::code(
-        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|N/A|1792|",
+        "7|N/A|7|FAILED|NonZeroExitCode|n1|N/A|1792|skein-s|",
         "7",
         JobPhase::Ended(Exit::Code(7))
     )]
     #[case::signal(
-        "7|N/A|7|s|FAILED|JobLaunchFailure|n1|N/A|9|",
+        "7|N/A|7|FAILED|JobLaunchFailure|n1|N/A|9|skein-s|",
         "7",
         JobPhase::Ended(Exit::Signal(9))
     )]
     #[case::began_again(
-        "7|N/A|7|s|FAILED|NonZeroExitCode|n1|N/A|768|",
+        "7|N/A|7|FAILED|NonZeroExitCode|n1|N/A|768|skein-s|",
         "7",
         JobPhase::Ended(Exit::Interrupted(Interruption::Requeued))
     )]
     #[case::memory(
-        "7|N/A|7|s|OUT_OF_MEMORY|OutOfMemory|n1|N/A|9|",
+        "7|N/A|7|OUT_OF_MEMORY|OutOfMemory|n1|N/A|9|skein-s|",
         "7",
         JobPhase::Ended(Exit::OutOfMemory)
     )]
@@ -160,13 +163,16 @@ mod tests {
 
     #[test]
     fn of_jobs_with_one_name_the_one_that_works_counts() {
-        let text = "7|N/A|7|s|RUNNING|None|n1|1796000000|0|\n\
-                    9|N/A|9|s|CANCELLED|None||N/A|0|\n\n\
-                    5|0|5|a|COMPLETED|None|n1|N/A|0|\n6|0|6|a|FAILED|None|n1|N/A|256|\n";
+        let text = "7|N/A|7|RUNNING|None|n1|1796000000|0|skein-s|\n\
+                    9|N/A|9|CANCELLED|None||N/A|0|skein-s|\n\n\
+                    5|0|5|COMPLETED|None|n1|N/A|0|skein-a|\n6|0|6|FAILED|None|n1|N/A|256|skein-a|\n";
         let rows = read(text).unwrap();
         let of = |job: &str, task| &rows[&Name { job: job.to_owned(), task }];
-        assert_eq!((of("s", None).id.as_str(), of("s", None).start), ("7", Some(1_796_000_000)));
-        assert_eq!(of("a", Some(0)).phase(), JobPhase::Ended(Exit::Code(1)));
+        assert_eq!(
+            (of("skein-s", None).id.as_str(), of("skein-s", None).start),
+            ("7", Some(1_796_000_000))
+        );
+        assert_eq!(of("skein-a", Some(0)).phase(), JobPhase::Ended(Exit::Code(1)));
     }
 
     #[test]
@@ -174,5 +180,8 @@ mod tests {
         let error = read("Welcome to the cluster!\n").unwrap_err().to_string();
         assert!(error.ends_with("does not understand: Welcome to the cluster!"), "{error}");
         assert_eq!(read("").unwrap().len(), 0);
+        let text = "Welcome!\n7|N/A|7|RUNNING|None|n1|N/A|0|other\n people's|\n\
+                    8|N/A|8|RUNNING|None|n1|N/A|0|skein-b-1|\n";
+        assert_eq!(read(text).unwrap().len(), 1, "what is not ours does not matter");
     }
 }

@@ -8,7 +8,7 @@ use super::partitions::Partition;
 use super::table::{Name, Row};
 
 /// What Slurm says when a later attempt may succeed.
-const TEMPORARY: [&str; 9] = [
+const TEMPORARY: [&str; 14] = [
     "unable to contact",
     "timed out",
     "temporarily",
@@ -18,6 +18,11 @@ const TEMPORARY: [&str; 9] = [
     "zero bytes were transmitted",
     "submit limit",
     "too many jobs",
+    "partition not available",
+    "inactive or drain",
+    "standby mode",
+    "unexpected message",
+    "i/o error",
 ];
 
 /// A job, or an array of them, to be submitted.
@@ -34,12 +39,10 @@ pub(super) struct Order {
 /// How a job is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// It waits, and is taken out of Slurm's queue.
-    Withdraw,
     /// Its worker may write a checkpoint first.
     Ask,
-    /// All its processes are killed.
-    Kill,
+    /// It is taken out of Slurm's queue, or killed.
+    Cancel,
 }
 
 /// Slurm, however it is reached. No call takes longer than the settings allow.
