@@ -198,8 +198,9 @@ pub trait Executor: Send + Sync {
         Duration::from_secs(180)
     }
 
-    /// Cancels jobs of this server's runs other than these.
-    fn cancel_strays(&self, _at_work: &[Job], _is_known: &dyn Fn(RunId) -> bool) {}
+    /// Cancels jobs of this server's runs other than those of `at_work`, which is asked after the
+    /// cluster was, so that a job that has just been submitted is no stray.
+    fn cancel_strays(&self, _at_work: &dyn Fn() -> Vec<Job>, _is_known: &dyn Fn(RunId) -> bool) {}
 }
 
 /// The executors of this server.

@@ -180,6 +180,34 @@ fn slurm_s_commands_may_be_on_another_host() {
 }
 
 #[test]
+fn a_job_gets_the_administrator_s_lines_set_up_and_container() {
+    let turn = Cluster::turn();
+    let Some(lab) = SlurmLab::start(LabOptions::default()) else { return };
+    let wrapper = lab.folder().join("wrapper");
+    std::fs::write(
+        &wrapper,
+        "#!/bin/sh\necho \"$GREETING from $2\" > \"$1\"\nshift; exec \"$@\"\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let said = lab.folder().join("said");
+    let settings = format!(
+        "lines = ['--comment=thesis']\nsetup = ['export GREETING=hello']\ncontainer = '{} {}'",
+        wrapper.display(),
+        said.display()
+    );
+    let options = Options::default().env("SLURM_CONF", lab.conf().to_str().unwrap());
+    let cluster = Cluster::serve(lab, turn, &settings, options);
+    let id = cluster.create("steps=100 pace=50");
+    cluster.server.wait_step(&id, 3);
+    let job = cluster.lab.say("scontrol", &["show", "job"]);
+    assert!(job.contains("Comment=thesis"), "{job}");
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(said.starts_with("hello from ") && said.trim().ends_with("fake-worker"), "{said}");
+    assert_eq!(cluster.ended(&id)["status"], "succeeded");
+}
+
+#[test]
 fn runs_are_cancelled_and_paused_wherever_they_are() {
     let Some(cluster) = Cluster::usual("") else { return };
     let server = &cluster.server;

@@ -326,9 +326,9 @@ impl Executor for Slurm {
         })
     }
 
-    fn cancel_strays(&self, at_work: &[Job], is_known: &dyn Fn(RunId) -> bool) {
-        let names: HashSet<Name> = at_work.iter().map(|job| self.known_of(job).name).collect();
+    fn cancel_strays(&self, at_work: &dyn Fn() -> Vec<Job>, is_known: &dyn Fn(RunId) -> bool) {
         let seen = self.queue.look();
+        let names: HashSet<Name> = at_work().iter().map(|job| self.known_of(job).name).collect();
         let is_ours = |name: &Name| match attempt_of(name) {
             Some((run, _)) => is_known(run),
             None => name.job.starts_with(&self.arrays),

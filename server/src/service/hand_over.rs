@@ -130,9 +130,7 @@ impl Runs {
     }
 
     fn cancel_strays(&self) {
-        let executor = self.executors.of(ExecutorKind::Slurm);
-        let here = self.all().into_iter().filter(|entry| is_on_cluster(entry));
-        let at_work = here.filter_map(|entry| match entry.status() {
+        let job = |entry: Arc<Entry>| match entry.status() {
             status if status.holds_device() => Some(entry.job()),
             // What is submitted next may have been taken before, by a command that failed.
             RunStatus::Queued => {
@@ -140,8 +138,12 @@ impl Runs {
                 Some(Job { attempt: job.attempt + 1, ..job })
             }
             _ => None,
-        });
-        executor.cancel_strays(&at_work.collect::<Vec<_>>(), &|run| self.entry(run).is_ok());
+        };
+        let at_work = || {
+            self.all().into_iter().filter(|entry| is_on_cluster(entry)).filter_map(job).collect()
+        };
+        let executor = self.executors.of(ExecutorKind::Slurm);
+        executor.cancel_strays(&at_work, &|run| self.entry(run).is_ok());
     }
 }
 
