@@ -1,6 +1,5 @@
 //! The queue: order, devices, cancel, pause, lost workers.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use integration_tests::{Options, TestServer, eventually, is_alive, kill};
@@ -236,35 +235,4 @@ fn a_cancel_survives_a_killed_server() {
     assert_eq!(server.run(&id)["status"], "cancelling");
     kill(worker);
     server.wait_status(&id, "cancelled");
-}
-
-/// A server whose cluster's commands hang for ever.
-fn with_a_cluster_that_hangs(folder: &std::path::Path) -> TestServer {
-    let settings = folder.join("slurm.toml");
-    std::fs::write(&settings, "command_seconds = 600\n").unwrap();
-    for name in ["squeue", "sbatch", "sinfo", "scancel"] {
-        let path = folder.join(name);
-        std::fs::write(&path, "#!/bin/sh\nexec sleep 600\n").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    TestServer::with(Options::args(&["--slurm", settings.to_str().unwrap()]).env("PATH", &path))
-}
-
-#[test]
-fn a_cluster_that_hangs_keeps_nobody_waiting_here() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = with_a_cluster_that_hangs(folder.path());
-    let mut there = integration_tests::spec("there");
-    there["resources"]["executor"] = json!("slurm");
-    let there = server.post("/api/v1/runs", &there).created();
-    server.wait_status(&there, "pending");
-    let here = server.create("steps=5");
-    server.wait_status(&here, "succeeded");
-    for path in ["/queue", "/api/v1/cluster", "/runs", "/api/v1/queue"] {
-        let began = Instant::now();
-        assert_eq!(server.get(path).status, 200, "{path}");
-        assert!(began.elapsed() < Duration::from_secs(20), "{path}");
-    }
-    assert_eq!(server.run(&there)["status"], "pending");
 }

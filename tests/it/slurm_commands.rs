@@ -169,3 +169,22 @@ fn a_pause_that_reaches_nobody_at_first_is_repeated() {
     server.wait_status(&id, "paused");
     assert_eq!(slurm.lines("cancelled"), ["--batch --signal=TERM 1"]);
 }
+
+#[test]
+fn a_cluster_that_hangs_keeps_nobody_waiting_here() {
+    let slurm = FakeSlurm::new();
+    for name in ["squeue", "sbatch", "sinfo", "scancel"] {
+        slurm.set(&format!("bin/{name}"), Some("#!/bin/sh\nexec sleep 600\n"));
+    }
+    let server = TestServer::with(slurm.options("command_seconds = 600"));
+    let there = create(&server, "there");
+    server.wait_status(&there, "pending");
+    let here = server.create("steps=5");
+    server.wait_status(&here, "succeeded");
+    for path in ["/queue", "/api/v1/cluster", "/runs", "/api/v1/queue"] {
+        let began = Instant::now();
+        assert_eq!(server.get(path).status, 200, "{path}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{path}");
+    }
+    assert_eq!(server.run(&there)["status"], "pending");
+}

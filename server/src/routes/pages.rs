@@ -205,12 +205,10 @@ async fn dataset(
 }
 
 async fn queue(State(app): State<AppState>) -> Result<Response, ApiError> {
-    let view = |run: String| {
-        let entry = app.runs.entry(RunId::parse(&run)?).ok()?;
-        Some(entry.view())
-    };
-    let queue = app.runs.queue().into_iter();
-    let queue = queue.filter_map(|waiting| Some((waiting.clone(), view(waiting.run)?)));
+    let queue = app.runs.queue().into_iter().filter_map(|waiting| {
+        let entry = app.runs.entry(RunId::parse(&waiting.run)?).ok()?;
+        Some((waiting, entry.view()))
+    });
     let parts = Parts {
         holders: app.runs.holding().iter().map(|entry| entry.view()).collect(),
         queue: queue.collect(),

@@ -1,7 +1,8 @@
 //! Which run starts next: first in, first out, one run a device; a cluster has a queue of its own.
 //!
-//! The queue's two tasks, one for this machine and one for a cluster, alone start workers. Places are stored, so the order survives
-//! a restart; a run that is tried again keeps its place, a resumed one goes to the end.
+//! Only the queue's two tasks start workers: one on this machine, one on a cluster. Places are
+//! stored, so the order survives a restart; a run that is tried again keeps its place, a resumed one
+//! goes to the end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ pub struct Waiting {
 
 /// Starts runs on this machine until the server stops.
 pub async fn work(runs: Runs) {
-    start_again_and_again(runs, Runs::schedule, true).await;
+    keep_starting(runs, Runs::schedule, true).await;
 }
 
 /// Hands runs over to the cluster until the server stops; by itself, since a cluster may take long to answer.
@@ -45,10 +46,10 @@ pub async fn work_on_cluster(runs: Runs) {
         runs.hand_over(waiting.collect())
     };
     // Runs wait a second for others to come along anyway.
-    start_again_and_again(runs, hand_over, false).await;
+    keep_starting(runs, hand_over, false).await;
 }
 
-async fn start_again_and_again(runs: Runs, start: fn(&Runs) -> Vec<Arc<Entry>>, is_woken: bool) {
+async fn keep_starting(runs: Runs, start: fn(&Runs) -> Vec<Arc<Entry>>, is_woken: bool) {
     loop {
         if runs.shutdown.is_cancelled() {
             return;

@@ -1,12 +1,10 @@
 //! Slurm through its own commands.
 
-use std::collections::HashMap;
-
 use super::commands::Commands;
 use super::partitions::{self, Partition};
 use super::script;
 use super::settings::SlurmSettings;
-use super::table::{self, COLUMNS, Name, Row};
+use super::table::{self, COLUMNS, Jobs};
 use super::transport::{End, Order, SlurmError, Transport};
 
 /// The commands, and what the administrator says of jobs.
@@ -22,7 +20,7 @@ impl CommandLine {
 }
 
 impl Transport for CommandLine {
-    fn jobs(&self) -> Result<HashMap<Name, Row>, SlurmError> {
+    fn jobs(&self) -> Result<Jobs, SlurmError> {
         let args =
             ["SLURM_TIME_FORMAT=%s", "squeue", "--me", "-h", "-r", "--states=all", "-O", COLUMNS];
         table::read(&self.commands.run("env", &args, "")?)

@@ -1,19 +1,15 @@
 //! The jobs of this account and the partitions of the cluster, asked for once for all who look.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::partitions::Partition;
-use super::table::{Name, Row};
+use super::table::Jobs;
 use super::transport::{End, Order, SlurmError, Transport};
 use super::watched::{Seen, Watched};
 
 /// Partitions and nodes are asked for so often while somebody looks.
 const PARTITIONS: Duration = Duration::from_secs(10);
-
-/// Jobs by their names.
-pub(super) type Jobs = HashMap<Name, Row>;
 
 /// What Slurm is asked and told.
 pub(super) struct Queue {

@@ -5,7 +5,6 @@
 
 mod answers;
 
-use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +16,7 @@ use ureq::http::{Method, Request};
 use super::partitions::Partition;
 use super::script;
 use super::settings::{RestSettings, SlurmSettings};
-use super::table::{Name, Row};
+use super::table::Jobs;
 use super::transport::{End, Order, SlurmError, Transport, one_line};
 
 /// What speaks to us, in messages.
@@ -195,7 +194,7 @@ fn warned(script: &str, seconds: u64) -> String {
 }
 
 impl Transport for Rest {
-    fn jobs(&self) -> Result<HashMap<Name, Row>, SlurmError> {
+    fn jobs(&self) -> Result<Jobs, SlurmError> {
         answers::jobs(&self.ask(Method::GET, "/jobs", None)?, &self.user)
     }
 

@@ -33,6 +33,9 @@ pub(super) struct Row {
     pub(super) status: i32,
 }
 
+/// Jobs by their names.
+pub(super) type Jobs = HashMap<Name, Row>;
+
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JobPhase {
@@ -97,8 +100,8 @@ impl Row {
 }
 
 /// Jobs by their names; of several with one name, that which has not ended, or else the newest.
-pub(super) fn read(text: &str) -> Result<HashMap<Name, Row>, SlurmError> {
-    let mut rows = HashMap::<Name, Row>::new();
+pub(super) fn read(text: &str) -> Result<Jobs, SlurmError> {
+    let mut rows = Jobs::new();
     let lines = || text.lines().filter(|line| !line.trim().is_empty());
     let read: Vec<Row> = lines().filter_map(Row::read).collect();
     if let (true, Some(line)) = (read.is_empty(), lines().next()) {
@@ -111,7 +114,7 @@ pub(super) fn read(text: &str) -> Result<HashMap<Name, Row>, SlurmError> {
 }
 
 /// Adds a job, unless one of its name that matters more is there.
-pub(super) fn add(rows: &mut HashMap<Name, Row>, row: Row) {
+pub(super) fn add(rows: &mut Jobs, row: Row) {
     match rows.get(&row.name) {
         Some(known) if !row.outranks(known) => {}
         _ => drop(rows.insert(row.name.clone(), row)),

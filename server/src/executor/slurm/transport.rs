@@ -1,20 +1,17 @@
 //! How Slurm is reached: through its commands or through its REST interface.
 
-use std::collections::HashMap;
-
 use skein_core::spec::SlurmSpec;
 
 use super::partitions::Partition;
-use super::table::{Name, Row};
+use super::table::Jobs;
 
 /// What Slurm says when a later attempt may succeed.
-const TEMPORARY: [&str; 14] = [
+const TEMPORARY: [&str; 13] = [
     "unable to contact",
     "timed out",
     "temporarily",
     "connection refused",
     "connection failure",
-    "communication connection failure",
     "zero bytes were transmitted",
     "submit limit",
     "too many jobs",
@@ -48,12 +45,12 @@ pub(super) enum End {
 /// Slurm, however it is reached. No call takes longer than the settings allow.
 pub(super) trait Transport: Send + Sync {
     /// The jobs of this account.
-    fn jobs(&self) -> Result<HashMap<Name, Row>, SlurmError>;
+    fn jobs(&self) -> Result<Jobs, SlurmError>;
 
     /// Submits a job; gives its id.
     fn submit(&self, order: &Order) -> Result<String, SlurmError>;
 
-    /// Ends a job, which is called as in [`Row::id`].
+    /// Ends a job, which is called as in its [row](super::table::Row::id).
     fn end(&self, id: &str, how: End) -> Result<(), SlurmError>;
 
     /// What the cluster has.

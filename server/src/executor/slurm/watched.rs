@@ -126,13 +126,10 @@ impl<T: Default + Send + Sync + 'static> Watched<T> {
 #[cfg(test)]
 mod tests {
     use super::super::commands::Commands;
-    use super::super::table::{self, Name, Row};
+    use super::super::table::{self, Jobs};
     use super::*;
-    use std::collections::HashMap;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
-
-    type Jobs = HashMap<Name, Row>;
 
     /// A table of jobs from a script.
     fn queue(dir: &Path, script: &str) -> Watched<Jobs> {

@@ -1,12 +1,10 @@
 //! `/queue`: what works, what waits and for what, and what it works on.
 
 use askama::Template;
-use skein_core::number::{self, Num};
 use time::OffsetDateTime;
 
 use super::format;
-use super::frame::Frame;
-use super::list::is_stopping;
+use super::frame::{Busy, Frame};
 use crate::domain::clock;
 use crate::executor::devices::Device;
 use crate::service::queue::Waiting;
@@ -27,12 +25,11 @@ pub(super) struct QueuePage {
 }
 
 struct Working {
-    run: RunView,
+    /// What the strip says of it, too.
+    busy: Busy,
+    status: String,
     /// `CPU, 8 threads`, or a job on a node.
     place: String,
-    fraction: f64,
-    percent: u8,
-    time: String,
 }
 
 struct WaitingRow {
@@ -91,28 +88,13 @@ impl QueuePage {
 
 impl Working {
     fn new(run: RunView, devices: &[Device]) -> Self {
-        let progress = run.progress.as_ref();
-        let fraction = progress.map_or(Num(0.0), |progress| progress.fraction);
-        let remaining = progress.and_then(|progress| progress.remaining_s);
         let device = devices.iter().find(|device| device.id == run.device);
         let place = match (&run.cluster, run.executor.as_str()) {
             (Some(cluster), _) => cluster.summary.clone(),
             (None, "slurm") => "Slurm".to_owned(),
             (None, _) => device.map_or_else(|| run.device.clone(), |device| device.title.clone()),
         };
-        Self {
-            place,
-            percent: format::whole_percent(fraction),
-            fraction: fraction.0,
-            time: match remaining {
-                _ if is_stopping(&run.status) => String::new(),
-                Some(Num(seconds)) if seconds.is_finite() => {
-                    format!("{} left", number::duration(seconds))
-                }
-                _ => String::new(),
-            },
-            run,
-        }
+        Self { place, status: run.status.clone(), busy: Busy::new(run) }
     }
 }
 

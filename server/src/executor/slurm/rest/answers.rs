@@ -1,12 +1,10 @@
 //! What `slurmrestd` answers, in any version.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use super::super::PREFIX;
 use super::super::partitions::Partition;
-use super::super::table::{self, Name, Row};
+use super::super::table::{self, Jobs, Name, Row};
 use super::super::transport::{SlurmError, one_line};
 use super::WHO;
 
@@ -63,8 +61,8 @@ pub(super) fn tres(gres: &str) -> String {
 }
 
 /// This account's jobs by their names.
-pub(super) fn jobs(answer: &Value, user: &str) -> Result<HashMap<Name, Row>, SlurmError> {
-    let mut rows = HashMap::new();
+pub(super) fn jobs(answer: &Value, user: &str) -> Result<Jobs, SlurmError> {
+    let mut rows = Jobs::new();
     let own = |job: &&Value| {
         job["user_name"] == user
             && job["name"].as_str().is_some_and(|name| name.starts_with(PREFIX))
